@@ -1,0 +1,122 @@
+//! Files that survive: all old or all new, and on the disk when the call returns.
+//!
+//! ```
+//! # let folder = tempfile::TempDir::new()?;
+//! # let path = folder.path().join("state.json");
+//! mainstay_files::replace(&path, b"{\"count\": 1}")?;
+//! mainstay_files::replace(&path, b"{\"count\": 2}")?;
+//! assert_eq!(std::fs::read(&path)?, b"{\"count\": 2}");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! We survive, without losing or corrupting anything that a call answered with `Ok`: the process being killed at any
+//! instruction, the machine losing power at any moment, any single system call failing, the disk filling up. We assume that the
+//! disk keeps what it confirmed after a flush, and that the file system is ext4, XFS or btrfs with barriers.
+//!
+//! **Promises**
+//!
+//! - After [`replace()`], [`create_new`], [`copy_new`] or a [`Writer`]'s commit returned `Ok`, every later open of the path, also
+//!   after a power cut, yields exactly those bytes or those of a later write.
+//! - At every instant a reader sees the complete old or the complete new content; never a mix, never a part, and never no file
+//!   where there was one.
+//! - An `Err` leaves the old content untouched and no temporary file behind. The one exception has its own name:
+//!   [`ErrorKind::Unconfirmed`], where the new content is in place and only the disk's word is missing.
+//! - After a failed sync the bytes are written again to a new file, twice at most, and no file is ever synced a second time:
+//!   that answers Ok without writing.
+//! - [`rename_noreplace`], [`move_file`], [`copy_new`] and [`create_new`] never replace anything, and never follow a symbolic
+//!   link at the source. [`move_file`] leaves the whole file in one of the two places at least, at every instant.
+//! - A symbolic link at the target of a write is followed once, and refused where others could have put it there: the folder it is
+//!   in, or leads to, can be written by its group or others, or belongs to neither us nor root.
+//! - Mode and owner of a replaced file are kept; a secret is private from its first byte on.
+//! - What a killed process leaves is removed by [`sweep()`], which touches nothing that is not certainly ours.
+//! - A [`Lock`] has one holder, and ends with its process.
+//!
+//! **Does not promise**
+//!
+//! - that hard links to a replaced file see the new content: they keep the old one;
+//! - that access control lists, extended attributes, and the set-user-id and set-group-id bits of a replaced file are kept;
+//! - that a sweep by root removes what root left when it was killed while it replaced another user's file: that file is theirs by
+//!   then, and a sweep of theirs removes it;
+//! - an order between writers of one path: the last to rename wins;
+//! - that [`rename_noreplace`], [`remove`] and [`move_file`] on one file system are on the disk: call [`sync_dir`];
+//! - anything against another program of the same user, or root, that means harm.
+//!
+//! **Limits**
+//!
+//! # Defaults
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | writes of one content after failed syncs | 3 | a disk that fails three times will not be persuaded by a fourth |
+//! | names tried for a temporary file | 17 | they are random: two already mean that somebody puts them there |
+//! | age at which a temporary file is a leftover, whoever made it | 1 h | a file that is written longer is locked meanwhile |
+//! | wait for a lock while others only look at it | 2 s | each of them leaves within microseconds |
+//! | symbolic links followed at a target | 1 | the folder that it leads to is checked, and held open |
+//! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
+//! | length of a file | what the file system takes | a [`Writer`] holds none of it in memory |
+//! | right needed on a folder | read, write and search | it is opened to be synced |
+//!
+//! **When it fails** it says what, on which path, and how things stand now: "cannot replace `state.json`: disk full; previous
+//! version kept". [`Error::kind`] says what can be done; the system's own words are the error's source.
+//!
+//! **Platforms**: Linux is tested and measured. macOS (with `F_FULLFSYNC`) and Windows (with durability as far as NTFS journals
+//! metadata, and without modes, owners, room and kinds of file system) are written behind the same interface, and not measured.
+//!
+//! **Why not just `std::fs::write`, or `tempfile`?** The first truncates before it writes: a crash in between leaves an empty
+//! file. The second renames, but syncs neither the file nor its folder, and after a power cut the file may be old, empty or gone.
+//!
+//! All calls block; in asynchronous code they belong on a blocking thread.
+
+#![warn(clippy::indexing_slicing)]
+
+mod replace;
+
+mod writer;
+
+mod rename;
+
+mod copy;
+
+mod directory;
+
+mod sweep;
+
+mod lock;
+
+mod facts;
+
+mod space;
+
+mod error;
+
+mod target;
+
+mod publish;
+
+mod temp;
+
+mod temp_name;
+
+mod boot;
+
+mod shown;
+
+mod system;
+
+#[cfg(test)]
+mod tests;
+
+pub use copy::copy_new;
+pub use directory::{
+    create_dir_all, remove, remove_empty_dir, sync_dir, sync_file, sync_filesystem,
+};
+pub use error::{Error, ErrorKind};
+#[cfg(unix)]
+pub use facts::open_regular_at;
+pub use facts::{Facts, facts, facts_of, open_regular};
+pub use lock::Lock;
+pub use rename::{move_file, rename_noreplace};
+pub use replace::{create_new, replace, replace_secret};
+pub use space::{FileSystem, Space, file_system, free_space};
+pub use sweep::sweep;
+pub use writer::Writer;

@@ -1,0 +1,123 @@
+//! One process per folder.
+
+use crate::boot;
+use crate::error::{Attempt, Error, ErrorKind};
+use crate::shown::Shown;
+use crate::system;
+use std::fs::{File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a lock is tried again while only onlookers ([`Lock::holder`]) are in the way, each of whom leaves within microseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The longest note that is read; ours has under 100 bytes.
+const NOTE_MAX: u64 = 4096;
+
+/// A lock on a file, held until it is dropped or the process dies, however it dies.
+///
+/// The file itself stays for ever: to unlink it would let two processes lock two files of one name.
+#[derive(Debug)]
+#[must_use = "dropping it gives the lock back"]
+pub struct Lock {
+    file: File,
+}
+
+impl Lock {
+    /// Takes the lock on the file at `path`, which is made (mode 0600) where it is missing; does not wait for a
+    /// holder, and for up to 2 s for those who only look.
+    ///
+    /// Process number, boot and time are written into the file for whoever finds it locked. They are a note only: what locks is
+    /// the system's lock (`flock`), so a file that a dead process left locks nobody out.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`], with the holder's process number in the message where it left a note. [`ErrorKind::IsSymlink`],
+    /// [`ErrorKind::Permission`], [`ErrorKind::NotFound`] and others, where the file cannot be opened.
+    pub fn acquire(path: &Path) -> Result<Self, Error> {
+        let attempt = Attempt::new("lock", path, "");
+        let mut file = system::open_lock(path).map_err(|error| attempt.failed(error))?;
+        match try_lock(&file) {
+            Ok(()) => {
+                // A note that cannot be written, on a full disk for one, makes the lock no weaker.
+                drop(write_note(&mut file));
+                Ok(Self { file })
+            }
+            Err(TryLockError::WouldBlock) => Err(locked(path, read_note(&mut file))),
+            Err(TryLockError::Error(error)) => Err(attempt.failed(error)),
+        }
+    }
+
+    /// The process that holds the lock at `path` now; `None` where nobody does, or there is no such file.
+    ///
+    /// 0 stands for a holder who left no note. Looking does not keep anybody from taking the lock.
+    pub fn holder(path: &Path) -> Option<u32> {
+        let (mut file, _) = crate::facts::open_regular(path).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(read_note(&mut file).unwrap_or(0)),
+            Ok(()) => {
+                drop(file.unlock());
+                None
+            }
+            Err(TryLockError::Error(_)) => None,
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not always do: a child process that is just being started still has it open for a moment.
+    fn drop(&mut self) {
+        drop(self.file.unlock());
+    }
+}
+
+/// Takes the lock, past onlookers.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    let clock = mainstay_clock::system();
+    let start = clock.now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {}
+            tried => return tried,
+        }
+        // An onlooker's lock can be shared, a holder's cannot.
+        file.try_lock_shared()?;
+        file.unlock().map_err(TryLockError::Error)?;
+        if clock.now().since(start) > PATIENCE {
+            return Err(TryLockError::WouldBlock);
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn locked(path: &Path, pid: Option<u32>) -> Error {
+    let holder = pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    );
+    let message = format!(
+        "`{}` is held by {holder}: stop it, or use another data folder",
+        Shown(path)
+    );
+    Error::told(ErrorKind::Locked, path, message)
+}
+
+fn write_note(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    let (pid, boot, started) = (
+        std::process::id(),
+        boot::id(),
+        mainstay_clock::system().wall(),
+    );
+    let note = format!("pid {pid}\nboot {boot}\nlocked_ms {started}\n");
+    file.write_all(note.as_bytes())
+}
+
+fn read_note(file: &mut File) -> Option<u32> {
+    let mut note = String::new();
+    file.rewind().ok()?;
+    file.take(NOTE_MAX).read_to_string(&mut note).ok()?;
+    note.lines()
+        .find_map(|line| line.strip_prefix("pid ")?.trim().parse().ok())
+}

@@ -1,0 +1,149 @@
+//! Where a write will land: an open folder and a name in it.
+
+use crate::error::{Attempt, Error, ErrorKind};
+use crate::facts::Facts;
+use crate::system::{self, Dir};
+use crate::temp::{MODE_PLAIN, MODE_PRIVATE};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The place of a file: the folder is held open, so that nobody can put another one in its place meanwhile.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) dir: Arc<Dir>,
+    pub(crate) name: OsString,
+    /// What is there now, after a link was followed.
+    pub(crate) old: Option<Facts>,
+    /// Whether the path itself is a symbolic link.
+    pub(crate) is_behind_link: bool,
+}
+
+impl Target {
+    /// Finds where `path` leads; a symbolic link there is followed once, where that is safe.
+    pub(crate) fn find(attempt: &Attempt<'_>, path: &Path) -> Result<Self, Error> {
+        let target = Self::find_unfollowed(attempt, path)?;
+        match target.old {
+            Some(old) if old.is_symlink() => target.follow(attempt),
+            _ => Ok(target),
+        }
+    }
+
+    /// Finds the place itself, link or not.
+    pub(crate) fn find_unfollowed(attempt: &Attempt<'_>, path: &Path) -> Result<Self, Error> {
+        let (folder, name) = split(attempt, path)?;
+        let dir = Dir::open(folder).map_err(|error| attempt.failed_at_folder(folder, error))?;
+        let old = facts_if_any(&dir, name).map_err(|error| attempt.failed(error))?;
+        Ok(Self {
+            dir: Arc::new(dir),
+            name: name.to_owned(),
+            old,
+            is_behind_link: false,
+        })
+    }
+
+    fn follow(self, attempt: &Attempt<'_>) -> Result<Self, Error> {
+        let failed = |error| attempt.failed(error);
+        // Whoever may write to the folder may have put the link there, to have us write somewhere else.
+        refuse_where_others_write(
+            attempt,
+            &self.dir,
+            "a symbolic link in a folder that others can write to",
+        )?;
+        let link = self.dir.read_link(&self.name).map_err(failed)?;
+        let (folder, name) = split(attempt, &link)?;
+        let dir = self
+            .dir
+            .open_below(folder)
+            .map_err(|error| attempt.failed_at_folder(folder, error))?;
+        refuse_where_others_write(
+            attempt,
+            &dir,
+            "a symbolic link into a folder that others can write to",
+        )?;
+        let old = facts_if_any(&dir, name).map_err(failed)?;
+        if old.is_some_and(|old| old.is_symlink()) {
+            let reason = "a symbolic link to a symbolic link, and only one is followed; give the path that it leads to";
+            return Err(attempt.refused(ErrorKind::IsSymlink, reason));
+        }
+        Ok(Self {
+            dir: Arc::new(dir),
+            name: name.to_owned(),
+            old,
+            is_behind_link: true,
+        })
+    }
+
+    /// Refuses what a file can never replace; the system would say so too, but only after all was written.
+    pub(crate) fn refuse_other_types(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        match self.old {
+            Some(old) if !old.is_regular() => Err(attempt.refused(
+                ErrorKind::NotRegular,
+                "a folder, pipe, socket or device has that name",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses where there is anything at all; the rename would say so too, but only after all was written.
+    pub(crate) fn refuse_existing(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        if self.is_behind_link || self.old.is_some() {
+            return Err(attempt.refused(ErrorKind::Exists, "something is there already"));
+        }
+        Ok(())
+    }
+
+    /// What a write that fails leaves behind.
+    pub(crate) fn left(&self) -> &'static str {
+        if self.old.is_some() {
+            "previous version kept"
+        } else {
+            "nothing was written"
+        }
+    }
+
+    /// The mode that a file which will replace this one starts with.
+    pub(crate) fn mode_at_start(&self) -> u32 {
+        if self.old.is_some() {
+            MODE_PRIVATE
+        } else {
+            MODE_PLAIN
+        }
+    }
+}
+
+/// The folder and the name that a path consists of.
+pub(crate) fn split<'p>(
+    attempt: &Attempt<'_>,
+    path: &'p Path,
+) -> Result<(&'p Path, &'p OsStr), Error> {
+    let Some(name) = path.file_name() else {
+        return Err(attempt.refused(ErrorKind::NameInvalid, "the path does not end in a name"));
+    };
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    Ok((folder, name))
+}
+
+/// What `name` is, if there is anything.
+pub(crate) fn facts_if_any(dir: &Dir, name: &OsStr) -> io::Result<Option<Facts>> {
+    match dir.facts(name) {
+        Ok(facts) => Ok(Some(facts)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The sticky bit does not help: it keeps others from removing our link, not from having put theirs there first.
+fn refuse_where_others_write(attempt: &Attempt<'_>, dir: &Dir, what: &str) -> Result<(), Error> {
+    let facts = dir.own_facts().map_err(|error| attempt.failed(error))?;
+    let is_trusted = facts.uid == system::own_uid() || facts.uid == 0;
+    if is_trusted && !facts.is_writable_by_others() {
+        return Ok(());
+    }
+    let reason = format!("{what} is not followed; give the path that it leads to");
+    Err(attempt.refused(ErrorKind::IsSymlink, &reason))
+}

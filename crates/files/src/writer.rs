@@ -1,0 +1,131 @@
+//! A file that is written piece by piece, and appears whole.
+
+use crate::error::{Attempt, Error, ErrorKind};
+use crate::publish::{publish, publish_new, sync_failed};
+use crate::target::Target;
+use crate::temp::{Owner, Temp};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a file of any length that nobody sees before [`commit`](Self::commit).
+///
+/// Dropped without a commit it leaves nothing behind. It does not buffer: hand it large pieces.
+///
+/// ```
+/// use std::io::Write;
+///
+/// # let folder = tempfile::TempDir::new()?;
+/// # let path = folder.path().join("report.csv");
+/// let mut writer = mainstay_files::Writer::create(&path)?;
+/// writer.write_all(b"part;result\n")?;
+/// assert!(!path.exists());
+/// writer.commit()?;
+/// assert_eq!(std::fs::read(&path)?, b"part;result\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[must_use = "without a commit nothing is written"]
+pub struct Writer {
+    path: PathBuf,
+    target: Target,
+    temp: Temp,
+    failed: Option<ErrorKind>,
+}
+
+impl Writer {
+    /// Starts a file that will have the place of `target`.
+    ///
+    /// The folder is held open from here on. A symbolic link is followed as by [`replace()`](crate::replace()).
+    ///
+    /// # Errors
+    ///
+    /// As [`replace()`](crate::replace()), before anything is written; nothing is left behind.
+    pub fn create(target: &Path) -> Result<Self, Error> {
+        let attempt = Attempt::new("write", target, "nothing was written");
+        let place = Target::find(&attempt, target)?;
+        place.refuse_other_types(&attempt)?;
+        let mode = place.mode_at_start();
+        let temp =
+            Temp::create(&place.dir, &place.name, mode).map_err(|error| attempt.failed(error))?;
+        Ok(Self {
+            path: target.to_owned(),
+            target: place,
+            temp,
+            failed: None,
+        })
+    }
+
+    /// Puts what was written in the place of the target, with the old file's mode and owner; durable when it returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotDurable`]: the disk did not confirm the bytes. They have to be written again, with a new writer.
+    /// - [`ErrorKind::Unconfirmed`]: the new content is in place, but a power cut may bring the old one back.
+    /// - Every other kind, also that of an earlier write that failed: the old content is untouched.
+    pub fn commit(self) -> Result<(), Error> {
+        let Self {
+            path,
+            target,
+            mut temp,
+            failed,
+        } = self;
+        let attempt = Attempt::new("write", &path, target.left());
+        refuse_after_failure(&attempt, failed)?;
+        if let Some(old) = &target.old {
+            temp.dress_as(old, Owner::Kept, old.mode)
+                .map_err(|error| attempt.failed(error))?;
+        }
+        temp.sync().map_err(|error| sync_failed(&attempt, error))?;
+        publish(&attempt, &target, temp)
+    }
+
+    /// Puts what was written at the target where nothing is there; durable when it returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), and [`ErrorKind::Exists`]: something is there, and was not touched.
+    pub fn commit_new(self) -> Result<(), Error> {
+        let Self {
+            path,
+            target,
+            mut temp,
+            failed,
+        } = self;
+        let attempt = Attempt::new("write", &path, "nothing was written");
+        refuse_after_failure(&attempt, failed)?;
+        target.refuse_existing(&attempt)?;
+        temp.sync().map_err(|error| sync_failed(&attempt, error))?;
+        publish_new(&attempt, &target, temp)
+    }
+
+    /// Keeps the first failure, because after it the file has a hole or an end too early.
+    fn note<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        let error = match result {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => error,
+            other => return other,
+        };
+        let attempt = Attempt::new("write", &self.path, self.target.left());
+        let error = attempt.failed(error);
+        self.failed.get_or_insert(error.kind());
+        Err(error.into())
+    }
+}
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.temp.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.temp.flush();
+        self.note(result)
+    }
+}
+
+fn refuse_after_failure(attempt: &Attempt<'_>, failed: Option<ErrorKind>) -> Result<(), Error> {
+    match failed {
+        Some(kind) => Err(attempt.refused(kind, "an earlier write to it failed")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,20 @@
+//! What the crate promises, tried on the file systems of this machine; one module for each promise.
+
+#![cfg(unix)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests make and look at files past the crate, to see what it did"
+)]
+
+mod another_user;
+mod errors;
+mod full_disk;
+mod locking;
+mod messages;
+mod mode_and_owner;
+mod moving;
+mod names;
+mod one_or_the_other;
+mod room;
+mod symlinks;
+mod tmpfs;
