@@ -1,0 +1,252 @@
+//! Documents as a tar archive, to be carried to another queue by hand.
+//!
+//! Two entries each: `ID/document.json` with its facts, then `ID/body` with its content.
+
+use crate::bodies::belongs_in_file;
+use crate::document::{DocumentId, NewBody, NewDocument, Priority, Receipt, State};
+use crate::error::{Error, ErrorKind};
+use crate::inspect::Filter;
+use crate::queue::Queue;
+use crate::store::{Body, Store};
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+
+/// The facts of a document in an archive.
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    id: DocumentId,
+    route: String,
+    /// In hexadecimal, because it need not be UTF-8.
+    source_hex: String,
+    content_type: String,
+    priority: Priority,
+    headers: Vec<(String, String)>,
+    /// The names of the lanes where it was not delivered yet; where all were done, all of them.
+    lanes: Vec<String>,
+    sha256: Option<String>,
+    body_bytes: u64,
+}
+
+/// What an import came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Imported {
+    /// Stored now.
+    pub accepted: u64,
+    /// Were there before.
+    pub already_there: u64,
+}
+
+/// The most bytes of facts that are read from an archive.
+const FACTS_MAX: u64 = 1024 * 1024;
+
+impl Queue {
+    /// Writes the documents that a filter asks for as a tar archive; returns how many. They stay in the queue. Blocks.
+    ///
+    /// # Errors
+    /// [`Io`](ErrorKind::Io) if the queue cannot be read or the archive not be written; the archive is then incomplete.
+    pub fn export(&self, filter: &Filter, archive: impl Write) -> Result<u64, Error> {
+        let mut tar = tar::Builder::new(archive);
+        let mut count = 0;
+        for summary in self.list(filter)? {
+            let Some((document, standing)) = self.look_up(summary.id)? else {
+                continue;
+            };
+            let body = match self.raw_store().body(&document) {
+                Ok(body) => body,
+                Err(error) if error.kind() == ErrorKind::Damaged => continue,
+                Err(error) => return Err(error),
+            };
+            let undelivered: Vec<String> = (summary.lanes.iter())
+                .filter(|lane| !matches!(lane.state, State::Sent | State::Discarded))
+                .map(|lane| lane.lane.clone())
+                .collect();
+            let all = || summary.lanes.iter().map(|lane| lane.lane.clone()).collect();
+            debug_assert_eq!(standing.len(), summary.lanes.len());
+            let facts = Facts {
+                id: document.id,
+                route: document.route,
+                source_hex: to_hex(&document.source),
+                content_type: document.content_type,
+                priority: document.priority,
+                headers: document.headers,
+                lanes: if undelivered.is_empty() {
+                    all()
+                } else {
+                    undelivered
+                },
+                sha256: document.hash.map(|hash| crate::bodies::hex(&hash)),
+                body_bytes: body.len(),
+            };
+            append(&mut tar, &facts, document.created / 1000, body).map_err(|error| {
+                Error::io(
+                    format!("cannot write document {} to the archive", facts.id),
+                    error,
+                )
+            })?;
+            count += 1;
+        }
+        let finished = tar.into_inner().and_then(|mut archive| archive.flush());
+        finished.map_err(|error| Error::io("cannot finish the archive", error))?;
+        Ok(count)
+    }
+
+    /// Stores the documents of an archive under their own ids; what is known is passed over. Blocks.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) if the archive is not one of ours or ends early, else as
+    /// [`enqueue`](Queue::enqueue). What was stored before the error stays; importing again is safe.
+    pub fn import(&self, archive: impl Read) -> Result<Imported, Error> {
+        let invalid = |what: &str| {
+            Error::new(
+                ErrorKind::Invalid,
+                format!("the archive {what}; what came before is stored"),
+            )
+        };
+        let unreadable =
+            |error| Error::with_source(ErrorKind::Invalid, "the archive cannot be read", error);
+        let mut tar = tar::Archive::new(archive);
+        let mut entries = tar.entries().map_err(unreadable)?;
+        let mut imported = Imported::default();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable)?;
+            let mut text = Vec::new();
+            entry
+                .take(FACTS_MAX)
+                .read_to_end(&mut text)
+                .map_err(unreadable)?;
+            let facts: Facts = serde_json::from_slice(&text).map_err(|error| {
+                Error::with_source(
+                    ErrorKind::Invalid,
+                    "the archive has an entry that is not a document",
+                    error,
+                )
+            })?;
+            let mut body = entries
+                .next()
+                .ok_or_else(|| invalid("ends within a document"))?
+                .map_err(unreadable)?;
+            if body.header().size().ok() != Some(facts.body_bytes) {
+                return Err(invalid(
+                    "has a body of another length than its document says",
+                ));
+            }
+            match self.store_imported(facts, &mut body)? {
+                Receipt::Accepted(_) => imported.accepted += 1,
+                Receipt::AlreadyThere(_) => imported.already_there += 1,
+            }
+        }
+        Ok(imported)
+    }
+
+    fn store_imported(&self, facts: Facts, body: &mut impl Read) -> Result<Receipt, Error> {
+        let unreadable =
+            |error| Error::with_source(ErrorKind::Invalid, "the archive cannot be read", error);
+        let not_hex = || {
+            Error::new(
+                ErrorKind::Invalid,
+                format!(
+                    "document {} has a name or hash that is not hexadecimal",
+                    facts.id
+                ),
+            )
+        };
+        let lanes = facts
+            .lanes
+            .iter()
+            .map(|lane| self.declare_lane(lane))
+            .collect::<Result<Vec<_>, _>>()?;
+        let source = from_hex(&facts.source_hex).ok_or_else(not_hex)?;
+        let hash = match &facts.sha256 {
+            None => None,
+            Some(text) => {
+                let bytes = from_hex(text).ok_or_else(not_hex)?;
+                Some(<[u8; 32]>::try_from(bytes).map_err(|_| not_hex())?)
+            }
+        };
+        let cut = || {
+            Error::new(
+                ErrorKind::Invalid,
+                "the archive ends within a body; what came before is stored",
+            )
+        };
+        let new_body = if belongs_in_file(facts.body_bytes) {
+            let mut writer = self.body_writer()?;
+            let mut piece = vec![0; 64 * 1024];
+            loop {
+                match body.read(&mut piece).map_err(unreadable)? {
+                    0 => break,
+                    read => writer.write(&piece[..read])?,
+                }
+            }
+            if writer.len() != facts.body_bytes {
+                return Err(cut());
+            }
+            NewBody::File(writer.finish()?)
+        } else {
+            let mut bytes = Vec::new();
+            body.read_to_end(&mut bytes).map_err(unreadable)?;
+            if bytes.len() as u64 != facts.body_bytes {
+                return Err(cut());
+            }
+            NewBody::Inline(bytes.into())
+        };
+        let document = NewDocument {
+            id: facts.id,
+            route: facts.route,
+            source,
+            content_type: facts.content_type,
+            priority: facts.priority,
+            headers: facts.headers,
+            lanes,
+            hash,
+            body: new_body,
+        };
+        self.enqueue_blocking(document)
+    }
+}
+
+fn append(
+    tar: &mut tar::Builder<impl Write>,
+    facts: &Facts,
+    created: u64,
+    body: Body,
+) -> io::Result<()> {
+    let header = |size: u64| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(size);
+        header.set_mode(0o600);
+        header.set_mtime(created);
+        header
+    };
+    let json = serde_json::to_vec_pretty(facts)?;
+    tar.append_data(
+        &mut header(json.len() as u64),
+        format!("{}/document.json", facts.id),
+        &json[..],
+    )?;
+    let name = format!("{}/body", facts.id);
+    match body {
+        Body::Bytes(bytes) => tar.append_data(&mut header(bytes.len() as u64), name, &bytes[..]),
+        Body::File(file, len) => tar.append_data(&mut header(len), name, file.take(len)),
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("writing to a string does not fail");
+            text
+        })
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let digits = text.as_bytes().chunks_exact(2);
+    digits
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect()
+}

@@ -1,0 +1,256 @@
+//! What all handles of a queue share.
+
+use crate::config::{Config, WhenFull};
+use crate::document::{LaneId, State};
+use crate::error::{Error, ErrorKind};
+use crate::log_store::LogStore;
+use crate::mailbox::{Command, Mailbox};
+use crate::store::{Op, Outcome, Store, Verdict};
+use crate::writer::Bell;
+use mainstay_files::Lock;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, Semaphore, oneshot};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) store: LogStore,
+    pub(crate) config: Config,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) bell: Bell,
+    /// Documents went: there may be room.
+    pub(crate) room: Notify,
+    /// Something was committed.
+    pub(crate) changed: Notify,
+    ready: Mutex<Vec<Arc<Notify>>>,
+    /// Places and bytes promised to documents that are on their way.
+    promised: Mutex<(u64, u64)>,
+    pending: Arc<Semaphore>,
+    /// Held as long as a thread or a handle works on the folder.
+    lock: Mutex<Option<Lock>>,
+    is_finished: Mutex<bool>,
+    finished: Condvar,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(crate) fn new(store: LogStore, config: Config, folder: Lock) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            mailbox: Mailbox::default(),
+            bell: Bell::default(),
+            room: Notify::new(),
+            changed: Notify::new(),
+            ready: Mutex::new(Vec::new()),
+            promised: Mutex::new((0, 0)),
+            pending: Arc::new(Semaphore::new(config.pending_bytes as usize)),
+            lock: Mutex::new(Some(folder)),
+            is_finished: Mutex::new(false),
+            finished: Condvar::new(),
+            config,
+        })
+    }
+
+    /// Told when a document becomes ready on a lane.
+    pub(crate) fn ready(&self, lane: LaneId) -> Arc<Notify> {
+        let mut ready = lock(&self.ready);
+        let place = usize::from(lane.0);
+        while ready.len() <= place {
+            ready.push(Arc::new(Notify::new()));
+        }
+        Arc::clone(&ready[place])
+    }
+
+    // === Handing over ===
+
+    /// Hands an operation to the writer and waits for its answer. Once handed over it is done even if nobody waits.
+    pub(crate) async fn submit(
+        &self,
+        op: Op,
+        held: Option<Box<dyn Send>>,
+    ) -> Result<Outcome, Error> {
+        let answer = self.hand_over(op, held)?;
+        answer.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// The same for a caller that may block.
+    pub(crate) fn submit_blocking(&self, op: Op) -> Result<Outcome, Error> {
+        let answer = self.hand_over(op, None)?;
+        answer
+            .blocking_recv()
+            .unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    fn hand_over(
+        &self,
+        op: Op,
+        held: Option<Box<dyn Send>>,
+    ) -> Result<oneshot::Receiver<Result<Outcome, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox
+            .send(Command {
+                op,
+                reply: Some(reply),
+                held,
+            })
+            .map_err(|_| Error::closed())?;
+        Ok(answer)
+    }
+
+    /// Hands an operation over that nobody waits for.
+    pub(crate) fn post(&self, op: Op) {
+        if let Err(command) = self.mailbox.send(Command {
+            op,
+            reply: None,
+            held: None,
+        }) {
+            tracing::debug!(op = ?command.op, "the queue is closed; what was posted is left to the next start");
+        }
+    }
+
+    // === Room ===
+
+    /// Waits for room for documents on their way, in the queue and in memory, as the policy says.
+    pub(crate) async fn admit(
+        self: &Arc<Self>,
+        documents: u64,
+        bytes: u64,
+    ) -> Result<Box<dyn Send>, Error> {
+        let promise = self.admit_to_queue(documents, bytes).await?;
+        let share = bytes
+            .max(256 * documents)
+            .min(u64::from(self.config.pending_bytes));
+        let pending = Arc::clone(&self.pending)
+            .acquire_many_owned(share as u32)
+            .await;
+        let pending = pending.map_err(|_| Error::closed())?;
+        Ok(Box::new((promise, pending)))
+    }
+
+    async fn admit_to_queue(
+        self: &Arc<Self>,
+        documents: u64,
+        bytes: u64,
+    ) -> Result<Promise, Error> {
+        let (max_documents, max_bytes) = (self.config.max_documents, self.config.max_bytes);
+        if max_documents != 0 && max_documents < documents || max_bytes != 0 && max_bytes < bytes {
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                "the batch is larger than the queue may become; nothing was stored",
+            ));
+        }
+        loop {
+            let room = self.room.notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            if self.mailbox.is_closed() {
+                return Err(Error::closed());
+            }
+            if let Some(promise) = self.try_promise(documents, bytes) {
+                return Ok(promise);
+            }
+            match self.config.when_full {
+                WhenFull::Block => room.await,
+                WhenFull::Reject => return Err(self.full()),
+                WhenFull::DropOldest => self.drop_oldest(documents).await?,
+            }
+        }
+    }
+
+    fn try_promise(self: &Arc<Self>, documents: u64, bytes: u64) -> Option<Promise> {
+        let mut promised = lock(&self.promised);
+        let (used_documents, used_bytes) = self.store.usage();
+        let fits = |most: u64, used: u64, more: u64| most == 0 || used + more <= most;
+        let fit = fits(
+            self.config.max_documents,
+            used_documents + promised.0,
+            documents,
+        ) && fits(self.config.max_bytes, used_bytes + promised.1, bytes);
+        if !fit {
+            return None;
+        }
+        promised.0 += documents;
+        promised.1 += bytes;
+        Some(Promise {
+            core: Arc::clone(self),
+            documents,
+            bytes,
+        })
+    }
+
+    fn full(&self) -> Error {
+        let (documents, bytes) = self.store.usage();
+        let message = format!(
+            "the queue is full ({documents} documents, {bytes} bytes); nothing was stored: deliver, discard, or raise its limits"
+        );
+        Error::new(ErrorKind::Full, message)
+    }
+
+    async fn drop_oldest(self: &Arc<Self>, documents: u64) -> Result<(), Error> {
+        let states = [State::Ready, State::Waiting, State::Dead];
+        let oldest = self.store.select(None, &states, None);
+        if oldest.is_empty() {
+            return Err(self.full());
+        }
+        for id in oldest.into_iter().take(documents as usize) {
+            for standing in self.store.standing(id).unwrap_or_default() {
+                let op = Op::Settle {
+                    id,
+                    lane: standing.lane,
+                    verdict: Verdict::Discarded,
+                    note: "drop_oldest".to_owned(),
+                };
+                self.submit(op, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    // === The end ===
+
+    pub(crate) fn close(&self) {
+        self.mailbox.close();
+        self.room.notify_waiters();
+        self.changed.notify_waiters();
+        for ready in lock(&self.ready).iter() {
+            ready.notify_waiters();
+        }
+    }
+
+    /// Called by the writer when all is done: the folder is free for the next.
+    pub(crate) fn finished(&self) {
+        lock(&self.lock).take();
+        *lock(&self.is_finished) = true;
+        self.finished.notify_all();
+    }
+
+    pub(crate) fn wait_until_finished(&self) {
+        let is_finished = lock(&self.is_finished);
+        drop(
+            self.finished
+                .wait_while(is_finished, |finished| !*finished)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+}
+
+/// Places that are kept for documents on their way; given back when it is dropped.
+#[derive(Debug)]
+struct Promise {
+    core: Arc<Core>,
+    documents: u64,
+    bytes: u64,
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        let mut promised = lock(&self.core.promised);
+        promised.0 -= self.documents;
+        promised.1 -= self.bytes;
+        drop(promised);
+        // A batch that failed leaves room that others may be waiting for.
+        self.core.room.notify_waiters();
+    }
+}

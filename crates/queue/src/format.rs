@@ -1,0 +1,116 @@
+//! FORMAT: which version wrote the queue, and the secret that its checksums start from.
+
+use crate::damage::Damage;
+use crate::disk::{Disk, Folder};
+use crate::error::{Error, ErrorKind};
+use crate::group::GROUP_HEADER;
+use crate::recovery::Recovery;
+use crate::segment::{self, BadHead, FIRST_GROUP, FORMAT_VERSION, SegmentHead};
+use std::collections::BTreeMap;
+use std::io;
+
+pub(crate) const FORMAT_FILE: &str = "FORMAT";
+
+/// Reads FORMAT, or gets what it says from the segments. `None` for a folder that holds no queue yet.
+pub(crate) fn read_format(
+    disk: &dyn Disk,
+    segments: &BTreeMap<u64, u64>,
+    report: &mut Recovery,
+) -> Result<Option<[u8; 16]>, Error> {
+    let text = match disk.open(Folder::Root, FORMAT_FILE) {
+        Ok(file) => {
+            let mut bytes = vec![0; 256];
+            let read = file
+                .read_at(&mut bytes, 0)
+                .map_err(|error| Error::io("cannot read FORMAT of the queue", error))?;
+            bytes.truncate(read);
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io("cannot open FORMAT of the queue", error)),
+    };
+    if let Some((version, secret)) = text.as_deref().and_then(parse_format) {
+        if version > FORMAT_VERSION {
+            return Err(newer(version));
+        }
+        return Ok(Some(secret));
+    }
+    for id in segments.keys().rev() {
+        if let Some(secret) = secret_of(disk, *id)? {
+            report.damage.push(Damage {
+                file: FORMAT_FILE.to_owned(),
+                start: 0,
+                end: 0,
+                what: "missing or unreadable; made again from a segment".to_owned(),
+                copied_to: None,
+            });
+            return Ok(Some(secret));
+        }
+    }
+    if text.is_some() && !segments.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            "FORMAT of the queue and the heads of all its segments are unreadable; move the folder aside and keep it: the documents may still be recovered from it",
+        ));
+    }
+    Ok(None)
+}
+
+pub(crate) fn newer(version: u32) -> Error {
+    Error::new(
+        ErrorKind::NewerFormat,
+        format!(
+            "the queue has format {version} and this version knows {FORMAT_VERSION}; nothing was touched: use the newer version, or let it export the documents"
+        ),
+    )
+}
+
+/// What FORMAT says: `mainstay-queue VERSION SECRET`.
+fn format_text(secret: &[u8; 16]) -> String {
+    let secret = crate::document::ClaimId::from_bytes(*secret);
+    format!("mainstay-queue {FORMAT_VERSION} {secret}\n")
+}
+
+fn parse_format(text: &str) -> Option<(u32, [u8; 16])> {
+    let mut words = text.split_whitespace();
+    if words.next()? != "mainstay-queue" {
+        return None;
+    }
+    let version = words.next()?.parse().ok()?;
+    let secret: crate::document::ClaimId = words.next()?.parse().ok()?;
+    Some((version, secret.to_bytes()))
+}
+
+fn secret_of(disk: &dyn Disk, id: u64) -> Result<Option<[u8; 16]>, Error> {
+    let block = read_block(disk, id)?;
+    match SegmentHead::parse(&block, id) {
+        Ok(head) => Ok(Some(head.secret)),
+        Err(BadHead::Newer(version)) => Err(newer(version)),
+        Err(BadHead::NotThisSegment) => Ok(None),
+    }
+}
+
+pub(crate) fn read_block(disk: &dyn Disk, id: u64) -> Result<Vec<u8>, Error> {
+    let cannot = |error| Error::io(format!("cannot read `{}`", segment::file_name(id)), error);
+    let file = disk
+        .open(Folder::Root, &segment::file_name(id))
+        .map_err(cannot)?;
+    let mut block = vec![0; FIRST_GROUP as usize + GROUP_HEADER];
+    let read = file.read_at(&mut block, 0).map_err(cannot)?;
+    block.truncate(read);
+    Ok(block)
+}
+
+/// Writes FORMAT, whole and durable.
+pub(crate) fn write(disk: &dyn Disk, secret: &[u8; 16]) -> io::Result<()> {
+    const NEW: &str = "FORMAT.new";
+    match disk.remove(Folder::Root, NEW) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(Folder::Root, NEW)?;
+    file.write_at(format_text(secret).as_bytes(), 0)?;
+    file.sync()?;
+    disk.rename(Folder::Root, NEW, FORMAT_FILE)?;
+    disk.sync_folder(Folder::Root)
+}

@@ -1,0 +1,102 @@
+//! Who is next: leases, which are in memory alone, and waits that end.
+
+use super::{Delivery, Doc, DocumentId, Index, LaneId, Now, State};
+use std::cmp::Reverse;
+use std::time::Duration;
+
+impl Index {
+    /// Takes the document that is next in line, if any is ready.
+    pub(crate) fn lease(&mut self, lane: LaneId, now: Now) -> Option<(DocumentId, u64)> {
+        self.promote_due(lane, now);
+        let entry = self.lanes.get_mut(usize::from(lane.0))?;
+        let (docs, deliveries) = (&self.docs, &self.deliveries);
+        let order_if_ready = |number: u32| {
+            let delivery = deliveries.get(number)?;
+            (delivery.state == State::Ready && delivery.lane == lane)
+                .then(|| docs.get(delivery.doc).map(|doc| doc.order))?
+        };
+        let seconds = now.moment.since_origin().as_secs() as i64;
+        let step = self.ageing.as_secs() as i64;
+        let mut best: Option<(i64, u64, u32)> = None;
+        for (level, fifo) in entry.priorities.iter_mut().enumerate() {
+            if let Some((order, delivery)) = fifo.head(order_if_ready) {
+                let since = deliveries
+                    .get(delivery)
+                    .and_then(|delivery| docs.get(delivery.doc));
+                let waited = since.map_or(0, |doc| seconds - i64::from(doc.since));
+                let rank = if step == 0 {
+                    level as i64
+                } else {
+                    level as i64 * step - waited
+                };
+                let candidate = (rank, order, delivery);
+                best = Some(best.map_or(candidate, |best| best.min(candidate)));
+            }
+        }
+        let (_, order, delivery) = best?;
+        self.set_state(delivery, State::Leased);
+        let doc = self.delivery(delivery).doc;
+        Some((self.doc(doc).id, order))
+    }
+
+    /// Gives a leased document back, to the place in line that it had.
+    pub(crate) fn give_back(&mut self, id: DocumentId, lane: LaneId) {
+        if let Some((_, delivery)) = self.find_delivery(id, lane)
+            && self.delivery(delivery).state == State::Leased
+        {
+            self.set_state(delivery, State::Ready);
+            self.line_up_again(delivery);
+        }
+    }
+
+    /// How long until the next waiting document of a lane is due; `None` if none waits.
+    pub(crate) fn next_due(&mut self, lane: LaneId, now: Now) -> Option<Duration> {
+        self.promote_due(lane, now);
+        let entry = self.lanes.get(usize::from(lane.0))?;
+        entry
+            .waiting
+            .peek()
+            .map(|Reverse((due, ..))| due.since(now.moment))
+    }
+
+    pub(super) fn promote_due(&mut self, lane: LaneId, now: Now) {
+        loop {
+            let Some(entry) = self.lanes.get_mut(usize::from(lane.0)) else {
+                return;
+            };
+            let Some(Reverse((due, order, delivery))) = entry.waiting.peek().copied() else {
+                return;
+            };
+            let still_waits = self.deliveries.get(delivery).is_some_and(|found| {
+                found.state == State::Waiting
+                    && found.lane == lane
+                    && self
+                        .docs
+                        .get(found.doc)
+                        .is_some_and(|doc| doc.order == order)
+                    && self
+                        .troubles
+                        .get(&delivery)
+                        .is_some_and(|trouble| trouble.due == due)
+            });
+            if still_waits && now.moment < due {
+                return;
+            }
+            entry.waiting.pop();
+            if still_waits {
+                self.set_state(delivery, State::Ready);
+                self.line_up_again(delivery);
+            }
+        }
+    }
+
+    pub(super) fn line_up_again(&mut self, delivery: u32) {
+        let Delivery { doc, lane, .. } = *self.delivery(delivery);
+        let Doc {
+            order, priority, ..
+        } = *self.doc(doc);
+        self.lanes[usize::from(lane.0)].priorities[usize::from(priority.number()) - 1]
+            .put_back(order, delivery);
+        self.wake(lane);
+    }
+}

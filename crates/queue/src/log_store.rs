@@ -1,0 +1,375 @@
+//! The store that the queue runs on: a log of groups, and an index of it in memory.
+
+mod commit;
+mod maintain;
+mod read;
+
+use crate::bodies::Bodies;
+use crate::config::Config;
+use crate::damage::Damage;
+use crate::disk::{Disk, DiskFile};
+use crate::document::{ClaimId, DocumentId, LaneId, LaneInfo, State};
+use crate::error::Error;
+use crate::format::{self, FORMAT_FILE};
+use crate::group::{Group, GroupFacts};
+use crate::index::{Index, Location, Now, Retention};
+use crate::ledger::Ledger;
+use crate::log::{Log, Purpose, Sizes};
+use crate::recent::Recent;
+use crate::record::{self, Kind};
+use crate::recovery::{self, Loaded, Recovery};
+use crate::spare::Spare;
+use crate::store::{Body, Committed, Document, Op, Standing, Store};
+use mainstay_clock::SharedClock;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Whether the queue can take documents in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "why")]
+pub enum Mode {
+    /// It can.
+    Writable,
+    /// The disk is full: intake stops until there is room, delivery and acknowledgements go on.
+    Full(String),
+    /// The disk does not confirm what is written: intake stops until it does, delivery goes on.
+    ReadOnly(String),
+}
+
+/// Documents in segments, as `docs/formats/queue.md` draws them.
+#[derive(Debug)]
+pub struct LogStore {
+    disk: Arc<dyn Disk>,
+    secret: [u8; 16],
+    clock: SharedClock,
+    retain: Duration,
+    snapshot_every: u64,
+    writer: Mutex<Writer>,
+    index: Mutex<Index>,
+    recent: Mutex<Recent>,
+    bodies: Arc<Bodies>,
+    readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+    mode: Mutex<Mode>,
+    damage: Mutex<Vec<Damage>>,
+}
+
+/// What only the thread that commits touches.
+#[derive(Debug)]
+struct Writer {
+    log: Log,
+    group: Group,
+    /// Segments before this one are not needed, and the disk knows it.
+    cursor: u64,
+    /// Segments that a crash left behind.
+    leftover: Vec<Spare>,
+    snapshot_due: u64,
+    unreferenced: Vec<[u8; 32]>,
+}
+
+/// A snapshot is written each time the log has grown by this many bytes: a start after a crash reads no more than that.
+const SNAPSHOT_EVERY: u64 = 1024 * 1024 * 1024;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LogStore {
+    /// Opens the queue on a disk, whatever state the last run left it in.
+    ///
+    /// # Errors
+    /// [`NewerFormat`](crate::ErrorKind::NewerFormat), [`Damaged`](crate::ErrorKind::Damaged) where not even the format can be read,
+    /// [`Full`](crate::ErrorKind::Full) or [`Io`](crate::ErrorKind::Io). Nothing is lost by any of them.
+    pub fn open(disk: Arc<dyn Disk>, config: &Config) -> Result<(Self, Recovery), Error> {
+        let retention = Retention {
+            time: config.retain_after_ack,
+            documents: config.retain_documents,
+            bytes: config.retain_bytes,
+        };
+        let mut index = Index::new(retention, config.ageing);
+        let clock = Arc::clone(&config.clock);
+        let now = Now {
+            moment: clock.now(),
+            wall: clock.wall(),
+        };
+        let Loaded {
+            secret,
+            is_new,
+            report,
+            tail,
+            unconfirmed,
+            leftover,
+        } = recovery::load(&*disk, &mut index, now, true)?;
+        if is_new
+            || report
+                .damage
+                .iter()
+                .any(|damage| damage.file == FORMAT_FILE)
+        {
+            format::write(&*disk, &secret)
+                .map_err(|error| Error::io("cannot write FORMAT of the queue", error))?;
+        }
+        let sizes = Sizes {
+            first: u64::from(config.first_segment_bytes),
+            full: u64::from(config.segment_bytes),
+            reserve: u64::from(config.reserve_bytes),
+        };
+        let cursor = index
+            .oldest_segment()
+            .map_or(tail.confirmed.segment, u64::from);
+        let copied = unconfirmed
+            .map(|part| recovery::read_unconfirmed(&*disk, &secret, part))
+            .transpose()
+            .map_err(|error| Error::io("cannot read the end of the log", error))?
+            .unwrap_or_default();
+        let resumes = report.clean && !is_new && tail.confirmed.segment != 0;
+        let begun = if resumes {
+            Log::resume(Arc::clone(&disk), secret, sizes, tail)
+        } else {
+            Log::begin(Arc::clone(&disk), secret, sizes, tail, now.wall)
+        };
+        let log = begun.map_err(|error| {
+            Error::io(
+                "cannot begin a segment of the queue; free some space",
+                error,
+            )
+        })?;
+        let damage = report.damage.clone();
+        let store = Self {
+            bodies: Bodies::new(Arc::clone(&disk)),
+            disk,
+            secret,
+            clock,
+            retain: config.retain_after_ack,
+            snapshot_every: SNAPSHOT_EVERY,
+            writer: Mutex::new(Writer {
+                snapshot_due: log.written_bytes() + SNAPSHOT_EVERY,
+                log,
+                group: Group::new(),
+                cursor,
+                leftover,
+                unreferenced: Vec::new(),
+            }),
+            index: Mutex::new(index),
+            recent: Mutex::new(Recent::default()),
+            readers: Mutex::new(HashMap::new()),
+            mode: Mutex::new(Mode::Writable),
+            damage: Mutex::new(damage),
+        };
+        store.copy_unconfirmed(&copied)?;
+        let needed = lock(&store.index).body_references().clone();
+        if let Err(error) = store.bodies.sweep(|hash| needed.contains_key(hash)) {
+            tracing::warn!(%error, "bodies that no document needs could not be removed; the next start tries again");
+        }
+        Ok((store, report))
+    }
+
+    /// Brings what was written and never confirmed into the fresh segment, before anybody is offered it.
+    fn copy_unconfirmed(&self, records: &[(Kind, Vec<u8>)]) -> Result<(), Error> {
+        let mut writer = lock(&self.writer);
+        let mut records = records.iter().peekable();
+        while records.peek().is_some() {
+            writer.group.clear();
+            let mut places = Vec::new();
+            while let Some((kind, payload)) =
+                records.next_if(|(_, payload)| writer.group.fits(payload.len()))
+            {
+                places.push((*kind, writer.group.push(*kind, payload), payload));
+            }
+            let facts = GroupFacts {
+                copied: true,
+                ..self.facts(&writer)
+            };
+            let placement = writer.append(&facts, Purpose::Settlement, &|| self.preamble()).map_err(|error| {
+                commit::append_error(error, "cannot bring the end of the log to the disk; free some space or look after the disk")
+            })?;
+            let mut index = lock(&self.index);
+            for (kind, offset, payload) in places {
+                if let (Kind::Store | Kind::Move, Ok(part)) =
+                    (kind, record::store_part(kind, payload))
+                    && let Ok(stored) = record::decode_store(part)
+                {
+                    let location = Location {
+                        segment: placement.segment as u32,
+                        offset: placement.offset as u32 + offset,
+                        len: payload.len() as u32,
+                    };
+                    index.relocate(stored.head.id, location);
+                }
+            }
+            let totals = index.totals();
+            drop(index);
+            writer.log.note_confirmed(totals);
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            moment: self.clock.now(),
+            wall: self.clock.wall(),
+        }
+    }
+
+    fn facts(&self, writer: &Writer) -> GroupFacts {
+        let index = lock(&self.index);
+        let oldest = index
+            .oldest_segment()
+            .map_or(writer.log.active_id(), u64::from);
+        GroupFacts {
+            confirmed: 0,
+            wall: self.clock.wall(),
+            oldest: oldest.min(writer.log.active_id()),
+            totals: index.totals(),
+            copied: false,
+        }
+    }
+
+    /// What a fresh segment begins with, so that the log can be read from it on: lanes and open claims.
+    fn preamble(&self) -> Group {
+        let index = lock(&self.index);
+        let mut group = Group::new();
+        for lane in index.lanes() {
+            group.push(Kind::Lane, &record::encode_lane(lane.id, &lane.name));
+        }
+        group.push(
+            Kind::Claims,
+            &record::encode_all_claims(&index.open_claims()),
+        );
+        group
+    }
+
+    /// Whether documents can be taken in.
+    pub fn mode(&self) -> Mode {
+        lock(&self.mode).clone()
+    }
+
+    /// What could not be read so far.
+    pub fn damage(&self) -> Vec<Damage> {
+        lock(&self.damage).clone()
+    }
+
+    pub(crate) fn bodies(&self) -> &Arc<Bodies> {
+        &self.bodies
+    }
+
+    /// The bytes of all segments on the disk.
+    pub fn log_bytes(&self) -> u64 {
+        lock(&self.writer).log.disk_bytes()
+    }
+
+    /// How many documents are kept after they were sent, and their bytes.
+    pub fn sent(&self) -> (u64, u64) {
+        lock(&self.index).sent()
+    }
+}
+
+impl Writer {
+    fn append(
+        &mut self,
+        facts: &GroupFacts,
+        purpose: Purpose,
+        preamble: &dyn Fn() -> Group,
+    ) -> Result<crate::log::Placement, crate::log::AppendError> {
+        let placement = self.log.append(&mut self.group, facts, purpose, preamble)?;
+        self.cursor = self.cursor.max(facts.oldest);
+        Ok(placement)
+    }
+}
+
+impl Store for LogStore {
+    fn commit(&self, ops: &[Op]) -> Committed {
+        self.commit_ops(ops)
+    }
+
+    fn lease(&self, lane: LaneId) -> Option<DocumentId> {
+        let now = self.now();
+        lock(&self.index).lease(lane, now).map(|(id, _)| id)
+    }
+
+    fn give_back(&self, id: DocumentId, lane: LaneId) {
+        lock(&self.index).give_back(id, lane);
+    }
+
+    fn next_due(&self, lane: LaneId) -> Option<Duration> {
+        let now = self.now();
+        lock(&self.index).next_due(lane, now)
+    }
+
+    fn load(&self, id: DocumentId) -> Result<Option<Document>, Error> {
+        self.load_document(id)
+    }
+
+    fn body(&self, document: &Document) -> Result<Body, Error> {
+        self.open_body(document)
+    }
+
+    fn standing(&self, id: DocumentId) -> Option<Vec<Standing>> {
+        let now = self.now();
+        let view = lock(&self.index).get(id)?;
+        let standing = view.lanes.into_iter().map(|lane| {
+            let waits = lane.state == State::Waiting;
+            Standing {
+                lane: lane.lane,
+                state: lane.state,
+                attempts: lane.trouble.as_ref().map_or(0, |trouble| trouble.attempts),
+                note: lane
+                    .trouble
+                    .as_ref()
+                    .map(|trouble| trouble.note.to_string()),
+                due_in: lane
+                    .trouble
+                    .as_ref()
+                    .filter(|_| waits)
+                    .map(|trouble| trouble.due.since(now.moment)),
+            }
+        });
+        Some(standing.collect())
+    }
+
+    fn select(
+        &self,
+        lane: Option<LaneId>,
+        states: &[State],
+        after: Option<DocumentId>,
+    ) -> Vec<DocumentId> {
+        let index = lock(&self.index);
+        let from = after
+            .and_then(|id| index.get(id))
+            .map_or(0, |view| view.order + 1);
+        let wanted = |of: LaneId, state: State| {
+            lane.is_none_or(|lane| lane == of) && (states.is_empty() || states.contains(&state))
+        };
+        let found = index.select(wanted);
+        found
+            .into_iter()
+            .filter(|(order, _)| from <= *order)
+            .map(|(_, id)| id)
+            .collect()
+    }
+
+    fn lanes(&self) -> Vec<LaneInfo> {
+        lock(&self.index).lanes()
+    }
+
+    fn depth(&self, lane: LaneId, state: State) -> u64 {
+        lock(&self.index).depth(lane, state)
+    }
+
+    fn is_claim_open(&self, claim: ClaimId) -> bool {
+        lock(&self.index).is_claim_open(claim)
+    }
+
+    fn open_claims(&self) -> Vec<ClaimId> {
+        lock(&self.index).open_claims()
+    }
+
+    fn ledger(&self) -> Ledger {
+        lock(&self.index).ledger()
+    }
+
+    fn usage(&self) -> (u64, u64) {
+        lock(&self.index).usage()
+    }
+}

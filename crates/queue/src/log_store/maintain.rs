@@ -1,0 +1,370 @@
+//! What keeps the log short and ready, away from those who wait: segments made ahead, recycled and given back,
+//! long-lived documents copied forward, snapshots.
+
+use super::{LogStore, Mode, lock};
+use crate::disk::{Disk, Folder};
+use crate::document::{DocumentId, State};
+use crate::error::is_disk_full;
+use crate::index::{Location, Now};
+use crate::log::Purpose;
+use crate::record::{self, Kind};
+use crate::segment;
+use crate::snapshot::{self, Covered, moved_lane};
+use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
+use std::io;
+
+/// Segments made ahead of the one that is written to, once they have their full size.
+const SPARES: usize = 2;
+
+/// With less than this many bytes left on the disk, nothing is kept that was delivered: twice the default reserve.
+const LOW_SPACE: u64 = 8 * 1024 * 1024;
+
+/// Files are cut by this much at a time before they are removed: removing 64 MiB at once holds up a sync for 12–16 ms
+/// (measured on ext4 with discard).
+const SHRINK_STEP: u64 = 4 * 1024 * 1024;
+
+/// Documents copied forward in one group, at most.
+const MOVE_DOCUMENTS: usize = 1024;
+const MOVE_BYTES: usize = 1024 * 1024;
+
+/// What maintenance came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Maintained {
+    /// Whether something it wanted did not succeed, so that it is to be called again soon.
+    pub again_soon: bool,
+    /// Whether there may be room where there was none.
+    pub made_room: bool,
+}
+
+impl LogStore {
+    /// Does what is due. Blocks for the disk, but holds up nobody who commits.
+    pub fn maintain(&self) -> Maintained {
+        let mut done = Maintained::default();
+        self.retire();
+        self.keep_reserve(&mut done);
+        self.make_spares(&mut done);
+        self.remove_bodies();
+        self.snapshot_if_due();
+        done
+    }
+
+    /// Lets go of what was delivered and kept if the disk is nearly full; returns whether it did.
+    pub fn yield_room(&self) -> bool {
+        let low = |free: u64| free < LOW_SPACE;
+        if self.sent().0 == 0 || !self.disk.free_bytes().is_ok_and(low) {
+            return false;
+        }
+        tracing::warn!("the disk is nearly full: delivered documents are no longer kept");
+        let mut writer = lock(&self.writer);
+        let mut index = lock(&self.index);
+        index.release_sent();
+        writer.unreferenced.append(&mut index.take_unreferenced());
+        true
+    }
+
+    /// Whether [`maintain`](LogStore::maintain) has something to do.
+    pub fn wants_maintenance(&self) -> bool {
+        let writer = lock(&self.writer);
+        writer.log.has_retired(writer.cursor)
+            || !writer.leftover.is_empty()
+            || !writer.unreferenced.is_empty()
+            || writer.log.spares() == 0
+            || writer.log.reserve_missing().is_some()
+            || writer.snapshot_due <= writer.log.written_bytes()
+    }
+
+    /// Gives segments that nothing needs a new life, or their space back.
+    fn retire(&self) {
+        loop {
+            let (retired, wanted) = {
+                let mut writer = lock(&self.writer);
+                let cursor = writer.cursor;
+                let mut retired = std::mem::take(&mut writer.leftover);
+                retired.append(&mut writer.log.take_retired(cursor));
+                let room = SPARES.saturating_sub(writer.log.spares());
+                let full = writer.log.full_size();
+                let mut wanted = Vec::new();
+                for spare in &retired {
+                    let id = (spare.size == full && wanted.len() < room)
+                        .then(|| writer.log.reserve_id());
+                    if let Some(id) = id {
+                        wanted.push((spare.id, id));
+                    }
+                }
+                (retired, wanted)
+            };
+            if retired.is_empty() {
+                return;
+            }
+            for spare in retired {
+                self.forget_reader(spare.id);
+                match wanted.iter().find(|(from, _)| *from == spare.id) {
+                    Some((_, id)) => self.recycle(&spare, *id),
+                    None => self.give_back_space(&spare),
+                }
+            }
+        }
+    }
+
+    /// A recycled segment keeps its old bytes: no record of a former life passes the check of the new one.
+    fn recycle(&self, spare: &Spare, id: u64) {
+        let (from, to) = (segment::file_name(spare.id), segment::file_name(id));
+        let renamed = self
+            .disk
+            .rename(Folder::Root, &from, &to)
+            .and_then(|()| self.disk.sync_folder(Folder::Root));
+        match renamed {
+            Ok(()) => self.add_spare(Spare {
+                id,
+                size: spare.size,
+            }),
+            Err(error) => tracing::warn!(segment = from, %error, "a segment could not be recycled"),
+        }
+    }
+
+    fn add_spare(&self, spare: Spare) {
+        let refused = lock(&self.writer).log.add_spare(spare);
+        if let Some(spare) = refused {
+            self.give_back_space(&spare);
+        }
+    }
+
+    fn give_back_space(&self, spare: &Spare) {
+        let name = segment::file_name(spare.id);
+        let result = shrink(&*self.disk, &name, spare.size)
+            .and_then(|()| self.disk.remove(Folder::Root, &name));
+        if let Err(error) = result
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(segment = name, %error, "a segment that nothing needs could not be removed; the next start tries again");
+        }
+    }
+
+    fn keep_reserve(&self, done: &mut Maintained) {
+        let Some(size) = lock(&self.writer).log.reserve_missing() else {
+            return;
+        };
+        match make_reserve(&*self.disk, size) {
+            Ok(size) => lock(&self.writer).log.set_reserve(size),
+            Err(error) => {
+                tracing::debug!(%error, "no room for the reserve");
+                done.again_soon = true;
+            }
+        }
+    }
+
+    fn make_spares(&self, done: &mut Maintained) {
+        loop {
+            let (id, size) = {
+                let mut writer = lock(&self.writer);
+                let size = writer.log.next_size();
+                let wanted = if size < writer.log.full_size() {
+                    1
+                } else {
+                    SPARES
+                };
+                if writer.log.spares() >= wanted {
+                    break;
+                }
+                (writer.log.reserve_id(), size)
+            };
+            match make_segment(&*self.disk, id, size, LEAST_SEGMENT) {
+                Ok(size) => {
+                    self.add_spare(Spare { id, size });
+                    if matches!(self.mode(), Mode::Full(_)) {
+                        self.set_mode(Mode::Writable);
+                        done.made_room = true;
+                    }
+                }
+                Err(error) => {
+                    if is_disk_full(&error) {
+                        tracing::debug!(%error, "no room for a segment ahead");
+                    } else {
+                        tracing::warn!(%error, "no segment could be made ahead");
+                    }
+                    done.again_soon = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn remove_bodies(&self) {
+        let unreferenced = std::mem::take(&mut lock(&self.writer).unreferenced);
+        if !unreferenced.is_empty() {
+            self.bodies.remove(&unreferenced, |hash| {
+                lock(&self.index).body_references().contains_key(hash)
+            });
+        }
+    }
+
+    fn snapshot_if_due(&self) {
+        let mut writer = lock(&self.writer);
+        if writer.snapshot_due <= writer.log.written_bytes() {
+            // Counted from what is left, whether it succeeds or not: it saves time at a start and nothing else.
+            writer.snapshot_due = writer.log.written_bytes() + self.snapshot_every;
+            let covered = Covered {
+                upto: writer.log.confirmed(),
+                clean: false,
+            };
+            if let Err(error) = self.write_snapshot(covered) {
+                tracing::warn!(%error, "no snapshot could be written; the next start reads more of the log");
+            }
+        }
+    }
+
+    fn write_snapshot(&self, covered: Covered) -> io::Result<()> {
+        let now = self.now();
+        let index = lock(&self.index);
+        snapshot::write(&*self.disk, &self.secret, &index, covered, self.retain, now)
+    }
+
+    /// Ends cleanly: the next start reads the snapshot and nothing else. Nothing depends on it.
+    pub fn close(&self) {
+        let writer = lock(&self.writer);
+        let covered = Covered {
+            upto: writer.log.confirmed(),
+            clean: true,
+        };
+        if covered.upto.segment == 0 {
+            return;
+        }
+        if let Err(error) = self.write_snapshot(covered) {
+            tracing::warn!(%error, "no snapshot could be written; the next start reads the log instead");
+        }
+    }
+
+    // === Copying forward ===
+
+    /// Whether the log holds so much that is settled that its oldest documents are worth copying to its end.
+    pub fn wants_cleaning(&self) -> bool {
+        let writer = lock(&self.writer);
+        let index = lock(&self.index);
+        let active = writer.log.active_id();
+        let Some(oldest) = index
+            .oldest_segment()
+            .map(u64::from)
+            .filter(|oldest| *oldest < active)
+        else {
+            return false;
+        };
+        let live = index.live_log_bytes();
+        let settled = writer.log.occupied_bytes().saturating_sub(live);
+        let oldest_live = index
+            .segments()
+            .get(&(oldest as u32))
+            .map_or(0, |live| live.bytes);
+        let pressed = matches!(self.mode(), Mode::Full(_)) && settled > 2 * oldest_live;
+        pressed || settled > live + 2 * writer.log.full_size()
+    }
+
+    /// Copies a part of the oldest segment's documents to the end of the log. Returns whether it did.
+    pub fn clean_step(&self) -> bool {
+        let mut writer = lock(&self.writer);
+        let Some(oldest) = lock(&self.index).oldest_segment() else {
+            return false;
+        };
+        if u64::from(oldest) >= writer.log.active_id() {
+            return false;
+        }
+        let ids = lock(&self.index).in_segment(oldest, MOVE_DOCUMENTS);
+        writer.group.clear();
+        let now = self.now();
+        let mut moved = Vec::new();
+        for id in ids {
+            let Some(payload) = self.moved_payload(id, now) else {
+                continue;
+            };
+            if moved.len() + 1 < MOVE_DOCUMENTS && writer.group.len() + payload.len() <= MOVE_BYTES
+                || moved.is_empty()
+            {
+                let offset = writer.group.push(Kind::Move, &payload);
+                moved.push((id, offset, payload.len() as u32));
+            } else {
+                break;
+            }
+        }
+        if writer.group.is_empty() {
+            return false;
+        }
+        let facts = self.facts(&writer);
+        match writer.append(&facts, Purpose::Settlement, &|| self.preamble()) {
+            Ok(placement) => {
+                let mut index = lock(&self.index);
+                for (id, offset, len) in moved {
+                    let offset = placement.offset as u32 + offset;
+                    index.relocate(
+                        id,
+                        Location {
+                            segment: placement.segment as u32,
+                            offset,
+                            len,
+                        },
+                    );
+                }
+                writer.log.note_confirmed(index.totals());
+                true
+            }
+            Err(error) => {
+                tracing::warn!(?error, "documents could not be copied forward");
+                false
+            }
+        }
+    }
+
+    /// A document as a MOVE record; `None` if it went or cannot be read (which is then reported).
+    fn moved_payload(&self, id: DocumentId, now: Now) -> Option<Vec<u8>> {
+        let (view, kept_until) = {
+            let index = lock(&self.index);
+            let view = index.get(id)?;
+            let is_sent = view.lanes.iter().all(|lane| lane.state == State::Sent);
+            (view, is_sent.then(|| index.kept_until_of(id)).flatten())
+        };
+        let Ok((kind, payload)) = self.read_record(view.location) else {
+            // Reading it the usual way reports it, and lets go of it if it is lost.
+            self.load_document(id).err();
+            return None;
+        };
+        let store = record::store_part(kind, &payload).ok()?;
+        let created = record::decode_store(store).ok()?.head.created;
+        let sent = kept_until.map_or(0, |until| {
+            let left = until.since(now.moment).min(self.retain);
+            now.wall
+                .saturating_sub(self.retain.saturating_sub(left).as_millis() as u64)
+        });
+        let lanes: Vec<_> = view
+            .lanes
+            .iter()
+            .map(|lane| moved_lane(lane, sent))
+            .collect();
+        Some(record::encode_move(view.order, created, &lanes, store))
+    }
+
+    /// Writes an empty group if that makes segments free that are not needed. Called when nothing else is to be done.
+    pub fn advance_cursor(&self) -> bool {
+        let mut writer = lock(&self.writer);
+        let facts = self.facts(&writer);
+        if facts.oldest <= writer.cursor || !writer.log.has_retired(facts.oldest) {
+            return false;
+        }
+        writer.group.clear();
+        let written = writer
+            .append(&facts, Purpose::Settlement, &|| self.preamble())
+            .is_ok();
+        writer.log.note_confirmed(facts.totals);
+        written
+    }
+}
+
+fn shrink(disk: &dyn Disk, name: &str, size: u64) -> io::Result<()> {
+    if size <= SHRINK_STEP {
+        return Ok(());
+    }
+    let file = disk.open(Folder::Root, name)?;
+    let mut left = size;
+    while SHRINK_STEP < left {
+        left -= SHRINK_STEP;
+        file.set_len(left)?;
+    }
+    Ok(())
+}

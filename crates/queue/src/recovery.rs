@@ -1,0 +1,415 @@
+//! From what lies on the disk to a queue that can be used, however the last run ended.
+//!
+//! 1. Read FORMAT, the heads of all segments, the watermark and the snapshot.
+//! 2. Find the chain: the newest segment that was written, and those it says it continues from.
+//! 3. Take in the snapshot, then every group behind it.
+//! 4. After a clean stop, go on where it ended. Otherwise begin a fresh segment, and copy into it what was not confirmed:
+//!    the page cache may show bytes that a failed sync never brought to the disk, so they are made durable before
+//!    anybody sees them.
+//!
+//! Steps 1 to 3 write nothing but copies of damaged bytes. Step 4 changes nothing that it would read again before the
+//! fresh segment is durable; a crash anywhere in it leads to the same result at the next start.
+
+mod replay;
+
+use crate::damage::Damage;
+use crate::disk::{Disk, DiskFile, Folder};
+use crate::error::Error;
+use crate::format::{FORMAT_FILE, newer, read_block, read_format};
+use crate::frame::SegmentKey;
+use crate::group::{GROUP_HEADER, GroupHead};
+use crate::index::{Index, Now};
+use crate::log::Tail;
+use crate::record::Kind;
+use crate::scan::{Found, Known, scan};
+use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
+use crate::snapshot::{self, Covered};
+use crate::spare::{RESERVE_FILE, Spare};
+use crate::watermark::{Watermark, WatermarkFile};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io;
+
+/// What opening a queue found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// Whether the last run stopped cleanly (or there was none).
+    pub clean: bool,
+    /// How many groups of records were read from the log.
+    pub groups_read: u64,
+    /// How many groups were being written when the end came, and were never confirmed to anybody.
+    pub torn_groups: u64,
+    /// What could not be read.
+    pub damage: Vec<Damage>,
+    /// How many documents are lost with it.
+    pub documents_unreadable: u64,
+    /// What does not add up although no damage was found: accepted minus accounted for. 0 is as it should be.
+    pub unbalanced: i64,
+}
+
+/// A queue's folder, read.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) secret: [u8; 16],
+    pub(crate) is_new: bool,
+    pub(crate) report: Recovery,
+    pub(crate) tail: Tail,
+    /// Behind this offset the last segment holds groups that were read and never confirmed.
+    pub(crate) unconfirmed: Option<Unconfirmed>,
+    /// Segments that nothing needs: what a crash left behind.
+    pub(crate) leftover: Vec<Spare>,
+}
+
+/// Groups that were written and never confirmed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unconfirmed {
+    pub(crate) segment: u64,
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+}
+
+/// Reads a queue's folder into `index`; `copy_damage` says whether damaged bytes are copied aside.
+pub(crate) fn load(
+    disk: &dyn Disk,
+    index: &mut Index,
+    now: Now,
+    copy_damage: bool,
+) -> Result<Loaded, Error> {
+    let mut report = Recovery::default();
+    let entries = disk
+        .list(Folder::Root)
+        .map_err(|error| Error::io("cannot list the queue's folder", error))?;
+    let segments: BTreeMap<u64, u64> = entries
+        .iter()
+        .filter_map(|entry| segment::id_of(&entry.name).map(|id| (id, entry.len)))
+        .collect();
+    let reserve = entries
+        .iter()
+        .find(|entry| entry.name == RESERVE_FILE)
+        .map(|entry| entry.len);
+    let Some(secret) = read_format(disk, &segments, &mut report)? else {
+        let secret = uuid::Uuid::new_v4().into_bytes();
+        report.clean = true;
+        let tail = Tail {
+            confirmed: Watermark::default(),
+            next_sequence: 1,
+            reserve,
+            written: Vec::new(),
+            unused: Vec::new(),
+            last_id: 0,
+        };
+        let leftover = segments
+            .into_iter()
+            .map(|(id, size)| Spare { id, size })
+            .collect();
+        return Ok(Loaded {
+            secret,
+            is_new: true,
+            report,
+            tail,
+            unconfirmed: None,
+            leftover,
+        });
+    };
+    Loader {
+        disk,
+        secret,
+        index,
+        now,
+        copy_damage,
+        report,
+        segments,
+        heads: BTreeMap::new(),
+    }
+    .load(reserve)
+}
+
+struct Loader<'a> {
+    disk: &'a dyn Disk,
+    secret: [u8; 16],
+    index: &'a mut Index,
+    now: Now,
+    copy_damage: bool,
+    report: Recovery,
+    segments: BTreeMap<u64, u64>,
+    /// The heads of the segments that were written; `None` where a head is damaged and the groups are not.
+    heads: BTreeMap<u64, Option<SegmentHead>>,
+}
+
+impl Loader<'_> {
+    fn load(mut self, reserve: Option<u64>) -> Result<Loaded, Error> {
+        let (watermark, totals) = WatermarkFile::read(self.disk, &self.secret).unwrap_or_default();
+        self.read_heads(watermark)?;
+        let covered = self.read_snapshot()?;
+        let cursor = self.cursor()?;
+        let mut chain = self.chain(cursor);
+        let known = watermark
+            .sequence
+            .max(covered.map_or(0, |covered| covered.upto.sequence));
+        let replayed = self.replay(&chain, covered, known)?;
+        self.index.forget_before(replayed.cursor as u32);
+        if replayed.last.last_sequence < watermark.sequence {
+            // The end of the log is lost; what it contained is still known.
+            self.index.set_totals(totals);
+        }
+        self.balance();
+        self.index.order_sent();
+        self.index.expire(self.now.moment);
+
+        let last_used = chain
+            .last()
+            .map_or(0, |(id, _)| *id)
+            .max(covered.map_or(0, |covered| covered.upto.segment));
+        let clean = covered.is_some_and(|covered| {
+            covered.clean
+                && replayed.groups == 0
+                && covered.upto.segment == last_used
+                && self.report.damage.is_empty()
+        });
+        self.report.clean = clean;
+        self.report.groups_read = replayed.groups;
+        let end = replayed.last.end;
+        let mut confirmed_end = if clean {
+            end
+        } else {
+            replayed.confirmed_end(last_used, watermark)
+        };
+        let mut confirmed_segment = last_used;
+        let mut unconfirmed = Unconfirmed {
+            segment: last_used,
+            start: confirmed_end,
+            end,
+        };
+        if let (false, Some(head)) = (clean, self.heads.get(&last_used).copied().flatten())
+            && replayed.is_unconfirmed(&head, watermark)
+            && covered.is_none_or(|covered| covered.upto.segment != last_used)
+        {
+            // The log goes on from the segment before, and all of this one is copied.
+            unconfirmed.start = FIRST_GROUP;
+            (confirmed_segment, confirmed_end) = (head.previous, head.previous_end);
+            chain.pop();
+        }
+        let next_sequence = replayed.last.last_sequence.max(known) + 1;
+        let written = chain
+            .iter()
+            .map(|(id, sealed)| {
+                (
+                    *id,
+                    sealed.unwrap_or(confirmed_end),
+                    self.segments.get(id).copied().unwrap_or(0),
+                )
+            })
+            .collect();
+        let unused: Vec<Spare> = self.spares(|id| last_used < id);
+        let in_chain = |id: u64| chain.iter().any(|(member, _)| *member == id);
+        let leftover = self.spares(|id| id <= last_used && !in_chain(id));
+        let tail = Tail {
+            confirmed: Watermark {
+                segment: confirmed_segment,
+                end: confirmed_end,
+                sequence: next_sequence - 1,
+            },
+            next_sequence,
+            reserve,
+            written,
+            unused,
+            last_id: self
+                .segments
+                .keys()
+                .next_back()
+                .copied()
+                .unwrap_or(0)
+                .max(last_used),
+        };
+        let unconfirmed = (unconfirmed.start < end).then_some(unconfirmed);
+        Ok(Loaded {
+            secret: self.secret,
+            is_new: false,
+            report: self.report,
+            tail,
+            unconfirmed,
+            leftover,
+        })
+    }
+
+    fn spares(&self, wanted: impl Fn(u64) -> bool) -> Vec<Spare> {
+        let here = self.segments.iter().filter(|(id, _)| wanted(**id));
+        here.map(|(id, size)| Spare {
+            id: *id,
+            size: *size,
+        })
+        .collect()
+    }
+
+    fn read_heads(&mut self, watermark: Watermark) -> Result<(), Error> {
+        for id in self.segments.keys().copied() {
+            let block = read_block(self.disk, id)?;
+            match SegmentHead::parse(&block, id) {
+                Ok(head) if head.secret == self.secret => {
+                    self.heads.insert(id, Some(head));
+                }
+                Err(BadHead::Newer(version)) => return Err(newer(version)),
+                // A segment of another queue has no place here; it is read as one that was never used.
+                Ok(_) | Err(BadHead::NotThisSegment) => {
+                    let key = SegmentKey::new(&self.secret, id);
+                    let first = block.get(FIRST_GROUP as usize..).unwrap_or_default();
+                    if GroupHead::parse(first, &key).is_ok() || watermark.segment == id {
+                        self.heads.insert(id, None);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_snapshot(&mut self) -> Result<Option<Covered>, Error> {
+        let read = snapshot::read(self.disk, &self.secret, self.index, self.now)
+            .map_err(|error| Error::io("cannot read the queue's snapshot", error))?;
+        match read {
+            snapshot::Read::Restored(covered) => Ok(Some(covered)),
+            snapshot::Read::Missing => Ok(None),
+            snapshot::Read::Unreadable => {
+                self.index.reset();
+                self.report.damage.push(Damage {
+                    file: "snapshot".to_owned(),
+                    start: 0,
+                    end: 0,
+                    what: "unreadable; the log is read instead".to_owned(),
+                    copied_to: None,
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    /// The oldest segment that is still needed, as the newest readable group says; 0 if there is none.
+    fn cursor(&self) -> Result<u64, Error> {
+        for id in self.heads.keys().rev().copied() {
+            let key = SegmentKey::new(&self.secret, id);
+            let file = self.open(id)?;
+            let mut offset = FIRST_GROUP;
+            let mut oldest = None;
+            let mut head = [0; GROUP_HEADER];
+            loop {
+                let read = file
+                    .read_at(&mut head, offset)
+                    .map_err(|error| self.cannot_read(id, error))?;
+                let Ok(group) = GroupHead::parse(head.get(..read).unwrap_or_default(), &key) else {
+                    break;
+                };
+                oldest = Some(group.facts.oldest);
+                offset += group.len as u64;
+            }
+            if let Some(oldest) = oldest {
+                return Ok(oldest);
+            }
+        }
+        Ok(0)
+    }
+
+    /// The segments that make up the log, oldest first, each with where the log ends in it where a later one says so.
+    fn chain(&mut self, cursor: u64) -> Vec<(u64, Option<u64>)> {
+        let mut chain = Vec::new();
+        let Some(mut id) = self.heads.keys().next_back().copied() else {
+            return chain;
+        };
+        let mut sealed = None;
+        loop {
+            chain.push((id, sealed));
+            let head = self.heads.get(&id).copied().flatten();
+            let (previous, end) = match head {
+                Some(head) => (head.previous, Some(head.previous_end)),
+                // Its own head is damaged: the log came from the one before, and how far it went there is not known.
+                None => (
+                    self.heads.range(..id).next_back().map_or(0, |(id, _)| *id),
+                    None,
+                ),
+            };
+            if previous == 0 || previous < cursor || id <= previous {
+                break;
+            }
+            if self.segments.contains_key(&previous) {
+                (id, sealed) = (previous, end);
+                continue;
+            }
+            self.report.damage.push(Damage {
+                file: segment::file_name(previous),
+                start: 0,
+                end: end.unwrap_or(0),
+                what: "the segment is missing".to_owned(),
+                copied_to: None,
+            });
+            // What is older is still needed, and still there.
+            let Some(older) = self.heads.range(..previous).next_back().map(|(id, _)| *id) else {
+                break;
+            };
+            (id, sealed) = (older, None);
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// Holds the account against what was found.
+    fn balance(&mut self) {
+        let missing = self.index.ledger().missing();
+        let mut totals = self.index.totals();
+        let is_damaged = self
+            .report
+            .damage
+            .iter()
+            .any(|damage| damage.file != FORMAT_FILE && damage.file != "snapshot");
+        if missing > 0 && is_damaged {
+            totals.unreadable += missing as u64;
+            self.report.documents_unreadable = missing as u64;
+            tracing::error!(
+                documents = missing,
+                "documents are lost with the damaged part of the queue"
+            );
+        } else if missing < 0 && is_damaged {
+            // Lost with the damage is the word that some of them were settled: they are offered again.
+            let again = missing.unsigned_abs();
+            let from_delivered = again.min(totals.delivered);
+            totals.delivered -= from_delivered;
+            totals.discarded = totals.discarded.saturating_sub(again - from_delivered);
+        } else if missing != 0 {
+            self.report.unbalanced = missing;
+            tracing::error!(
+                missing,
+                "the ledger does not balance, and no damage was found"
+            );
+        }
+        self.index.set_totals(totals);
+    }
+
+    fn open(&self, id: u64) -> Result<Box<dyn DiskFile>, Error> {
+        self.disk
+            .open(Folder::Root, &segment::file_name(id))
+            .map_err(|error| self.cannot_read(id, error))
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a part of the loader")]
+    fn cannot_read(&self, id: u64, error: io::Error) -> Error {
+        Error::io(format!("cannot read `{}`", segment::file_name(id)), error)
+    }
+}
+
+/// The records of unconfirmed groups, to be copied: their kind, payload, and old sequence, in order.
+pub(crate) fn read_unconfirmed(
+    disk: &dyn Disk,
+    secret: &[u8; 16],
+    part: Unconfirmed,
+) -> io::Result<Vec<(Kind, Vec<u8>)>> {
+    let file = disk.open(Folder::Root, &segment::file_name(part.segment))?;
+    let key = SegmentKey::new(secret, part.segment);
+    let known = Known {
+        sealed_end: Some(part.end),
+        confirmed: 0,
+    };
+    let mut records = Vec::new();
+    scan(&*file, &key, part.start, 0, known, &mut |found| {
+        if let Found::Record { kind, payload, .. } = found {
+            records.push((kind, payload.to_vec()));
+        }
+    })?;
+    Ok(records)
+}

@@ -1,0 +1,199 @@
+//! Takes the log in, group by group.
+
+use super::Loader;
+use crate::damage::Damage;
+use crate::damage::copy_aside;
+use crate::disk::DiskFile;
+use crate::error::Error;
+use crate::frame::SegmentKey;
+use crate::index::Location;
+use crate::record;
+use crate::scan::{Found, Known, ScanEnd, scan};
+use crate::segment::{self, FIRST_GROUP, SegmentHead};
+use crate::snapshot::Covered;
+use crate::watermark::Watermark;
+
+impl Loader<'_> {
+    pub(super) fn replay(
+        &mut self,
+        chain: &[(u64, Option<u64>)],
+        covered: Option<Covered>,
+        confirmed: u64,
+    ) -> Result<Replayed, Error> {
+        let mut replayed = Replayed::default();
+        if let Some(covered) = covered {
+            replayed.last = ScanEnd {
+                end: covered.upto.end,
+                last_sequence: covered.upto.sequence,
+                torn: false,
+            };
+        }
+        for (place, (id, sealed_end)) in chain.iter().enumerate() {
+            let (mut from, mut last) = (FIRST_GROUP, replayed.last.last_sequence);
+            if let Some(head) = self.heads.get(id).copied().flatten() {
+                last = head.sequence.saturating_sub(1);
+            }
+            if let Some(covered) = covered {
+                if *id < covered.upto.segment {
+                    continue;
+                }
+                if *id == covered.upto.segment {
+                    (from, last) = (covered.upto.end, covered.upto.sequence);
+                }
+            }
+            let is_last = place + 1 == chain.len();
+            let known = Known {
+                sealed_end: *sealed_end,
+                confirmed: if is_last { confirmed } else { 0 },
+            };
+            self.replay_segment(*id, from, last, known, &mut replayed)?;
+        }
+        Ok(replayed)
+    }
+
+    fn replay_segment(
+        &mut self,
+        id: u64,
+        from: u64,
+        last: u64,
+        known: Known,
+        replayed: &mut Replayed,
+    ) -> Result<(), Error> {
+        let file = self.open(id)?;
+        let name = segment::file_name(id);
+        if self.heads.get(&id).is_some_and(Option::is_none) {
+            self.note_damage(
+                &name,
+                &*file,
+                0,
+                FIRST_GROUP,
+                "the head of the segment is unreadable",
+            );
+        }
+        let key = SegmentKey::new(&self.secret, id);
+        let mut damage = Vec::new();
+        let (index, now) = (&mut *self.index, self.now);
+        let mut sequence = last;
+        let mut last_group = None;
+        let mut totals_after = None;
+        let mut cursor = replayed.cursor;
+        let end = scan(&*file, &key, from, last, known, &mut |found| match found {
+            Found::Group { head, offset } => {
+                if let Some(totals) = totals_after.take() {
+                    index.set_totals(totals);
+                }
+                if head.facts.copied {
+                    totals_after = Some(head.facts.totals);
+                } else {
+                    index.set_totals(head.facts.totals);
+                }
+                sequence = head.sequence;
+                replayed.groups += 1;
+                cursor = cursor.max(head.facts.oldest);
+                last_group = Some((offset, head.facts.confirmed));
+            }
+            Found::Record {
+                kind,
+                sequence: at,
+                payload,
+                offset,
+            } => {
+                sequence = at;
+                let location = Location {
+                    segment: id as u32,
+                    offset: offset as u32,
+                    len: payload.len() as u32,
+                };
+                if let Ok(record) = record::decode(kind, payload) {
+                    index.apply(&record, sequence, location, now);
+                } else {
+                    damage.push((offset, offset, "a record says what cannot be"));
+                }
+            }
+            Found::Damage { start, end, what } => damage.push((start, end, what)),
+        })
+        .map_err(|error| self.cannot_read(id, error))?;
+        if let Some(totals) = totals_after {
+            self.index.set_totals(totals);
+        }
+        for (start, end, what) in damage {
+            self.note_damage(&name, &*file, start, end, what);
+        }
+        self.report.torn_groups += u64::from(end.torn);
+        replayed.last_group = last_group;
+        replayed.cursor = cursor;
+        replayed.last = ScanEnd {
+            last_sequence: end.last_sequence.max(replayed.last.last_sequence),
+            ..end
+        };
+        Ok(())
+    }
+
+    fn note_damage(&mut self, name: &str, file: &dyn DiskFile, start: u64, end: u64, what: &str) {
+        tracing::error!(
+            file = name,
+            start,
+            end,
+            what,
+            "damage in the queue; the rest is read"
+        );
+        let copied_to = if self.copy_damage {
+            copy_aside(self.disk, name, file, start, end)
+        } else {
+            None
+        };
+        self.report.damage.push(Damage {
+            file: name.to_owned(),
+            start,
+            end,
+            what: what.to_owned(),
+            copied_to,
+        });
+    }
+}
+
+/// What reading the log came to.
+#[derive(Debug)]
+pub(super) struct Replayed {
+    pub(super) groups: u64,
+    /// The oldest segment that was still needed, as the last group says.
+    pub(super) cursor: u64,
+    pub(super) last: ScanEnd,
+    /// Where the last group of the last segment lies, and which sequence it says was confirmed before it.
+    last_group: Option<(u64, u64)>,
+}
+
+impl Default for Replayed {
+    fn default() -> Self {
+        Self {
+            groups: 0,
+            cursor: 0,
+            last: ScanEnd {
+                end: FIRST_GROUP,
+                last_sequence: 0,
+                torn: false,
+            },
+            last_group: None,
+        }
+    }
+}
+
+impl Replayed {
+    /// Where the confirmed part of the last segment ends.
+    pub(super) fn confirmed_end(&self, segment: u64, watermark: Watermark) -> u64 {
+        let end = self.last.end;
+        if watermark.segment == segment && watermark.end <= end {
+            return watermark.end.max(FIRST_GROUP);
+        }
+        // Without a watermark each group says that the ones before it were confirmed; the last may not have been.
+        self.last_group.map_or(end, |(start, _)| start.min(end))
+    }
+
+    /// Whether nothing says that even the first write to the last segment was confirmed.
+    pub(super) fn is_unconfirmed(&self, head: &SegmentHead, watermark: Watermark) -> bool {
+        watermark.segment != head.id
+            && self
+                .last_group
+                .is_some_and(|(_, confirmed)| confirmed < head.sequence)
+    }
+}

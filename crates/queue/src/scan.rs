@@ -1,0 +1,371 @@
+//! Reads a segment from one end to the other, and says of every byte whether it is good, damaged or was never confirmed.
+//!
+//! A group that cannot be read is one of two things. It is **damage** if it was confirmed: when a valid group lies
+//! behind it (one is written only after the one before was confirmed), when the next segment says that the log goes on
+//! further, or when the watermark does. Otherwise it is a **torn tail**: it was being written when the end came, nobody
+//! was told that it is stored, and it is left out as a whole.
+
+use crate::disk::DiskFile;
+use crate::frame::{self, SegmentKey};
+use crate::group::{BLOCK, GROUP_BYTES_MAX, GROUP_HEADER, GroupHead};
+use crate::record::Kind;
+use std::io;
+
+/// What is known from elsewhere of how far a segment was confirmed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// The next segment says that the log ends here in this one.
+    pub(crate) sealed_end: Option<u64>,
+    /// Everything up to this sequence was confirmed.
+    pub(crate) confirmed: u64,
+}
+
+/// What a scan comes upon, in the order of the log.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Group {
+        head: GroupHead,
+        offset: u64,
+    },
+    Record {
+        kind: Kind,
+        sequence: u64,
+        payload: &'a [u8],
+        offset: u64,
+    },
+    Damage {
+        start: u64,
+        end: u64,
+        what: &'static str,
+    },
+}
+
+/// Where a scan came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ScanEnd {
+    /// Behind the last group that could be read.
+    pub(crate) end: u64,
+    /// The last sequence that was read; 0 if none was.
+    pub(crate) last_sequence: u64,
+    /// Whether a group was left out that was being written when the end came.
+    pub(crate) torn: bool,
+}
+
+/// Reads a segment from `from` (a multiple of 4096) on.
+pub(crate) fn scan(
+    file: &dyn DiskFile,
+    key: &SegmentKey,
+    from: u64,
+    last_sequence: u64,
+    known: Known,
+    found: &mut dyn FnMut(Found<'_>),
+) -> io::Result<ScanEnd> {
+    let file_len = file.len()?;
+    let limit = known.sealed_end.unwrap_or(u64::MAX).min(file_len);
+    let mut scanner = Scanner {
+        window: Window::new(file, file_len),
+        key,
+        known,
+        limit,
+    };
+    let mut at = ScanEnd {
+        end: from,
+        last_sequence,
+        torn: false,
+    };
+    while at.end + BLOCK as u64 <= limit {
+        match scanner.group(at)? {
+            Step::Good(head, records) => {
+                report_gap(at, &head, found);
+                let bytes = scanner.window.get(at.end, head.len)?;
+                found(Found::Group {
+                    head,
+                    offset: at.end,
+                });
+                emit(bytes, at.end, &records, found);
+                at = ScanEnd {
+                    end: at.end + head.len as u64,
+                    last_sequence: head.last_sequence(),
+                    torn: false,
+                };
+            }
+            Step::Partial(head, records, lost) => {
+                report_gap(at, &head, found);
+                let bytes = scanner.window.get(at.end, head.len)?;
+                found(Found::Group {
+                    head,
+                    offset: at.end,
+                });
+                emit(bytes, at.end, &records, found);
+                for (start, end) in lost {
+                    found(Found::Damage {
+                        start: at.end + start,
+                        end: at.end + end,
+                        what: "unreadable records",
+                    });
+                }
+                at = ScanEnd {
+                    end: at.end + head.len as u64,
+                    last_sequence: head.last_sequence(),
+                    torn: false,
+                };
+            }
+            Step::Damaged(next) => {
+                found(Found::Damage {
+                    start: at.end,
+                    end: next,
+                    what: "unreadable blocks",
+                });
+                at.end = next;
+            }
+            Step::Tail { torn } => {
+                at.torn = torn;
+                return Ok(at);
+            }
+        }
+    }
+    if let Some(sealed) = known.sealed_end {
+        if at.end < sealed {
+            found(Found::Damage {
+                start: at.end,
+                end: sealed,
+                what: "the file is shorter than the log says",
+            });
+        }
+    } else if at.last_sequence < known.confirmed {
+        found(Found::Damage {
+            start: at.end,
+            end: file_len.max(at.end),
+            what: "the log ends before what was confirmed",
+        });
+    }
+    Ok(at)
+}
+
+fn report_gap(at: ScanEnd, head: &GroupHead, found: &mut dyn FnMut(Found<'_>)) {
+    if at.last_sequence != 0 && head.sequence != at.last_sequence + 1 {
+        found(Found::Damage {
+            start: at.end,
+            end: at.end,
+            what: "records are missing",
+        });
+    }
+}
+
+/// A record in its group.
+#[derive(Clone, Copy)]
+struct Place {
+    kind: Kind,
+    sequence: u64,
+    start: usize,
+    /// Of its payload.
+    len: usize,
+}
+
+fn emit(group: &[u8], group_offset: u64, records: &[Place], found: &mut dyn FnMut(Found<'_>)) {
+    for place in records {
+        let start = place.start + frame::FRAME_HEADER;
+        let payload = &group[start..start + place.len];
+        let offset = group_offset + place.start as u64;
+        found(Found::Record {
+            kind: place.kind,
+            sequence: place.sequence,
+            payload,
+            offset,
+        });
+    }
+}
+
+enum Step {
+    Good(GroupHead, Vec<Place>),
+    /// A confirmed group of which these byte ranges are unreadable.
+    Partial(GroupHead, Vec<Place>, Vec<(u64, u64)>),
+    /// Nothing to be read before this offset.
+    Damaged(u64),
+    Tail {
+        torn: bool,
+    },
+}
+
+struct Scanner<'a> {
+    window: Window<'a>,
+    key: &'a SegmentKey,
+    known: Known,
+    limit: u64,
+}
+
+impl Scanner<'_> {
+    fn group(&mut self, at: ScanEnd) -> io::Result<Step> {
+        let Some(head) = self.head(at.end, at.last_sequence)? else {
+            return self.unreadable(at);
+        };
+        let bytes = self.window.get(at.end, head.len)?;
+        let (records, lost) = read_records(bytes, self.key, &head);
+        if lost.is_empty() {
+            return Ok(Step::Good(head, records));
+        }
+        let confirmed = self.known.sealed_end.is_some()
+            || head.last_sequence() <= self.known.confirmed
+            || self
+                .next_group(at.end + head.len as u64, head.last_sequence())?
+                .is_some_and(|(_, next)| head.last_sequence() <= next.facts.confirmed);
+        Ok(if confirmed {
+            Step::Partial(head, records, lost)
+        } else {
+            Step::Tail { torn: true }
+        })
+    }
+
+    /// The head of a group at `offset` that can follow `last_sequence` and lies within the limit.
+    fn head(&mut self, offset: u64, last_sequence: u64) -> io::Result<Option<GroupHead>> {
+        let bytes = self.window.get(offset, GROUP_HEADER)?;
+        let head = GroupHead::parse(bytes, self.key).ok();
+        Ok(head.filter(|head| {
+            last_sequence < head.sequence
+                && head.len <= GROUP_BYTES_MAX
+                && offset + head.len as u64 <= self.limit
+        }))
+    }
+
+    /// What a block is that no group can be read from.
+    fn unreadable(&mut self, at: ScanEnd) -> io::Result<Step> {
+        if let Some((offset, next)) = self.next_group(at.end + BLOCK as u64, at.last_sequence)? {
+            // The groups of one write are confirmed together: the later one says so only of what came before the write.
+            let confirmed =
+                at.last_sequence < next.facts.confirmed || self.known.sealed_end.is_some();
+            return Ok(if confirmed {
+                Step::Damaged(offset)
+            } else {
+                Step::Tail { torn: true }
+            });
+        }
+        if let Some(sealed) = self.known.sealed_end {
+            return Ok(Step::Damaged(sealed.min(self.limit)));
+        }
+        if at.last_sequence < self.known.confirmed {
+            // Confirmed, and nothing of it is left to read.
+            return Ok(Step::Damaged(self.limit));
+        }
+        let block = self.window.get(at.end, BLOCK)?;
+        // Zeros, or what an earlier life of the file left here, are the plain end; our own id in the place of a head is not.
+        let torn = block.get(8..16) == Some(&self.key.id.to_le_bytes()[..]);
+        Ok(Step::Tail { torn })
+    }
+
+    fn next_group(
+        &mut self,
+        from: u64,
+        last_sequence: u64,
+    ) -> io::Result<Option<(u64, GroupHead)>> {
+        let mut offset = from.next_multiple_of(BLOCK as u64);
+        while offset + BLOCK as u64 <= self.limit {
+            if let Some(head) = self.head(offset, last_sequence)? {
+                return Ok(Some((offset, head)));
+            }
+            offset += BLOCK as u64;
+        }
+        Ok(None)
+    }
+}
+
+/// The records of a group that can be read, and the byte ranges of those that cannot.
+fn read_records(group: &[u8], key: &SegmentKey, head: &GroupHead) -> (Vec<Place>, Vec<(u64, u64)>) {
+    let mut records = Vec::with_capacity(head.records as usize % 4096);
+    let mut lost = Vec::new();
+    let mut sequence = head.sequence;
+    let mut offset = GROUP_HEADER;
+    while sequence < head.last_sequence() {
+        let (at, frame) = match readable_at(group, offset, key, sequence, head) {
+            Some(frame) => (offset, frame),
+            None => {
+                if let Some((at, frame)) = resync(group, offset, key, sequence, head) {
+                    lost.push((offset as u64, at as u64));
+                    (at, frame)
+                } else {
+                    lost.push((offset as u64, group.len() as u64));
+                    break;
+                }
+            }
+        };
+        sequence = frame.sequence;
+        records.push(Place {
+            kind: frame.kind,
+            sequence,
+            start: at,
+            len: frame.payload.len(),
+        });
+        offset = at + frame::framed_len(frame.payload.len());
+    }
+    (records, lost)
+}
+
+fn readable_at<'a>(
+    group: &'a [u8],
+    offset: usize,
+    key: &SegmentKey,
+    last: u64,
+    head: &GroupHead,
+) -> Option<frame::Frame<'a>> {
+    let frame = frame::parse(group.get(offset..)?, key).ok()?;
+    let fits = last < frame.sequence
+        && frame.sequence <= head.last_sequence()
+        && frame.kind != Kind::Group;
+    fits.then_some(frame)
+}
+
+/// The next record behind an unreadable one.
+fn resync<'a>(
+    group: &'a [u8],
+    from: usize,
+    key: &SegmentKey,
+    last: u64,
+    head: &GroupHead,
+) -> Option<(usize, frame::Frame<'a>)> {
+    let id = key.id.to_le_bytes();
+    (from + 8..group.len())
+        .step_by(8)
+        // The segment's id is looked at before the checksum, so that a search stays linear.
+        .filter(|at| group.get(at + 8..at + 16) == Some(&id[..]))
+        .find_map(|at| readable_at(group, at, key, last, head).map(|frame| (at, frame)))
+}
+
+/// A part of a file in memory, so that a scan reads a megabyte at a time.
+struct Window<'a> {
+    file: &'a dyn DiskFile,
+    file_len: u64,
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+impl<'a> Window<'a> {
+    const STEP: usize = 1024 * 1024;
+
+    fn new(file: &'a dyn DiskFile, file_len: u64) -> Self {
+        Self {
+            file,
+            file_len,
+            bytes: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// The bytes at `offset`, fewer where the file ends.
+    fn get(&mut self, offset: u64, len: usize) -> io::Result<&[u8]> {
+        let end = (offset + len as u64).min(self.file_len);
+        let inside = self.start <= offset && end <= self.start + self.bytes.len() as u64;
+        if !inside {
+            let wanted =
+                (len.max(Self::STEP) as u64).min(self.file_len.saturating_sub(offset)) as usize;
+            self.bytes.clear();
+            self.bytes.resize(wanted, 0);
+            let read = self.file.read_at(&mut self.bytes, offset)?;
+            self.bytes.truncate(read);
+            self.start = offset;
+        }
+        let from = (offset - self.start) as usize;
+        let to = (end.saturating_sub(self.start) as usize)
+            .min(self.bytes.len())
+            .max(from);
+        Ok(self.bytes.get(from..to).unwrap_or_default())
+    }
+}

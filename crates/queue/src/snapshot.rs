@@ -1,0 +1,419 @@
+//! The index as it was at one point of the log, so that a start need not read all of it.
+//!
+//! The log alone is the truth: a snapshot that is missing, old or damaged costs time and nothing else.
+//!
+//! ```text
+//!  0  magic     8  "MNSTYSNP"
+//!  8  version   4
+//! 12  clean     4  1 if nothing was written to the log after it
+//! 16  secret   16
+//! 32  segment   8  the log is contained up to here: segment,
+//! 40  end       8  … offset behind its last group,
+//! 48  sequence  8  … last sequence
+//! 56  accepted, delivered, discarded, unreadable   8 each
+//! 88  lanes     4, then LANE payloads behind their length (2)
+//!     claims    a CLAIMS payload behind its length (4)
+//!     documents 8, then each: segment 4 · offset 4 · length 4 · MOVE head without STORE (see `record`) · id 16
+//!               · created 8 · priority 1 · body flag 1 · [hash 32 · length 8]
+//!     crc       4  CRC-32C of all before it, started from the seed of segment 0
+//! ```
+
+use crate::disk::{Disk, DiskFile, Folder};
+use crate::document::{DocumentId, LaneId, Priority, State};
+use crate::frame::SegmentKey;
+use crate::index::{Index, Location, Now};
+use crate::ledger::Totals;
+use crate::record::{self, Head, Kind, MovedLane, Record};
+use crate::segment::FORMAT_VERSION;
+use crate::watermark::Watermark;
+use crate::wire::{Malformed, Put, Reader};
+use std::io;
+use std::time::Duration;
+
+const FILE: &str = "snapshot";
+const NEW_FILE: &str = "snapshot.new";
+const MAGIC: &[u8; 8] = b"MNSTYSNP";
+
+/// The part of the log that a snapshot contains.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Covered {
+    pub(crate) upto: Watermark,
+    /// Whether nothing was written to the log after it.
+    pub(crate) clean: bool,
+}
+
+/// Writes a snapshot and makes it durable; the one before it stays until then.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    secret: &[u8; 16],
+    index: &Index,
+    covered: Covered,
+    retention: Duration,
+    now: Now,
+) -> io::Result<()> {
+    match disk.remove(Folder::Root, NEW_FILE) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(Folder::Root, NEW_FILE)?;
+    let mut out = Output {
+        file: &*file,
+        key: SegmentKey::new(secret, 0),
+        pending: Vec::new(),
+        written: 0,
+        crc: None,
+    };
+    let written = encode(&mut out, secret, index, covered, retention, now)
+        .and_then(|()| out.finish())
+        .and_then(|()| file.sync());
+    drop(file);
+    let replaced = written
+        .and_then(|()| disk.rename(Folder::Root, NEW_FILE, FILE))
+        .and_then(|()| disk.sync_folder(Folder::Root));
+    if replaced.is_err() {
+        // The old one still holds; what is left of the new one is removed with the next.
+        disk.remove(Folder::Root, NEW_FILE).ok();
+    }
+    replaced
+}
+
+/// Writes in pieces, with the checksum of all of them.
+struct Output<'a> {
+    file: &'a dyn DiskFile,
+    key: SegmentKey,
+    pending: Vec<u8>,
+    written: u64,
+    crc: Option<u32>,
+}
+
+impl Output<'_> {
+    const PIECE: usize = 256 * 1024;
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.crc = Some(match self.crc {
+            None => self.key.crc(&self.pending),
+            Some(crc) => crc32c::crc32c_append(crc, &self.pending),
+        });
+        self.file.write_at(&self.pending, self.written)?;
+        self.written += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn flush_if_large(&mut self) -> io::Result<()> {
+        if self.pending.len() >= Self::PIECE {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        let crc = self.crc.unwrap_or_default();
+        self.file.write_at(&crc.to_le_bytes(), self.written)
+    }
+}
+
+fn encode(
+    out: &mut Output<'_>,
+    secret: &[u8; 16],
+    index: &Index,
+    covered: Covered,
+    retention: Duration,
+    now: Now,
+) -> io::Result<()> {
+    let head = &mut out.pending;
+    head.put(MAGIC);
+    head.put_u32(FORMAT_VERSION);
+    head.put_u32(u32::from(covered.clean));
+    head.put(secret);
+    head.put_u64(covered.upto.segment);
+    head.put_u64(covered.upto.end);
+    head.put_u64(covered.upto.sequence);
+    let Totals {
+        accepted,
+        delivered,
+        discarded,
+        unreadable,
+    } = index.totals();
+    for total in [accepted, delivered, discarded, unreadable] {
+        head.put_u64(total);
+    }
+    let lanes = index.lanes();
+    head.put_u32(lanes.len() as u32);
+    for lane in &lanes {
+        head.put_short_bytes(&record::encode_lane(lane.id, &lane.name));
+    }
+    let claims = record::encode_claims(&index.open_claims(), &[]);
+    head.put_u32(claims.len() as u32);
+    head.put(&claims);
+    let kept_until = index.kept_until();
+    head.put_u64(index.len() as u64);
+    for doc in index.views() {
+        let since = Duration::from_secs(u64::from(doc.since));
+        let age = now.moment.since_origin().saturating_sub(since);
+        let created = now.wall.saturating_sub(age.as_millis() as u64);
+        // When it was sent: as long before now as its keeping has run.
+        let sent = kept_until.get(&doc.id).map_or(0, |until| {
+            let left = until.since(now.moment).min(retention);
+            now.wall
+                .saturating_sub(retention.saturating_sub(left).as_millis() as u64)
+        });
+        let lanes: Vec<MovedLane> = doc
+            .lanes
+            .iter()
+            .map(|lane| moved_lane(lane, sent))
+            .collect();
+        let entry = &mut out.pending;
+        entry.put_u32(doc.location.segment);
+        entry.put_u32(doc.location.offset);
+        entry.put_u32(doc.location.len);
+        entry.put(&record::encode_move(doc.order, created, &lanes, &[]));
+        entry.put(&doc.id.to_bytes());
+        entry.put_u64(created);
+        entry.put_u8(doc.priority.number());
+        entry.put_u8(u8::from(doc.body.is_some()));
+        if let Some(body) = doc.body {
+            entry.put(&body.hash);
+            entry.put_u64(body.len);
+        }
+        out.flush_if_large()?;
+    }
+    Ok(())
+}
+
+/// A lane of a document, as a MOVE record says it.
+pub(crate) fn moved_lane(lane: &crate::index::LaneView, sent: u64) -> MovedLane {
+    let trouble = lane.trouble.as_ref();
+    MovedLane {
+        lane: lane.lane,
+        state: lane.state,
+        attempts: trouble.map_or(0, |trouble| trouble.attempts),
+        wall: if lane.state == State::Sent {
+            sent
+        } else {
+            trouble.map_or(0, |trouble| trouble.wall)
+        },
+        after: trouble.map_or(0, |trouble| trouble.after),
+        note: trouble.map_or_else(String::new, |trouble| trouble.note.to_string()),
+    }
+}
+
+/// What became of reading a snapshot.
+#[derive(Debug)]
+pub(crate) enum Read {
+    Missing,
+    Unreadable,
+    Restored(Covered),
+}
+
+/// Fills an empty index from the snapshot.
+pub(crate) fn read(
+    disk: &dyn Disk,
+    secret: &[u8; 16],
+    index: &mut Index,
+    now: Now,
+) -> io::Result<Read> {
+    let file = match disk.open(Folder::Root, FILE) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Missing),
+        Err(error) => return Err(error),
+    };
+    if !is_whole(&*file, secret)? {
+        return Ok(Read::Unreadable);
+    }
+    let mut input = Input {
+        file: &*file,
+        len: file.len()? - 4,
+        offset: 0,
+        window: Vec::new(),
+        start: 0,
+    };
+    match decode(&mut input, secret, index, now)? {
+        Some(covered) => Ok(Read::Restored(covered)),
+        None => Ok(Read::Unreadable),
+    }
+}
+
+/// Whether the checksum over the whole file holds; only then is anything taken from it.
+fn is_whole(file: &dyn DiskFile, secret: &[u8; 16]) -> io::Result<bool> {
+    let len = file.len()?;
+    let Some(covered) = len.checked_sub(4) else {
+        return Ok(false);
+    };
+    let mut crc = SegmentKey::new(secret, 0).crc(&[]);
+    let mut piece = vec![0; Output::PIECE];
+    let mut offset = 0;
+    while offset < covered {
+        let wanted = piece.len().min((covered - offset) as usize);
+        let read = file.read_at(&mut piece[..wanted], offset)?;
+        if read == 0 {
+            return Ok(false);
+        }
+        crc = crc32c::crc32c_append(crc, &piece[..read]);
+        offset += read as u64;
+    }
+    let mut stored = [0; 4];
+    Ok(file.read_at(&mut stored, covered)? == 4 && u32::from_le_bytes(stored) == crc)
+}
+
+/// Reads in pieces.
+struct Input<'a> {
+    file: &'a dyn DiskFile,
+    len: u64,
+    offset: u64,
+    window: Vec<u8>,
+    start: u64,
+}
+
+impl Input<'_> {
+    /// More than any single item is long: a document has at most 255 lanes with a note each.
+    const ITEM_MAX: usize = 1024 * 1024;
+
+    /// The bytes from here on: all, or at least as many as an item can have.
+    fn here(&mut self) -> io::Result<&[u8]> {
+        let from = (self.offset - self.start) as usize;
+        let left = self.len - self.offset;
+        if ((self.window.len() - from.min(self.window.len())) as u64)
+            < left.min(Self::ITEM_MAX as u64)
+        {
+            let wanted = left.min(4 * Self::ITEM_MAX as u64) as usize;
+            self.window.resize(wanted, 0);
+            let read = self.file.read_at(&mut self.window, self.offset)?;
+            self.window.truncate(read);
+            self.start = self.offset;
+        }
+        Ok(self
+            .window
+            .get((self.offset - self.start) as usize..)
+            .unwrap_or_default())
+    }
+
+    /// Reads one item; `None` if it is malformed.
+    fn item<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Malformed>,
+    ) -> io::Result<Option<T>> {
+        let bytes = self.here()?;
+        let mut reader = Reader::new(bytes);
+        let before = bytes.len();
+        let item = read(&mut reader);
+        let used = before - reader.rest().len();
+        self.offset += used as u64;
+        Ok(item.ok())
+    }
+}
+
+fn decode(
+    input: &mut Input<'_>,
+    secret: &[u8; 16],
+    index: &mut Index,
+    now: Now,
+) -> io::Result<Option<Covered>> {
+    let Some((covered, totals, lanes)) = input.item(|reader| decode_head(reader, secret))? else {
+        return Ok(None);
+    };
+    let nowhere = Location {
+        segment: 0,
+        offset: 0,
+        len: 0,
+    };
+    for _ in 0..lanes {
+        let Some(payload) = input.item(|reader| reader.short_bytes().map(<[u8]>::to_vec))? else {
+            return Ok(None);
+        };
+        let Ok(lane) = record::decode(Kind::Lane, &payload) else {
+            return Ok(None);
+        };
+        index.apply(&lane, 0, nowhere, now);
+    }
+    let Some(claims) = input.item(|reader| {
+        let len = reader.u32()? as usize;
+        reader.take(len).map(<[u8]>::to_vec)
+    })?
+    else {
+        return Ok(None);
+    };
+    let Ok(claims) = record::decode(Kind::Claims, &claims) else {
+        return Ok(None);
+    };
+    index.apply(&claims, 0, nowhere, now);
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method names one lifetime, the closure takes any"
+    )]
+    let Some(documents) = input.item(|reader| reader.u64())? else {
+        return Ok(None);
+    };
+    for _ in 0..documents {
+        let Some((location, record)) = input.item(decode_document)? else {
+            return Ok(None);
+        };
+        index.apply(&record, 0, location, now);
+    }
+    index.set_totals(totals);
+    Ok(Some(covered))
+}
+
+fn decode_head(
+    reader: &mut Reader<'_>,
+    secret: &[u8; 16],
+) -> Result<(Covered, Totals, u32), Malformed> {
+    if reader.array::<8>()? != *MAGIC || reader.u32()? != FORMAT_VERSION {
+        return Err(Malformed);
+    }
+    let clean = reader.u32()? == 1;
+    if reader.array::<16>()? != *secret {
+        return Err(Malformed);
+    }
+    let upto = Watermark {
+        segment: reader.u64()?,
+        end: reader.u64()?,
+        sequence: reader.u64()?,
+    };
+    let totals = Totals {
+        accepted: reader.u64()?,
+        delivered: reader.u64()?,
+        discarded: reader.u64()?,
+        unreadable: reader.u64()?,
+    };
+    Ok((Covered { upto, clean }, totals, reader.u32()?))
+}
+
+fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>), Malformed> {
+    let location = Location {
+        segment: reader.u32()?,
+        offset: reader.u32()?,
+        len: reader.u32()?,
+    };
+    let order = reader.u64()?;
+    let enqueued = reader.u64()?;
+    let lanes = record::decode_moved_lanes(reader)?;
+    let id = DocumentId::from_bytes(reader.array()?);
+    let created = reader.u64()?;
+    let priority = Priority::new(reader.u8()?).ok_or(Malformed)?;
+    let (body_file, body_len) = if reader.u8()? == 0 {
+        (None, 0)
+    } else {
+        (Some(reader.array()?), reader.u64()?)
+    };
+    let names: Vec<LaneId> = lanes.iter().map(|lane| lane.lane).collect();
+    let head = Head {
+        id,
+        created,
+        priority,
+        lanes: names,
+        body_file,
+        body_len,
+    };
+    Ok((
+        location,
+        Record::Move {
+            order,
+            enqueued,
+            lanes,
+            head,
+        },
+    ))
+}

@@ -1,0 +1,77 @@
+//! Files that are made ahead, so that nobody waits for them: segments, and the reserve for a full disk.
+
+use crate::disk::{Disk, Folder};
+use crate::error::is_disk_full;
+use crate::segment::{self, FIRST_GROUP};
+use std::io;
+
+/// The file that becomes a segment when the disk is full and acknowledgements have to be written.
+pub(crate) const RESERVE_FILE: &str = "reserve";
+
+/// The smallest segment that is made on a disk that is nearly full, in bytes.
+pub(crate) const LEAST_SEGMENT: u64 = 64 * 1024;
+
+/// Left on the disk for all else that has to be written there, in bytes: names, claims, the snapshot of a small queue.
+const LEFT_FREE: u64 = 512 * 1024;
+
+/// A segment that was made ahead.
+#[derive(Debug)]
+pub(crate) struct Spare {
+    pub(crate) id: u64,
+    pub(crate) size: u64,
+}
+
+/// Makes the file of a segment, of `wanted` bytes, or of half as many as often as it takes where the disk has less, but
+/// of no fewer than `least`. Returns its size.
+pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) -> io::Result<u64> {
+    let name = segment::file_name(id);
+    let least = least.next_multiple_of(FIRST_GROUP);
+    let mut size = wanted.next_multiple_of(FIRST_GROUP).max(least);
+    // Asked first, so that a disk that is nearly full is not filled to the brim with zeros for a moment.
+    let free = disk.free_bytes()?.saturating_sub(LEFT_FREE);
+    while least < size && free < size {
+        size = (size / 2).next_multiple_of(FIRST_GROUP).max(least);
+    }
+    if free < size {
+        return Err(io::Error::from(io::ErrorKind::StorageFull));
+    }
+    loop {
+        match segment::create_filled(disk, &name, size) {
+            Ok(()) => return Ok(size),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // Made ahead by a run that ended before it was used; nothing in it was ever confirmed.
+                disk.remove(Folder::Root, &name)?;
+            }
+            Err(error) if is_disk_full(&error) && least < size => {
+                size = (size / 2).next_multiple_of(FIRST_GROUP).max(least);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Makes the file of the reserve, of `size` bytes or as many as the disk has room for. Returns its size.
+pub(crate) fn make_reserve(disk: &dyn Disk, size: u64) -> io::Result<u64> {
+    let mut size = size;
+    loop {
+        if disk.free_bytes()? < 2 * size && LEAST_SEGMENT < size {
+            size /= 2;
+            continue;
+        }
+        match segment::create_filled(disk, RESERVE_FILE, size) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                disk.remove(Folder::Root, RESERVE_FILE)?;
+            }
+            Err(error) if is_disk_full(&error) && LEAST_SEGMENT < size => size /= 2,
+            result => return result.map(|()| size),
+        }
+    }
+}
+
+/// Turns the reserve into the segment `id`.
+pub(crate) fn take_reserve(disk: &dyn Disk, id: u64) -> io::Result<()> {
+    disk.rename(Folder::Root, RESERVE_FILE, &segment::file_name(id))?;
+    disk.sync_folder(Folder::Root)?;
+    tracing::warn!("the disk is full: acknowledgements go to the reserve");
+    Ok(())
+}

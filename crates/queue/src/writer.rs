@@ -1,0 +1,173 @@
+//! The two threads of a queue: one commits, one keeps house.
+
+use crate::core::Core;
+use crate::mailbox::{Command, Mail};
+use crate::store::{Committed, Op, Store};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// After this long without work, what the last work left over is tidied up.
+const SOON: Duration = Duration::from_millis(200);
+/// How often the retention of sent documents is looked at while nothing else happens.
+const LATER: Duration = Duration::from_secs(10);
+/// How soon maintenance that did not succeed is tried again, and settlements that the disk refused.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Wakes the thread that keeps house.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+    closed: AtomicBool,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        *rung = true;
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Waits until it is rung, at most for `patience`. Returns whether to go on.
+    fn wait(&self, patience: Option<Duration>) -> bool {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        rung = match patience {
+            None => self
+                .changed
+                .wait_while(rung, |rung| !*rung)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => {
+                let waited = self
+                    .changed
+                    .wait_timeout_while(rung, patience, |rung| !*rung);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        *rung = false;
+        !self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// Keeps segments ready and the log short, until the queue is closed.
+pub(crate) fn keep_house(core: &Core) {
+    let mut patience = Some(Duration::ZERO);
+    while core.bell.wait(patience) {
+        let done = core.store.maintain();
+        if done.made_room {
+            core.room.notify_waiters();
+        }
+        patience = done.again_soon.then_some(AGAIN);
+    }
+}
+
+/// Closes the queue when the writer ends, in whatever way: nobody waits for an answer that will not come.
+#[derive(Debug)]
+struct Ending<'a>(&'a Core);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!(
+                "the thread that writes the queue has died of a bug; the queue is closed, what was confirmed is on the disk"
+            );
+        }
+        self.0.close();
+        self.0.bell.close();
+        // What a bug left undone is dropped, which tells those who wait for it that the queue is closed.
+        drop(self.0.mailbox.receive(Some(Duration::ZERO)));
+        self.0.finished();
+    }
+}
+
+/// Commits what comes, until the queue is closed and all that came is done.
+pub(crate) fn write(core: &Arc<Core>) {
+    let _ending = Ending(core);
+    let mut refused: Vec<Op> = Vec::new();
+    let mut patience = Some(SOON);
+    loop {
+        match core.mailbox.receive(patience) {
+            Mail::Commands(commands) => {
+                commit(core, commands, &mut refused);
+                patience = Some(if refused.is_empty() { SOON } else { AGAIN });
+            }
+            Mail::Idle => {
+                retry_refused(core, &mut refused);
+                core.store.yield_room();
+                publish(core, &core.store.commit(&[]));
+                let more = core.store.wants_cleaning() && core.store.clean_step()
+                    || core.store.advance_cursor();
+                patience = match (more, refused.is_empty()) {
+                    (true, _) => Some(Duration::ZERO),
+                    (false, false) => Some(AGAIN),
+                    (false, true) => (core.store.sent().0 != 0).then_some(LATER),
+                };
+            }
+            Mail::Closed => break,
+        }
+        if core.store.wants_maintenance() {
+            core.bell.ring();
+        }
+    }
+    retry_refused(core, &mut refused);
+    core.bell.close();
+    core.store.close();
+}
+
+fn commit(core: &Core, commands: Vec<Command>, refused: &mut Vec<Op>) {
+    retry_refused(core, refused);
+    let mut ops = Vec::with_capacity(commands.len());
+    let mut replies = Vec::with_capacity(commands.len());
+    let mut held = Vec::with_capacity(commands.len());
+    for command in commands {
+        ops.push(command.op);
+        replies.push(command.reply);
+        held.push(command.held);
+    }
+    let committed = core.store.commit(&ops);
+    // What the documents take is in the index now: the places that were held for them are free again.
+    drop(held);
+    publish(core, &committed);
+    for ((op, reply), answer) in ops.into_iter().zip(replies).zip(committed.answers) {
+        if answer.is_err() && !matches!(op, Op::Enqueue { .. } | Op::DeclareLane(_)) {
+            // It happened, whether the disk takes it or not: the document is not offered again in this life.
+            refused.push(op);
+        }
+        if let Some(reply) = reply {
+            // Whoever asked may have gone away; what was asked is done all the same.
+            reply.send(answer).ok();
+        }
+    }
+    if core.store.wants_cleaning() {
+        core.store.clean_step();
+    }
+}
+
+fn retry_refused(core: &Core, refused: &mut Vec<Op>) {
+    if refused.is_empty() {
+        return;
+    }
+    let ops = std::mem::take(refused);
+    let committed = core.store.commit(&ops);
+    publish(core, &committed);
+    let still = ops
+        .into_iter()
+        .zip(committed.answers)
+        .filter(|(_, answer)| answer.is_err());
+    refused.extend(still.map(|(op, _)| op));
+}
+
+fn publish(core: &Core, committed: &Committed) {
+    for lane in &committed.woken {
+        core.ready(*lane).notify_waiters();
+    }
+    if committed.made_room {
+        core.room.notify_waiters();
+    }
+    core.changed.notify_waiters();
+}

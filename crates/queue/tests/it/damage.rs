@@ -1,0 +1,249 @@
+//! What the disk loses is named, counted and copied aside, and the rest goes on.
+
+use crate::scratch::{Scratch, document, drain, put};
+use mainstay_queue::{ErrorKind, Queue};
+use std::fs;
+
+/// 30 documents of 3000 bytes, each in a group of its own, over several segments; as a kill leaves them.
+async fn filled() -> Scratch {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 0..60u8 {
+        put(&queue, lane, vec![number; 3000]).await;
+    }
+    scratch.killed()
+}
+
+fn position(bytes: &[u8], number: u8) -> usize {
+    bytes
+        .windows(64)
+        .position(|window| window == [number; 64])
+        .expect("the body lies here")
+}
+
+fn change(scratch: &Scratch, segment: usize, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = &scratch.segments()[segment];
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_flipped_bit_costs_one_document_and_says_so() {
+    let scratch = filled().await;
+    change(&scratch, 0, |bytes| {
+        let place = position(bytes, 4);
+        bytes[place] ^= 0x10;
+    });
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert_eq!(recovery.documents_unreadable, 1);
+    assert_eq!(recovery.damage.len(), 1);
+    let copy = recovery.damage[0].copied_to.as_ref().unwrap();
+    assert!(
+        fs::metadata(scratch.path().join("damaged").join(copy))
+            .unwrap()
+            .len()
+            >= 3000
+    );
+    let left: Vec<u8> = drain(&queue, lane)
+        .await
+        .iter()
+        .map(|body| body[0])
+        .collect();
+    assert_eq!(
+        left,
+        (0..60).filter(|number| *number != 4).collect::<Vec<u8>>()
+    );
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+    queue.close().await;
+    let (queue, recovery, _) = scratch.open_with_report();
+    assert!(recovery.clean);
+    assert_eq!(queue.ledger().unreadable, 1, "it stays in the account");
+}
+
+#[tokio::test]
+async fn zeroed_blocks_cost_what_lay_in_them() {
+    let scratch = filled().await;
+    change(&scratch, 0, |bytes| {
+        let block = position(bytes, 3) / 4096 * 4096;
+        bytes[block..block + 8192].fill(0);
+    });
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert_eq!(recovery.documents_unreadable, 2, "{recovery:?}");
+    assert_eq!(drain(&queue, lane).await.len(), 58);
+    assert!(queue.ledger().is_balanced());
+}
+
+#[tokio::test]
+async fn any_missing_segment_is_reported_and_the_others_are_delivered() {
+    for missing in 0..4 {
+        let scratch = Scratch::new();
+        let (queue, lane) = scratch.open();
+        for number in 0..200u8 {
+            put(&queue, lane, vec![number; 3000]).await;
+        }
+        let scratch = scratch.killed();
+        fs::remove_file(&scratch.segments()[missing]).unwrap();
+        let (queue, recovery, lane) = scratch.open_with_report();
+        assert!(!recovery.damage.is_empty(), "segment {missing}");
+        let left = drain(&queue, lane).await.len() as u64;
+        assert!(left > 0 && left < 200, "segment {missing}: {left} left");
+        assert_eq!(
+            recovery.documents_unreadable,
+            200 - left,
+            "segment {missing}: {recovery:?}"
+        );
+        assert!(queue.ledger().is_balanced(), "segment {missing}");
+    }
+}
+
+#[tokio::test]
+async fn a_segment_missing_after_a_clean_stop_is_noticed_document_by_document() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 0..60u8 {
+        put(&queue, lane, vec![number; 3000]).await;
+    }
+    queue.close().await;
+    fs::remove_file(&scratch.segments()[0]).unwrap();
+    let (queue, _, lane) = scratch.open_with_report();
+    let left = drain(&queue, lane).await.len() as u64;
+    assert!(left > 0 && left < 60);
+    assert_eq!(queue.ledger().unreadable, 60 - left);
+    assert!(queue.ledger().is_balanced());
+    assert!(!queue.status().damage.is_empty());
+}
+
+#[tokio::test]
+async fn a_segment_that_was_truncated_below_what_was_confirmed_is_damage_not_a_torn_tail() {
+    let scratch = filled().await;
+    let with_data = scratch.segments().len() - 2;
+    let mut cut_at = 0;
+    for segment in (0..=with_data + 1).rev() {
+        let bytes = fs::read(&scratch.segments()[segment]).unwrap();
+        if let Some(place) = bytes.windows(64).position(|window| window == [59; 64]) {
+            cut_at = place / 4096 * 4096;
+            change(&scratch, segment, |bytes| bytes.truncate(cut_at));
+            break;
+        }
+    }
+    assert!(cut_at > 0);
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert_eq!(recovery.torn_groups, 0);
+    assert!(!recovery.damage.is_empty(), "{recovery:?}");
+    assert_eq!(drain(&queue, lane).await.len(), 59);
+}
+
+#[tokio::test]
+async fn a_snapshot_watermark_or_format_that_is_damaged_costs_nothing() {
+    for file in ["snapshot", "watermark", "FORMAT"] {
+        let scratch = Scratch::new();
+        let (queue, lane) = scratch.open();
+        for number in 0..60u8 {
+            put(&queue, lane, vec![number; 3000]).await;
+        }
+        queue.close().await;
+        let path = scratch.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[..middle].fill(0xaa);
+        fs::write(&path, bytes).unwrap();
+        let (queue, recovery, lane) = scratch.open_with_report();
+        assert_eq!(recovery.documents_unreadable, 0, "{file}: {recovery:?}");
+        assert_eq!(drain(&queue, lane).await.len(), 60, "{file}");
+        assert!(queue.ledger().is_balanced(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_head_of_a_segment_can_be_lost_without_its_documents() {
+    for segment in 0..3 {
+        let scratch = filled().await;
+        change(&scratch, segment, |bytes| bytes[..4096].fill(0));
+        let (queue, recovery, lane) = scratch.open_with_report();
+        assert_eq!(
+            drain(&queue, lane).await.len(),
+            60,
+            "segment {segment}: {recovery:?}"
+        );
+        assert!(queue.ledger().is_balanced());
+    }
+}
+
+#[tokio::test]
+async fn garbage_in_every_file_is_survived() {
+    // A small generator of numbers, so that a failure can be repeated by its seed.
+    for seed in 1..25u64 {
+        let scratch = filled().await;
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state
+        };
+        for segment in 0..scratch.segments().len() {
+            change(&scratch, segment, |bytes| {
+                for _ in 0..4 {
+                    let start = next() as usize % bytes.len();
+                    let end = (start + next() as usize % 9000).min(bytes.len());
+                    bytes[start..end].fill_with(|| next() as u8);
+                }
+            });
+        }
+        let (queue, _, lane) = scratch.open_with_report();
+        for body in drain(&queue, lane).await {
+            assert!(
+                body.len() == 3000 && body.iter().all(|byte| *byte == body[0]),
+                "seed {seed}: a wrong body"
+            );
+        }
+        assert!(
+            queue.ledger().is_balanced(),
+            "seed {seed}: {:?}",
+            queue.ledger()
+        );
+        put(&queue, lane, "it goes on").await;
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_and_not_touched() {
+    let scratch = filled().await;
+    let path = scratch.path().join("FORMAT");
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("mainstay-queue 1", "mainstay-queue 2");
+    fs::write(&path, &text).unwrap();
+    let before: Vec<_> = scratch.segments();
+    let error = Queue::open(scratch.path(), scratch.config.clone()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NewerFormat);
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    assert_eq!(scratch.segments(), before);
+}
+
+#[tokio::test]
+async fn a_document_that_imitates_the_log_is_never_taken_for_it() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    put(&queue, lane, vec![1; 3000]).await;
+    // The content of the very segment that it is going to lie in, shifted over all alignments, behind a bad block.
+    let forged = fs::read(&scratch.segments()[0]).unwrap()[..20_000].to_vec();
+    queue.enqueue(document(lane, forged.clone())).await.unwrap();
+    put(&queue, lane, vec![2; 3000]).await;
+    let killed = scratch.killed();
+    change(&killed, 0, |bytes| {
+        let place = bytes
+            .windows(64)
+            .skip(20_000)
+            .position(|window| window == [1; 64])
+            .unwrap()
+            + 20_000;
+        bytes[place - 4000..place - 3900].fill(0);
+    });
+    let (after, _, lane) = killed.open_with_report();
+    for body in drain(&after, lane).await {
+        assert!(body == [1; 3000] || body == [2; 3000] || body == forged);
+    }
+    assert!(after.ledger().is_balanced());
+}

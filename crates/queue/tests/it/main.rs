@@ -1,0 +1,22 @@
+//! The queue's promises, each held against real files.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests damage, copy and remove the queue's files on purpose"
+)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::large_stack_arrays,
+    reason = "a test that cannot go on ends"
+)]
+
+mod batches;
+mod bodies;
+mod damage;
+mod ends;
+mod house;
+mod limits;
+mod lines;
+mod model;
+mod scratch;
+mod travel;

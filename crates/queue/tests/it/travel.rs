@@ -1,0 +1,131 @@
+//! Documents can be carried to another queue by hand.
+
+use crate::scratch::{Scratch, body_of, document, drain, put};
+use mainstay_queue::{ErrorKind, Filter, Imported, NewBody, NewDocument, Queue, verify};
+
+async fn export(queue: &Queue) -> Vec<u8> {
+    let queue = queue.clone();
+    let exported = tokio::task::spawn_blocking(move || {
+        let mut archive = Vec::new();
+        queue
+            .export(
+                &Filter {
+                    limit: usize::MAX,
+                    ..Filter::default()
+                },
+                &mut archive,
+            )
+            .unwrap();
+        archive
+    });
+    exported.await.unwrap()
+}
+
+async fn import(queue: &Queue, archive: Vec<u8>) -> Result<Imported, mainstay_queue::Error> {
+    let queue = queue.clone();
+    tokio::task::spawn_blocking(move || queue.import(&archive[..]))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_archive_brings_documents_to_another_queue_once() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let named = NewDocument {
+        source: b"na\xefve.json".to_vec(),
+        ..document(lane, "small")
+    };
+    let id = queue.enqueue(named).await.unwrap().id();
+    let mut writer = queue.body_writer().unwrap();
+    writer.write(&[5; 500_000]).unwrap();
+    let body = NewBody::File(writer.finish().unwrap());
+    queue
+        .enqueue(NewDocument {
+            body,
+            ..document(lane, "")
+        })
+        .await
+        .unwrap();
+    let archive = export(&queue).await;
+
+    let other = Scratch::new();
+    let (target, lane) = other.open();
+    assert_eq!(
+        import(&target, archive.clone()).await.unwrap(),
+        Imported {
+            accepted: 2,
+            already_there: 0
+        }
+    );
+    assert_eq!(
+        import(&target, archive).await.unwrap(),
+        Imported {
+            accepted: 0,
+            already_there: 2
+        }
+    );
+    let small = target.try_lease(lane).unwrap();
+    assert_eq!(
+        (small.id(), small.source(), body_of(&small)),
+        (id, &b"na\xefve.json"[..], b"small".to_vec())
+    );
+    assert_eq!(body_of(&target.try_lease(lane).unwrap()), [5; 500_000]);
+}
+
+#[tokio::test]
+async fn an_archive_that_is_cut_or_none_of_ours_is_refused() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    put(&queue, lane, vec![1; 5000]).await;
+    let archive = export(&queue).await;
+    let other = Scratch::new();
+    let (target, lane) = other.open();
+    for end in [700, 1100, 3000] {
+        assert_eq!(
+            import(&target, archive[..end].to_vec())
+                .await
+                .unwrap_err()
+                .kind(),
+            ErrorKind::Invalid,
+            "{end}"
+        );
+    }
+    assert_eq!(
+        import(&target, vec![b'x'; 2048]).await.unwrap_err().kind(),
+        ErrorKind::Invalid
+    );
+    assert_eq!(drain(&target, lane).await.len(), 0);
+}
+
+#[tokio::test]
+async fn verifying_reads_everything_and_changes_nothing() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 0..20u8 {
+        put(&queue, lane, vec![number; 3000]).await;
+    }
+    queue.close().await;
+    let before = scratch.killed();
+    let found = verify(&scratch.path(), &scratch.config).unwrap();
+    assert_eq!(
+        (found.documents, found.damage.len(), found.clean),
+        (20, 0, true)
+    );
+    for (path, old) in scratch.segments().iter().zip(before.segments()) {
+        assert!(std::fs::read(path).unwrap() == std::fs::read(old).unwrap());
+    }
+    // One flipped bit in the middle of a body.
+    let segment = &scratch.segments()[0];
+    let mut bytes = std::fs::read(segment).unwrap();
+    let place = bytes
+        .windows(100)
+        .position(|window| window == [10; 100])
+        .unwrap();
+    bytes[place] ^= 1;
+    std::fs::write(segment, bytes).unwrap();
+    let found = verify(&scratch.path(), &scratch.config).unwrap();
+    assert_eq!(found.damage.len(), 1);
+    let nothing = verify(&scratch.folder.path().join("nowhere"), &scratch.config).unwrap_err();
+    assert_eq!(nothing.kind(), ErrorKind::NotFound);
+}
