@@ -13,6 +13,7 @@ mod lane;
 mod line;
 mod slab;
 
+use crate::config::Config;
 use crate::document::{ClaimId, DocumentId, LaneId, LaneInfo, Priority, State};
 use crate::ledger::{Ledger, Totals};
 use crate::record::cut_note;
@@ -106,6 +107,16 @@ pub(crate) struct Retention {
     pub(crate) time: Duration,
     pub(crate) documents: u64,
     pub(crate) bytes: u64,
+}
+
+impl Retention {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            time: config.retain_after_ack,
+            documents: config.retain_documents,
+            bytes: config.retain_bytes,
+        }
+    }
 }
 
 #[derive(Debug)]

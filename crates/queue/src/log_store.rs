@@ -14,7 +14,7 @@ use crate::format::{self, FORMAT_FILE};
 use crate::group::{Group, GroupFacts};
 use crate::index::{Index, Location, Now, Retention};
 use crate::ledger::Ledger;
-use crate::log::{Log, Purpose, Sizes};
+use crate::log::{Log, Purpose, Sizes, Tail};
 use crate::recent::Recent;
 use crate::record::{self, Kind};
 use crate::recovery::{self, Loaded, Recovery};
@@ -82,12 +82,7 @@ impl LogStore {
     /// [`NewerFormat`](crate::ErrorKind::NewerFormat), [`Damaged`](crate::ErrorKind::Damaged) where not even the format can be read,
     /// [`Full`](crate::ErrorKind::Full) or [`Io`](crate::ErrorKind::Io). Nothing is lost by any of them.
     pub fn open(disk: Arc<dyn Disk>, config: &Config) -> Result<(Self, Recovery), Error> {
-        let retention = Retention {
-            time: config.retain_after_ack,
-            documents: config.retain_documents,
-            bytes: config.retain_bytes,
-        };
-        let mut index = Index::new(retention, config.ageing);
+        let mut index = Index::new(Retention::of(config), config.ageing);
         let clock = Arc::clone(&config.clock);
         let now = Now {
             moment: clock.now(),
@@ -110,11 +105,6 @@ impl LogStore {
             format::write(&*disk, &secret)
                 .map_err(|error| Error::io("cannot write FORMAT of the queue", error))?;
         }
-        let sizes = Sizes {
-            first: u64::from(config.first_segment_bytes),
-            full: u64::from(config.segment_bytes),
-            reserve: u64::from(config.reserve_bytes),
-        };
         let cursor = index
             .oldest_segment()
             .map_or(tail.confirmed.segment, u64::from);
@@ -124,17 +114,7 @@ impl LogStore {
             .map_err(|error| Error::io("cannot read the end of the log", error))?
             .unwrap_or_default();
         let resumes = report.clean && !is_new && tail.confirmed.segment != 0;
-        let begun = if resumes {
-            Log::resume(Arc::clone(&disk), secret, sizes, tail)
-        } else {
-            Log::begin(Arc::clone(&disk), secret, sizes, tail, now.wall)
-        };
-        let log = begun.map_err(|error| {
-            Error::io(
-                "cannot begin a segment of the queue; free some space",
-                error,
-            )
-        })?;
+        let log = begin_log(&disk, secret, config, tail, resumes, now.wall)?;
         let damage = report.damage.clone();
         let store = Self {
             bodies: Bodies::new(Arc::clone(&disk)),
@@ -276,6 +256,33 @@ impl Writer {
         self.cursor = self.cursor.max(facts.oldest);
         Ok(placement)
     }
+}
+
+/// Goes on where a clean stop ended, or begins a fresh segment.
+fn begin_log(
+    disk: &Arc<dyn Disk>,
+    secret: [u8; 16],
+    config: &Config,
+    tail: Tail,
+    resumes: bool,
+    wall: u64,
+) -> Result<Log, Error> {
+    let sizes = Sizes {
+        first: u64::from(config.first_segment_bytes),
+        full: u64::from(config.segment_bytes),
+        reserve: u64::from(config.reserve_bytes),
+    };
+    let begun = if resumes {
+        Log::resume(Arc::clone(disk), secret, sizes, tail)
+    } else {
+        Log::begin(Arc::clone(disk), secret, sizes, tail, wall)
+    };
+    begun.map_err(|error| {
+        Error::io(
+            "cannot begin a segment of the queue; free some space",
+            error,
+        )
+    })
 }
 
 impl Store for LogStore {

@@ -26,6 +26,7 @@ use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
 use crate::snapshot::{self, Covered};
 use crate::spare::{RESERVE_FILE, Spare};
 use crate::watermark::{Watermark, WatermarkFile};
+use replay::Replayed;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -160,76 +161,86 @@ impl Loader<'_> {
             .last()
             .map_or(0, |(id, _)| *id)
             .max(covered.map_or(0, |covered| covered.upto.segment));
-        let clean = covered.is_some_and(|covered| {
+        self.report.clean = covered.is_some_and(|covered| {
             covered.clean
                 && replayed.groups == 0
                 && covered.upto.segment == last_used
                 && self.report.damage.is_empty()
         });
-        self.report.clean = clean;
         self.report.groups_read = replayed.groups;
-        let end = replayed.last.end;
-        let mut confirmed_end = if clean {
-            end
-        } else {
-            replayed.confirmed_end(last_used, watermark)
-        };
-        let mut confirmed_segment = last_used;
-        let mut unconfirmed = Unconfirmed {
-            segment: last_used,
-            start: confirmed_end,
-            end,
-        };
-        if let (false, Some(head)) = (clean, self.heads.get(&last_used).copied().flatten())
-            && replayed.is_unconfirmed(&head, watermark)
-            && covered.is_none_or(|covered| covered.upto.segment != last_used)
-        {
-            // The log goes on from the segment before, and all of this one is copied.
-            unconfirmed.start = FIRST_GROUP;
-            (confirmed_segment, confirmed_end) = (head.previous, head.previous_end);
-            chain.pop();
-        }
+        let (confirmed, unconfirmed) = self.confirmed(last_used, covered, watermark, &replayed);
         let next_sequence = replayed.last.last_sequence.max(known) + 1;
-        let written = chain
-            .iter()
-            .map(|(id, sealed)| {
-                (
-                    *id,
-                    sealed.unwrap_or(confirmed_end),
-                    self.segments.get(id).copied().unwrap_or(0),
-                )
-            })
-            .collect();
-        let unused: Vec<Spare> = self.spares(|id| last_used < id);
-        let in_chain = |id: u64| chain.iter().any(|(member, _)| *member == id);
-        let leftover = self.spares(|id| id <= last_used && !in_chain(id));
-        let tail = Tail {
-            confirmed: Watermark {
-                segment: confirmed_segment,
-                end: confirmed_end,
-                sequence: next_sequence - 1,
-            },
-            next_sequence,
-            reserve,
-            written,
-            unused,
-            last_id: self
-                .segments
-                .keys()
-                .next_back()
-                .copied()
-                .unwrap_or(0)
-                .max(last_used),
-        };
-        let unconfirmed = (unconfirmed.start < end).then_some(unconfirmed);
+        chain.retain(|(id, _)| *id <= confirmed.segment);
         Ok(Loaded {
             secret: self.secret,
             is_new: false,
+            tail: self.tail(&chain, last_used, confirmed, next_sequence, reserve),
+            leftover: self
+                .spares(|id| id <= last_used && !chain.iter().any(|(member, _)| *member == id)),
             report: self.report,
-            tail,
             unconfirmed,
-            leftover,
         })
+    }
+
+    /// How far the log is confirmed, and what was written behind that.
+    fn confirmed(
+        &self,
+        last_used: u64,
+        covered: Option<Covered>,
+        watermark: Watermark,
+        replayed: &Replayed,
+    ) -> (Watermark, Option<Unconfirmed>) {
+        let end = replayed.last.end;
+        let mut confirmed = Watermark {
+            segment: last_used,
+            end,
+            sequence: 0,
+        };
+        if self.report.clean {
+            return (confirmed, None);
+        }
+        confirmed.end = replayed.confirmed_end(last_used, watermark);
+        let mut start = confirmed.end;
+        let head = self.heads.get(&last_used).copied().flatten();
+        if let Some(head) = head.filter(|head| replayed.is_unconfirmed(head, watermark))
+            && covered.is_none_or(|covered| covered.upto.segment != last_used)
+        {
+            // The log goes on from the segment before, and all of this one is copied.
+            start = FIRST_GROUP;
+            (confirmed.segment, confirmed.end) = (head.previous, head.previous_end);
+        }
+        let unconfirmed = (start < end).then_some(Unconfirmed {
+            segment: last_used,
+            start,
+            end,
+        });
+        (confirmed, unconfirmed)
+    }
+
+    fn tail(
+        &self,
+        chain: &[(u64, Option<u64>)],
+        last_used: u64,
+        confirmed: Watermark,
+        next_sequence: u64,
+        reserve: Option<u64>,
+    ) -> Tail {
+        let size = |id: &u64| self.segments.get(id).copied().unwrap_or(0);
+        let written = chain
+            .iter()
+            .map(|(id, sealed)| (*id, sealed.unwrap_or(confirmed.end), size(id)));
+        let highest = self.segments.keys().next_back().copied().unwrap_or(0);
+        Tail {
+            confirmed: Watermark {
+                sequence: next_sequence - 1,
+                ..confirmed
+            },
+            next_sequence,
+            reserve,
+            written: written.collect(),
+            unused: self.spares(|id| last_used < id),
+            last_id: highest.max(last_used),
+        }
     }
 
     fn spares(&self, wanted: impl Fn(u64) -> bool) -> Vec<Spare> {

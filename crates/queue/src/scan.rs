@@ -75,40 +75,28 @@ pub(crate) fn scan(
     };
     while at.end + BLOCK as u64 <= limit {
         match scanner.group(at)? {
-            Step::Good(head, records) => {
+            Step::Group(head, records, lost) => {
                 report_gap(at, &head, found);
-                let bytes = scanner.window.get(at.end, head.len)?;
                 found(Found::Group {
                     head,
                     offset: at.end,
                 });
-                emit(bytes, at.end, &records, found);
-                at = ScanEnd {
-                    end: at.end + head.len as u64,
-                    last_sequence: head.last_sequence(),
-                    torn: false,
-                };
-            }
-            Step::Partial(head, records, lost) => {
-                report_gap(at, &head, found);
-                let bytes = scanner.window.get(at.end, head.len)?;
-                found(Found::Group {
-                    head,
-                    offset: at.end,
-                });
-                emit(bytes, at.end, &records, found);
+                emit(
+                    scanner.window.get(at.end, head.len)?,
+                    at.end,
+                    &records,
+                    found,
+                );
                 for (start, end) in lost {
+                    let (start, end) = (at.end + start, at.end + end);
                     found(Found::Damage {
-                        start: at.end + start,
-                        end: at.end + end,
+                        start,
+                        end,
                         what: "unreadable records",
                     });
                 }
-                at = ScanEnd {
-                    end: at.end + head.len as u64,
-                    last_sequence: head.last_sequence(),
-                    torn: false,
-                };
+                at.end += head.len as u64;
+                at.last_sequence = head.last_sequence();
             }
             Step::Damaged(next) => {
                 found(Found::Damage {
@@ -124,22 +112,25 @@ pub(crate) fn scan(
             }
         }
     }
-    if let Some(sealed) = known.sealed_end {
-        if at.end < sealed {
-            found(Found::Damage {
-                start: at.end,
-                end: sealed,
-                what: "the file is shorter than the log says",
-            });
-        }
-    } else if at.last_sequence < known.confirmed {
-        found(Found::Damage {
-            start: at.end,
-            end: file_len.max(at.end),
-            what: "the log ends before what was confirmed",
-        });
-    }
+    report_short(at, known, file_len, found);
     Ok(at)
+}
+
+/// Says so if the file ends before the log does.
+fn report_short(at: ScanEnd, known: Known, file_len: u64, found: &mut dyn FnMut(Found<'_>)) {
+    let (end, what) = match known.sealed_end {
+        Some(sealed) if at.end < sealed => (sealed, "the file is shorter than the log says"),
+        None if at.last_sequence < known.confirmed => (
+            file_len.max(at.end),
+            "the log ends before what was confirmed",
+        ),
+        _ => return,
+    };
+    found(Found::Damage {
+        start: at.end,
+        end,
+        what,
+    });
 }
 
 fn report_gap(at: ScanEnd, head: &GroupHead, found: &mut dyn FnMut(Found<'_>)) {
@@ -177,9 +168,8 @@ fn emit(group: &[u8], group_offset: u64, records: &[Place], found: &mut dyn FnMu
 }
 
 enum Step {
-    Good(GroupHead, Vec<Place>),
-    /// A confirmed group of which these byte ranges are unreadable.
-    Partial(GroupHead, Vec<Place>, Vec<(u64, u64)>),
+    /// A group, its records, and the byte ranges of it that are unreadable although they were confirmed.
+    Group(GroupHead, Vec<Place>, Vec<(u64, u64)>),
     /// Nothing to be read before this offset.
     Damaged(u64),
     Tail {
@@ -202,7 +192,7 @@ impl Scanner<'_> {
         let bytes = self.window.get(at.end, head.len)?;
         let (records, lost) = read_records(bytes, self.key, &head);
         if lost.is_empty() {
-            return Ok(Step::Good(head, records));
+            return Ok(Step::Group(head, records, lost));
         }
         let confirmed = self.known.sealed_end.is_some()
             || head.last_sequence() <= self.known.confirmed
@@ -210,7 +200,7 @@ impl Scanner<'_> {
                 .next_group(at.end + head.len as u64, head.last_sequence())?
                 .is_some_and(|(_, next)| head.last_sequence() <= next.facts.confirmed);
         Ok(if confirmed {
-            Step::Partial(head, records, lost)
+            Step::Group(head, records, lost)
         } else {
             Step::Tail { torn: true }
         })

@@ -51,11 +51,7 @@ pub fn verify(folder: &Path, config: &Config) -> Result<Verification, Error> {
 }
 
 pub(crate) fn verify_disk(disk: &dyn Disk, config: &Config) -> Result<Verification, Error> {
-    let retention = Retention {
-        time: config.retain_after_ack,
-        documents: config.retain_documents,
-        bytes: config.retain_bytes,
-    };
+    let retention = Retention::of(config);
     let mut index = Index::new(retention, config.ageing);
     let now = Now {
         moment: config.clock.now(),

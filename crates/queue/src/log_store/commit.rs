@@ -1,7 +1,7 @@
 //! Many operations, one group, one flush.
 
 use super::{LogStore, Mode, Writer, lock};
-use crate::document::{DocumentId, LaneId, Receipt, State};
+use crate::document::{ClaimId, DocumentId, LaneId, NewDocument, Receipt, State};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Applied, Index, Location, Now};
 use crate::log::{AppendError, Placement, Purpose};
@@ -289,13 +289,11 @@ struct Needed {
     stores: Option<DocumentId>,
 }
 
-/// The records that an operation needs, or its answer where it needs none.
-fn records_of(
-    op: &Op,
-    index: &Index,
-    stored_here: &HashSet<DocumentId>,
-    now: Now,
-) -> Result<(Vec<Needed>, Vec<Receipt>), Result<Outcome, Error>> {
+/// The records that an operation needs and the receipts that hold once they are written, or its answer where it needs
+/// none.
+type Records = Result<(Vec<Needed>, Vec<Receipt>), Result<Outcome, Error>>;
+
+fn records_of(op: &Op, index: &Index, stored_here: &HashSet<DocumentId>, now: Now) -> Records {
     let only = |kind, payload| {
         Ok((
             vec![Needed {
@@ -308,45 +306,7 @@ fn records_of(
     };
     match op {
         Op::Enqueue { documents, claims } => {
-            let mut records = Vec::with_capacity(documents.len() + 1);
-            let mut receipts = Vec::with_capacity(documents.len());
-            let mut fresh = HashSet::new();
-            for document in documents {
-                if let Some(lane) = document.lanes.iter().find(|lane| !index.has_lane(**lane)) {
-                    let message = format!("lane {} was never declared; nothing was stored", lane.0);
-                    return Err(Err(Error::new(ErrorKind::UnknownLane, message)));
-                }
-                let id = document.id;
-                if index.contains(id) || stored_here.contains(&id) || !fresh.insert(id) {
-                    receipts.push(Receipt::AlreadyThere(id));
-                    continue;
-                }
-                receipts.push(Receipt::Accepted(id));
-                let payload = record::encode_store(document, now.wall);
-                records.push(Needed {
-                    kind: Kind::Store,
-                    payload,
-                    stores: Some(id),
-                });
-            }
-            let unknown: Vec<_> = claims
-                .iter()
-                .copied()
-                .filter(|claim| !index.is_claim_open(*claim))
-                .collect();
-            if !unknown.is_empty() {
-                let payload = record::encode_claims(&unknown, &[]);
-                records.push(Needed {
-                    kind: Kind::Claims,
-                    payload,
-                    stores: None,
-                });
-            }
-            if records.is_empty() {
-                Err(Ok(Outcome::Receipts(receipts)))
-            } else {
-                Ok((records, receipts))
-            }
+            enqueue_records(documents, claims, index, stored_here, now)
         }
         Op::Settle {
             id,
@@ -395,5 +355,53 @@ fn records_of(
                 only(Kind::Lane, record::encode_lane(lane, name))
             }
         }
+    }
+}
+
+fn enqueue_records(
+    documents: &[NewDocument],
+    claims: &[ClaimId],
+    index: &Index,
+    stored_here: &HashSet<DocumentId>,
+    now: Now,
+) -> Records {
+    let mut records = Vec::with_capacity(documents.len() + 1);
+    let mut receipts = Vec::with_capacity(documents.len());
+    let mut fresh = HashSet::new();
+    for document in documents {
+        if let Some(lane) = document.lanes.iter().find(|lane| !index.has_lane(**lane)) {
+            let message = format!("lane {} was never declared; nothing was stored", lane.0);
+            return Err(Err(Error::new(ErrorKind::UnknownLane, message)));
+        }
+        let id = document.id;
+        if index.contains(id) || stored_here.contains(&id) || !fresh.insert(id) {
+            receipts.push(Receipt::AlreadyThere(id));
+            continue;
+        }
+        receipts.push(Receipt::Accepted(id));
+        let payload = record::encode_store(document, now.wall);
+        records.push(Needed {
+            kind: Kind::Store,
+            payload,
+            stores: Some(id),
+        });
+    }
+    let unknown: Vec<_> = claims
+        .iter()
+        .copied()
+        .filter(|claim| !index.is_claim_open(*claim))
+        .collect();
+    if !unknown.is_empty() {
+        let payload = record::encode_claims(&unknown, &[]);
+        records.push(Needed {
+            kind: Kind::Claims,
+            payload,
+            stores: None,
+        });
+    }
+    if records.is_empty() {
+        Err(Ok(Outcome::Receipts(receipts)))
+    } else {
+        Ok((records, receipts))
     }
 }

@@ -6,7 +6,9 @@ use crate::damage::copy_aside;
 use crate::disk::DiskFile;
 use crate::error::Error;
 use crate::frame::SegmentKey;
-use crate::index::Location;
+use crate::group::GroupHead;
+use crate::index::{Index, Location, Now};
+use crate::ledger::Totals;
 use crate::record;
 use crate::scan::{Found, Known, ScanEnd, scan};
 use crate::segment::{self, FIRST_GROUP, SegmentHead};
@@ -59,6 +61,7 @@ impl Loader<'_> {
         known: Known,
         replayed: &mut Replayed,
     ) -> Result<(), Error> {
+        replayed.last_group = None;
         let file = self.open(id)?;
         let name = segment::file_name(id);
         if self.heads.get(&id).is_some_and(Option::is_none) {
@@ -71,59 +74,26 @@ impl Loader<'_> {
             );
         }
         let key = SegmentKey::new(&self.secret, id);
-        let mut damage = Vec::new();
-        let (index, now) = (&mut *self.index, self.now);
-        let mut sequence = last;
-        let mut last_group = None;
-        let mut totals_after = None;
-        let mut cursor = replayed.cursor;
-        let end = scan(&*file, &key, from, last, known, &mut |found| match found {
-            Found::Group { head, offset } => {
-                if let Some(totals) = totals_after.take() {
-                    index.set_totals(totals);
-                }
-                if head.facts.copied {
-                    totals_after = Some(head.facts.totals);
-                } else {
-                    index.set_totals(head.facts.totals);
-                }
-                sequence = head.sequence;
-                replayed.groups += 1;
-                cursor = cursor.max(head.facts.oldest);
-                last_group = Some((offset, head.facts.confirmed));
-            }
-            Found::Record {
-                kind,
-                sequence: at,
-                payload,
-                offset,
-            } => {
-                sequence = at;
-                let location = Location {
-                    segment: id as u32,
-                    offset: offset as u32,
-                    len: payload.len() as u32,
-                };
-                if let Ok(record) = record::decode(kind, payload) {
-                    index.apply(&record, sequence, location, now);
-                } else {
-                    damage.push((offset, offset, "a record says what cannot be"));
-                }
-            }
-            Found::Damage { start, end, what } => damage.push((start, end, what)),
-        })
-        .map_err(|error| self.cannot_read(id, error))?;
-        if let Some(totals) = totals_after {
-            self.index.set_totals(totals);
-        }
+        let mut taker = Taker {
+            index: &mut *self.index,
+            now: self.now,
+            segment: id as u32,
+            damage: Vec::new(),
+            totals_after: None,
+            replayed: &mut *replayed,
+        };
+        let end = scan(&*file, &key, from, last, known, &mut |found| {
+            taker.take(&found);
+        });
+        let damage = taker.finish();
+        let end = end.map_err(|error| self.cannot_read(id, error))?;
         for (start, end, what) in damage {
             self.note_damage(&name, &*file, start, end, what);
         }
         self.report.torn_groups += u64::from(end.torn);
-        replayed.last_group = last_group;
-        replayed.cursor = cursor;
+        let last_sequence = end.last_sequence.max(replayed.last.last_sequence);
         replayed.last = ScanEnd {
-            last_sequence: end.last_sequence.max(replayed.last.last_sequence),
+            last_sequence,
             ..end
         };
         Ok(())
@@ -149,6 +119,65 @@ impl Loader<'_> {
             what: what.to_owned(),
             copied_to,
         });
+    }
+}
+
+/// Takes what a scan finds into the index.
+struct Taker<'a> {
+    index: &'a mut Index,
+    now: Now,
+    segment: u32,
+    damage: Vec<(u64, u64, &'static str)>,
+    /// What the ledger is behind a group that recovery copied.
+    totals_after: Option<Totals>,
+    replayed: &'a mut Replayed,
+}
+
+impl Taker<'_> {
+    fn take(&mut self, found: &Found<'_>) {
+        match *found {
+            Found::Group { ref head, offset } => self.group(head, offset),
+            Found::Record {
+                kind,
+                sequence,
+                payload,
+                offset,
+            } => {
+                let location = Location {
+                    segment: self.segment,
+                    offset: offset as u32,
+                    len: payload.len() as u32,
+                };
+                if let Ok(record) = record::decode(kind, payload) {
+                    self.index.apply(&record, sequence, location, self.now);
+                } else {
+                    self.damage
+                        .push((offset, offset, "a record says what cannot be"));
+                }
+            }
+            Found::Damage { start, end, what } => self.damage.push((start, end, what)),
+        }
+    }
+
+    fn group(&mut self, head: &GroupHead, offset: u64) {
+        if let Some(totals) = self.totals_after.take() {
+            self.index.set_totals(totals);
+        }
+        if head.facts.copied {
+            self.totals_after = Some(head.facts.totals);
+        } else {
+            self.index.set_totals(head.facts.totals);
+        }
+        self.replayed.groups += 1;
+        self.replayed.cursor = self.replayed.cursor.max(head.facts.oldest);
+        self.replayed.last_group = Some((offset, head.facts.confirmed));
+    }
+
+    fn finish(self) -> Vec<(u64, u64, &'static str)> {
+        if let Some(totals) = self.totals_after {
+            self.index.set_totals(totals);
+        }
+        self.damage
     }
 }
 

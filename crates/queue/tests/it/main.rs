@@ -14,6 +14,7 @@ mod batches;
 mod bodies;
 mod damage;
 mod ends;
+mod failing_disk;
 mod house;
 mod limits;
 mod lines;
