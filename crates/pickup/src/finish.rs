@@ -1,0 +1,192 @@
+//! What becomes of a file once it is committed.
+
+use crate::calendar::Date;
+use crate::collector::{Book, Claimed, Collector, Place};
+use crate::config::After;
+use crate::entry::NAME_MAX;
+use crate::folder::why;
+use crate::free_name::put_freely;
+use crate::look::{name, parent};
+use crate::round::sync_foreign;
+use mainstay_files::{self as files, ErrorKind};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+impl Collector {
+    /// Archives, moves or removes committed files, puts that on the disk, and only then closes their claims.
+    ///
+    /// What fails is tried again at the next rescan; the files are safe with the intake meanwhile.
+    pub(crate) fn finish(&mut self, committed: Vec<Claimed>, book: &dyn Book) {
+        if committed.is_empty() {
+            return;
+        }
+        let Some(sourceless) = self.remove_sources(committed) else {
+            return;
+        };
+        let mut done = Vec::new();
+        let mut folders = HashSet::new();
+        for claimed in sourceless {
+            match self.dispose(&claimed) {
+                Ok(folder) => {
+                    folders.extend(folder);
+                    self.forget_origin(&claimed);
+                    self.shared.lock().content(&claimed.relative);
+                    done.push(claimed.claim);
+                }
+                Err(reason) => {
+                    let verb = if self.config.after == After::Delete {
+                        "remove"
+                    } else {
+                        "archive"
+                    };
+                    self.fail_file(
+                        verb,
+                        &claimed.relative,
+                        &format!("{reason}; it is committed, and this is tried again"),
+                    );
+                    self.postpone(claimed);
+                }
+            }
+        }
+        match self.sync_disposed(&folders) {
+            Ok(()) => book.closed(done),
+            // Unclosed, a claim stays known to the intake: should a power cut undo the move, the file is not committed again.
+            Err(error) => self.fail(format!(
+                "cannot confirm that committed files left the work folder: {}",
+                why(&error)
+            )),
+        }
+        self.count();
+    }
+
+    fn postpone(&mut self, claimed: Claimed) {
+        self.unfinished.push(claimed);
+        self.unfinished_due = self.now() + self.config.rescan;
+    }
+
+    // === the source of a copy ===
+
+    /// Removes the originals of copies from the claimed folder. Only when that is on the disk may the copy leave the work
+    /// folder, because the copy is what says, after a crash, that the original is committed.
+    fn remove_sources(&mut self, committed: Vec<Claimed>) -> Option<Vec<Claimed>> {
+        if !committed
+            .iter()
+            .any(|claimed| claimed.place == Place::Claimed)
+        {
+            return Some(committed);
+        }
+        let mut sourceless = Vec::new();
+        let mut sources = None;
+        for claimed in committed {
+            if claimed.place != Place::Claimed {
+                sourceless.push(claimed);
+                continue;
+            }
+            match self.remove_source(&claimed) {
+                Ok(folder) => {
+                    sources = Some(folder);
+                    sourceless.push(claimed);
+                }
+                Err(reason) => {
+                    let told = format!("{reason}; it is committed, and this is tried again");
+                    self.fail_file("remove the claimed file of", &claimed.relative, &told);
+                    self.postpone(claimed);
+                }
+            }
+        }
+        if let Some(folder) = sources
+            && let Err(error) = sync_foreign(&folder)
+        {
+            self.fail(format!(
+                "cannot confirm that committed files left the drop folder: {}",
+                why(&error)
+            ));
+            for claimed in sourceless {
+                self.postpone(claimed);
+            }
+            return None;
+        }
+        Some(sourceless)
+    }
+
+    /// That the claimed folder is there says that it is the right file system, and not an empty mount point: a file that is
+    /// missing in it is gone.
+    fn remove_source(&self, claimed: &Claimed) -> Result<crate::folder::Folder, String> {
+        let root = self.open_root().ok_or("the drop folder is not there")?;
+        let folder = root
+            .below(Path::new(&self.claimed_name))
+            .map_err(|error| error.to_string())?;
+        for name in std::iter::once(&claimed.name).chain(&claimed.marker) {
+            files::remove(&folder.path(name)).map_err(|error| why(&error))?;
+        }
+        Ok(folder)
+    }
+
+    // === the file in the work folder ===
+
+    /// Answers the folder that the file went to, which has to be synced.
+    fn dispose(&mut self, claimed: &Claimed) -> Result<Option<PathBuf>, String> {
+        if claimed.place == Place::Drop {
+            return Ok(None);
+        }
+        let from = self.work_path(&Self::committed_name(claimed));
+        let base = match &self.config.after {
+            After::Delete => None,
+            // Files in the work folder are from a time with another setting: they cannot be kept where they no longer are.
+            After::Archive | After::Keep => {
+                let day = Date::of(self.clock.wall()).day();
+                Some(self.config.archive.join(day))
+            }
+            After::Move(folder) => Some(folder.clone()),
+        };
+        let folder = base.map(|base| base.join(parent(&claimed.relative)));
+        match &folder {
+            Some(folder) => self.move_away(&from, folder, name(&claimed.relative)),
+            None => files::remove(&from),
+        }
+        .map_err(|error| why(&error))?;
+        if let (Place::Work, Some(marker)) = (claimed.place, &claimed.marker) {
+            files::remove(&self.work_path(marker)).map_err(|error| why(&error))?;
+        }
+        Ok(folder)
+    }
+
+    /// Moves a file to the folder, under its own name, or with a number where that is taken.
+    fn move_away(&mut self, from: &Path, folder: &Path, name: &OsStr) -> Result<(), files::Error> {
+        match self.try_move_away(from, folder, name) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) => Ok(()),
+            // Somebody removed the folder since it was made.
+            Err(_) if files::facts(from).is_ok() => {
+                self.archive_made = None;
+                self.try_move_away(from, folder, name)
+            }
+            // A source that a power cut brought back has no copy any more: that was archived before.
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn try_move_away(
+        &mut self,
+        from: &Path,
+        folder: &Path,
+        name: &OsStr,
+    ) -> Result<(), files::Error> {
+        if self.archive_made.as_deref() != Some(folder) {
+            files::create_dir_all(folder, 0o700)?;
+            self.archive_made = Some(folder.to_owned());
+        }
+        let is_taken = |name: &OsStr| files::facts(&folder.join(name)).is_ok();
+        let put = |name: &OsStr| files::move_file(from, &folder.join(name));
+        put_freely(name, NAME_MAX, is_taken, put).map(drop)
+    }
+
+    /// One sync for each folder that files went to, and one for the work folder that they left.
+    fn sync_disposed(&self, folders: &HashSet<PathBuf>) -> Result<(), files::Error> {
+        for folder in folders {
+            files::sync_dir(folder)?;
+        }
+        self.work.sync()
+    }
+}

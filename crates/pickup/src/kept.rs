@@ -1,0 +1,387 @@
+//! The memory of files that stay in the drop folder, so that none is taken twice.
+//!
+//! ```text
+//! work/kept/
+//!   0197a3…-…-…c2.intent    written before a batch is committed; after a crash the intake says which of its claims were
+//!   0197a3…-…-…c1.kept      an intent, renamed once its batch was committed; or many of those, put together
+//!
+//!   mainstay-kept 1
+//!   <claim> <bytes> <modified, ns since 1970> <inode> <last seen, ms since 1970> <path, all but printable ASCII as %XX>
+//! ```
+//!
+//! A later file overrides an earlier one. A file of a newer version is refused, and nothing is touched.
+
+use crate::candidates::Seen;
+use crate::claim::{Claim, ClaimMaker};
+use crate::collector::Book;
+use crate::entry::is_below;
+use crate::error::Error;
+use mainstay_files::{self as files, Facts};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many files may stay in a drop folder; some 150 bytes of memory each.
+pub(crate) const KEPT_MAX: usize = 1_000_000;
+
+/// When so many files of memory have come together, they are put into one.
+const SEGMENTS_MAX: usize = 256;
+
+/// A file that was not seen for so long is forgotten: longer than a share is usually away.
+const FORGOTTEN_AFTER_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+
+const HEADER: &str = "mainstay-kept ";
+const VERSION: &str = "1";
+const INTENT: &str = "intent";
+const KEPT: &str = "kept";
+
+/// What is known of the files that stay.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    folder: PathBuf,
+    files: HashMap<Box<Path>, Identity>,
+    segments: Vec<PathBuf>,
+}
+
+/// How a file that stays is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    claim: Claim,
+    seen: Seen,
+    last_seen_ms: u64,
+}
+
+/// A batch that is about to be committed.
+#[derive(Debug)]
+#[must_use = "it has to be confirmed or withdrawn"]
+pub(crate) struct Intent {
+    path: PathBuf,
+    files: Vec<(Box<Path>, Identity)>,
+}
+
+impl Kept {
+    /// Reads the memory; what was intended when the process died waits for [`resolve`](Self::resolve).
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        files::create_dir_all(folder, 0o700)
+            .map_err(|error| Error::folder("create folder", folder, error))?;
+        files::sweep(folder).map_err(|error| Error::folder("read", folder, error))?;
+        let mut kept = Self {
+            folder: folder.to_owned(),
+            files: HashMap::new(),
+            segments: Vec::new(),
+        };
+        for path in kept.listed(KEPT) {
+            for (relative, identity) in read(&path)? {
+                kept.files.insert(relative, identity);
+            }
+            kept.segments.push(path);
+        }
+        Ok(kept)
+    }
+
+    /// Settles what was intended when the process died: what the intake has is kept, what it has not will be taken again.
+    pub(crate) fn resolve(&mut self, book: &dyn Book) -> Result<(), Error> {
+        for path in self.listed(INTENT) {
+            let intended = read(&path)?;
+            let (committed, lost): (Vec<_>, Vec<_>) = intended
+                .into_iter()
+                .partition(|(_, identity)| book.is_committed(identity.claim));
+            let is_whole = lost.is_empty();
+            let claims = committed
+                .iter()
+                .map(|(_, identity)| identity.claim)
+                .collect();
+            let intent = Intent {
+                path,
+                files: committed,
+            };
+            let settled = if is_whole {
+                self.confirm(intent)
+            } else {
+                self.rewrite(intent)
+            };
+            settled.map_err(|error| Error::folder("write", &self.folder, error))?;
+            book.closed(claims);
+        }
+        Ok(())
+    }
+
+    /// Whether this file was committed as it is now.
+    pub(crate) fn knows(&mut self, relative: &Path, facts: &Facts, wall_ms: u64) -> bool {
+        let Some(identity) = self.files.get_mut(relative) else {
+            return false;
+        };
+        identity.last_seen_ms = wall_ms;
+        identity.seen == Seen::of(facts)
+    }
+
+    /// Whether no more files can be remembered.
+    pub(crate) fn is_full(&self) -> bool {
+        self.files.len() >= KEPT_MAX
+    }
+
+    /// Writes down what is about to be committed; durable when it returns `Ok`.
+    pub(crate) fn intend(
+        &self,
+        batch: Claim,
+        files: impl Iterator<Item = (Claim, PathBuf, Seen)>,
+        wall_ms: u64,
+    ) -> Result<Intent, files::Error> {
+        let files: Vec<(Box<Path>, Identity)> = files
+            .map(|(claim, relative, seen)| {
+                (
+                    relative.into(),
+                    Identity {
+                        claim,
+                        seen,
+                        last_seen_ms: wall_ms,
+                    },
+                )
+            })
+            .collect();
+        let path = self.folder.join(format!("{batch}.{INTENT}"));
+        files::create_new(
+            &path,
+            written(files.iter().map(|(path, identity)| (&**path, identity))).as_bytes(),
+        )?;
+        Ok(Intent { path, files })
+    }
+
+    /// The batch was committed; durable when it returns `Ok`.
+    pub(crate) fn confirm(&mut self, intent: Intent) -> Result<(), files::Error> {
+        let path = intent.path.with_extension(KEPT);
+        self.files.extend(intent.files);
+        files::rename_noreplace(&intent.path, &path)?;
+        self.segments.push(path);
+        files::sync_dir(&self.folder)
+    }
+
+    /// The batch was not committed, and its claims will never be used.
+    pub(crate) fn withdraw(intent: &Intent) -> Result<(), files::Error> {
+        files::remove(&intent.path)
+    }
+
+    /// Only some of what was intended was committed.
+    fn rewrite(&mut self, intent: Intent) -> Result<(), files::Error> {
+        let text = written(
+            intent
+                .files
+                .iter()
+                .map(|(path, identity)| (&**path, identity)),
+        );
+        files::replace(&intent.path, text.as_bytes())?;
+        self.confirm(intent)
+    }
+
+    /// The whole drop folder was looked through: forgets what has been away for long, and tidies the memory now and then.
+    pub(crate) fn end_scan(&mut self, wall_ms: u64) {
+        if self.segments.len() <= SEGMENTS_MAX {
+            return;
+        }
+        self.files.retain(|_, identity| {
+            wall_ms.saturating_sub(identity.last_seen_ms) < FORGOTTEN_AFTER_MS
+        });
+        if let Err(error) = self.compact(wall_ms) {
+            tracing::warn!(%error, "the memory of kept files could not be tidied; it is tried again");
+        }
+    }
+
+    /// Puts all into one file; a crash in between leaves some of it twice, which does no harm.
+    fn compact(&mut self, wall_ms: u64) -> Result<(), files::Error> {
+        let path = self
+            .folder
+            .join(format!("{}.{KEPT}", ClaimMaker::new().make(wall_ms)));
+        let text = written(
+            self.files
+                .iter()
+                .map(|(path, identity)| (&**path, identity)),
+        );
+        files::create_new(&path, text.as_bytes())?;
+        for segment in std::mem::replace(&mut self.segments, vec![path]) {
+            files::remove(&segment)?;
+        }
+        Ok(())
+    }
+
+    /// The files with this extension, oldest first.
+    fn listed(&self, extension: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|found| found == extension))
+            .collect();
+        paths.sort();
+        paths
+    }
+}
+
+fn written<'a>(files: impl Iterator<Item = (&'a Path, &'a Identity)>) -> String {
+    let mut text = format!("{HEADER}{VERSION}\n");
+    for (
+        path,
+        Identity {
+            claim,
+            seen,
+            last_seen_ms,
+        },
+    ) in files
+    {
+        let modified = nanoseconds(seen.modified);
+        push(
+            &mut text,
+            format_args!(
+                "{claim} {} {modified} {} {last_seen_ms} ",
+                seen.len, seen.ino
+            ),
+        );
+        for &byte in path.as_os_str().as_bytes() {
+            match byte {
+                b'%' => text.push_str("%25"),
+                b'!'..=b'~' => text.push(byte.into()),
+                _ => push(&mut text, format_args!("%{byte:02X}")),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    text.write_fmt(arguments)
+        .expect("a string takes all that is written to it");
+}
+
+fn read(path: &Path) -> Result<Vec<(Box<Path>, Identity)>, Error> {
+    // A file that cannot be read costs files taken twice, but refusing to start would cost them not being taken at all.
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines();
+    match lines.next().and_then(|line| line.strip_prefix(HEADER)) {
+        Some(VERSION) => {}
+        Some(_) => return Err(Error::newer(path)),
+        None => {
+            tracing::warn!(path = %crate::shown::Shown(path), "memory of kept files is unreadable; they may be taken again");
+            return Ok(Vec::new());
+        }
+    }
+    Ok(lines.filter_map(parsed).collect())
+}
+
+fn parsed(line: &str) -> Option<(Box<Path>, Identity)> {
+    let mut fields = line.split(' ');
+    let claim = fields.next()?.parse().ok()?;
+    let len = fields.next()?.parse().ok()?;
+    let modified = time(fields.next()?.parse().ok()?)?;
+    let ino = fields.next()?.parse().ok()?;
+    let last_seen_ms = fields.next()?.parse().ok()?;
+    let path = PathBuf::from(unescaped(fields.next()?)?);
+    let identity = Identity {
+        claim,
+        seen: Seen { modified, len, ino },
+        last_seen_ms,
+    };
+    is_below(&path).then(|| (path.into(), identity))
+}
+
+fn unescaped(text: &str) -> Option<OsString> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut parts = text.split('%');
+    bytes.extend(parts.next()?.as_bytes());
+    for part in parts {
+        let (code, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend(rest.as_bytes());
+    }
+    Some(OsString::from_vec(bytes))
+}
+
+fn nanoseconds(time: SystemTime) -> i128 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => after.as_nanos() as i128,
+        Err(before) => -(before.duration().as_nanos() as i128),
+    }
+}
+
+fn time(nanoseconds: i128) -> Option<SystemTime> {
+    let distance = Duration::from_nanos_u128(nanoseconds.unsigned_abs());
+    if nanoseconds < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests prepare folders")]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    fn identity(number: u8) -> Identity {
+        let seen = Seen {
+            modified: time(-1_500_000_001).unwrap(),
+            len: 7,
+            ino: u64::from(number),
+        };
+        Identity {
+            claim: Claim::from_bytes([number; 16]),
+            seen,
+            last_seen_ms: 1_577_836_800_000,
+        }
+    }
+
+    #[test]
+    fn every_path_and_time_comes_back() {
+        let paths: [&[u8]; 4] = [b"a b/c%.csv", b"m\xfcll", b"line\nbreak", b"%25"];
+        for path in paths {
+            let path = Path::new(OsStr::from_bytes(path));
+            let text = written([(path, &identity(1))].into_iter());
+            let line = text.lines().nth(1).expect("one line of content");
+            assert_eq!(parsed(line), Some((path.into(), identity(1))));
+        }
+        for nonsense in [
+            "",
+            "x",
+            "0 1 2 3 4 5",
+            &written([(Path::new("/etc"), &identity(1))].into_iter())[16..],
+        ] {
+            assert_eq!(parsed(nonsense.trim_end()), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_is_refused_and_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("1.kept");
+        std::fs::write(&path, "mainstay-kept 2\nsomething else\n").unwrap();
+        let error = Kept::open(folder.path()).expect_err("it is newer");
+        assert_eq!(error.kind(), crate::ErrorKind::NewerVersion);
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "mainstay-kept 2\nsomething else\n"
+        );
+    }
+
+    #[test]
+    fn many_files_of_memory_become_one_and_nothing_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let maker = ClaimMaker::new();
+        let seen = identity(1).seen;
+        for number in 0..=SEGMENTS_MAX {
+            let batch = maker.make(5);
+            let files = [(batch, PathBuf::from(format!("{number}")), seen)];
+            let intent = kept.intend(batch, files.into_iter(), 5).unwrap();
+            kept.confirm(intent).unwrap();
+        }
+        kept.end_scan(6);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(Kept::open(folder.path()).unwrap().files, kept.files);
+        assert_eq!(kept.files.len(), SEGMENTS_MAX + 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! Reading what was claimed, and giving back what was claimed too early.
+
+use crate::batch::Batch;
+use crate::candidates::Seen;
+use crate::collector::{Claimed, Collector, Place, backoff};
+use crate::entry::{Entry, Role};
+use crate::folder::{raw_code, why};
+use crate::intake::INLINE_MAX;
+use crate::lease::{Writers, writers};
+use crate::look::{name, parent};
+use crate::read::{Limits, Reading, is_seen, opened, read};
+use crate::shown::Shown;
+use mainstay_files::{self as files, ErrorKind};
+use std::path::Path;
+
+/// How often a file that the disk cannot read is tried before it goes to quarantine.
+const READS_MAX: u32 = 5;
+
+impl Collector {
+    /// Reads a claimed file into the batch; where that cannot be, what has to be done with it is done.
+    pub(crate) fn load(&mut self, mut claimed: Claimed, batch: &mut Batch) {
+        match self.read(&claimed) {
+            Reading::Whole(taken) => {
+                batch.files.push(*taken);
+                batch.claimed.push(claimed);
+            }
+            Reading::Changed => self.put_back(claimed),
+            Reading::Refused(reason) => self.refuse_claimed(claimed, &reason),
+            Reading::Damaged(reason) if claimed.failures + 1 >= READS_MAX => {
+                self.refuse_claimed(
+                    claimed,
+                    &format!("its content cannot be read from the disk: {reason}"),
+                );
+            }
+            Reading::Damaged(reason) | Reading::Failed(reason) => {
+                self.fail_file("read", &claimed.relative, &reason);
+                self.complain(&claimed.relative, &format!("it cannot be read: {reason}"));
+                if claimed.place != Place::Drop {
+                    claimed.failures += 1;
+                    claimed.due = self.now() + backoff(claimed.failures);
+                    self.pending.push(claimed);
+                }
+            }
+            Reading::DiskFull(reason) => {
+                let told = "disk full: make room on the file system of the work folder";
+                batch.trouble = Some(format!("{told} ({reason})"));
+                self.pending.push(claimed);
+            }
+            Reading::Gone if claimed.place == Place::Drop => {
+                self.shared.lock().content(&claimed.relative);
+            }
+            Reading::Gone => {
+                self.forget_origin(&claimed);
+                let told = "somebody removed it after it was taken, before it could be read; nothing of it was stored";
+                self.fail_file("read", &claimed.relative, told);
+            }
+            // Whatever was moved is found by the next start.
+            Reading::Stopped => {}
+        }
+    }
+
+    fn read(&self, claimed: &Claimed) -> Reading {
+        let is_private = claimed.place == Place::Work;
+        let limits = Limits {
+            max_file: self.config.max_file,
+            seen: claimed.seen,
+            is_private,
+            stop: &self.stop,
+        };
+        match claimed.place {
+            Place::Work => read(
+                &self.work_path(&claimed.name),
+                claimed.claim,
+                &claimed.relative,
+                &limits,
+            ),
+            Place::Claimed => {
+                let copy = self.work_path(&Self::committed_name(claimed));
+                if files::facts(&copy).is_err()
+                    && let Err(reading) = self.copy(claimed, &copy, &limits)
+                {
+                    return reading;
+                }
+                let private = Limits {
+                    seen: None,
+                    is_private: true,
+                    ..limits
+                };
+                read(&copy, claimed.claim, &claimed.relative, &private)
+            }
+            Place::Drop => self.read_in_place(claimed, &limits),
+        }
+    }
+
+    /// Reads a file that stays in the drop folder; a large one through a private copy, which has no name when this returns.
+    fn read_in_place(&self, claimed: &Claimed, limits: &Limits<'_>) -> Reading {
+        if claimed.seen.is_some_and(|seen| seen.len > INLINE_MAX) {
+            let copy = self.work_path(&Entry::name(claimed.claim, Role::Scratch, Path::new("")).0);
+            if let Err(reading) = self.copy(claimed, &copy, limits) {
+                return reading;
+            }
+            let private = Limits {
+                seen: None,
+                is_private: true,
+                ..*limits
+            };
+            let reading = read(&copy, claimed.claim, &claimed.relative, &private);
+            // Where this fails, the next start removes it.
+            drop(files::remove(&copy));
+            return reading;
+        }
+        match self.held(claimed) {
+            Ok(held) => {
+                let path = held.folder.as_ref().unwrap_or(&self.work).path(&held.name);
+                read(&path, claimed.claim, &claimed.relative, limits)
+            }
+            Err(reason) => Reading::Failed(reason),
+        }
+    }
+
+    /// Copies a file into the work folder, whole and durable, unless somebody writes to it meanwhile.
+    fn copy(&self, claimed: &Claimed, to: &Path, limits: &Limits<'_>) -> Result<(), Reading> {
+        let held = self.held(claimed).map_err(Reading::Failed)?;
+        let from = held.folder.as_ref().unwrap_or(&self.work).path(&held.name);
+        let (file, facts) = opened(&from, limits)?;
+        if !is_seen(&file, &facts, limits) {
+            return Err(Reading::Changed);
+        }
+        match files::copy_new(&from, to) {
+            Ok(()) => {}
+            // An error that the system gave no number is one that `copy_new` found out: the file changed.
+            Err(error) if error.kind() == ErrorKind::Io && raw_code(&error).is_none() => {
+                return Err(Reading::Changed);
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::DiskFull | ErrorKind::Quota) => {
+                return Err(Reading::DiskFull(why(&error)));
+            }
+            Err(error) => return Err(Reading::Failed(why(&error))),
+        }
+        let is_same = files::facts_of(&file).is_ok_and(|after| after == facts);
+        if is_same && writers(&file) != Writers::Some {
+            return Ok(());
+        }
+        // Before the file goes back: a copy that came to life again would be a second document.
+        let removed = files::remove(to).and_then(|()| self.work.sync());
+        Err(removed.map_or_else(|error| Reading::Failed(why(&error)), |()| Reading::Changed))
+    }
+
+    /// A file that was taken goes back to where it was dropped, under its own name; where that name is taken again, it stays,
+    /// and is offered under its own claim.
+    pub(crate) fn put_back(&mut self, mut claimed: Claimed) {
+        self.scan.is_quiet = false;
+        if claimed.place == Place::Drop {
+            self.take_back(vec![claimed]);
+            return;
+        }
+        match self.try_put_back(&claimed) {
+            Ok(()) => {
+                self.forget_origin(&claimed);
+                self.shared.lock().status.returned += 1;
+                // Seen again by the event of its own return, or by a look through the folder.
+                self.scan.is_forced |= self.watch.is_none();
+            }
+            Err(reason) => {
+                tracing::info!(path = %Shown(&claimed.relative), reason, "it stays in the work folder for now");
+                if !claimed.is_durable && claimed.place == Place::Work {
+                    drop(self.claim_anew(&mut claimed));
+                }
+                claimed.due = self.now() + self.settle_time();
+                claimed.seen = None;
+                self.pending.push(claimed);
+            }
+        }
+    }
+
+    fn try_put_back(&self, claimed: &Claimed) -> Result<(), String> {
+        let root = self.open_root().ok_or("the drop folder is not there")?;
+        let to = root
+            .below(parent(&claimed.relative))
+            .map_err(|error| error.to_string())?;
+        let held = self.held(claimed)?;
+        let from = held.folder.as_ref().unwrap_or(&self.work);
+        from.rename(&claimed.name, &to, name(&claimed.relative))
+            .map_err(|error| why(&error))?;
+        if let Some((held, marker)) = claimed
+            .marker
+            .as_ref()
+            .zip(self.filter.marker_of(&claimed.relative))
+        {
+            drop(from.rename(held, &to, name(&marker)));
+        }
+        Ok(())
+    }
+
+    /// Files that stay in the drop folder were not committed: they are candidates again.
+    pub(crate) fn take_back(&mut self, claimed: Vec<Claimed>) {
+        let due = self.now() + self.settle_time();
+        for claimed in claimed {
+            let seen = claimed.seen.unwrap_or(Seen::unknown());
+            self.candidates.settle(claimed.relative.into(), seen, due);
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! After a start: finishing what was begun.
+//!
+//! | in the work folder | the intake says | what is done |
+//! |---|---|---|
+//! | a file | committed | archived, moved or removed, as it would have been |
+//! | a file | not committed | offered again, under the same claim |
+//! | a copy | committed | its source is removed from the claimed folder, then it is archived |
+//! | a copy | not committed | offered again, under the same claim |
+//! | a marker alone | – | put back: the file that it marks was not taken |
+//! | a path alone | – | removed: the file that it belongs to was not taken |
+//! | a copy without a claim to anything | – | removed |
+//! | anything else | – | moved to quarantine, never removed |
+//!
+//! | in the claimed folder of a drop folder on another file system | the intake says | what is done |
+//! |---|---|---|
+//! | a file, whose copy is in the work folder | – | see there |
+//! | a file without a copy | not committed | copied, and offered under the same claim |
+//! | a file without a copy | committed | removed: a power cut brought it back |
+
+use crate::claim::Claim;
+use crate::collector::{Book, Claimed, Collector, KEPT, LOCK, NAME, Place};
+use crate::entry::{Entry, Role, is_below};
+use crate::error::Error;
+use crate::folder::{Folder, why};
+use crate::look::{name, parent};
+use crate::quarantine::Refused;
+use mainstay_clock::Moment;
+use mainstay_files as files;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The longest path that is read from an entry that holds one; the system takes no longer ones.
+const PATH_MAX: u64 = 4_096;
+
+/// What a start found in the work folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// Files that were committed already, and are now archived, moved or removed.
+    pub finished: usize,
+    /// Files that were not committed; they are offered again, under their claims, before new ones are taken.
+    pub pending: usize,
+    /// Entries that we did not make, moved to quarantine.
+    pub quarantined: usize,
+    /// Claims of files that are still in the work folder, or may be in a drop folder that is away: all others that an intake
+    /// still holds open for this pickup are finished, and can be closed.
+    pub open: Vec<Claim>,
+}
+
+/// The entries of one claim.
+#[derive(Debug, Default)]
+struct Found {
+    file: Option<(OsString, PathBuf)>,
+    copy: Option<PathBuf>,
+    marker: Option<(OsString, PathBuf)>,
+    origin: Option<PathBuf>,
+}
+
+impl Collector {
+    /// Looks through the work folder, and finishes what was begun.
+    pub(crate) fn recover(&mut self, book: &dyn Book) -> Result<Recovered, Error> {
+        if let Some(kept) = &mut self.kept {
+            kept.resolve(book)?;
+        }
+        // All that was taken lies on the disk, and is found there again.
+        self.pending.clear();
+        self.unfinished.clear();
+        // A drop folder on another file system has a part in it; where it is not there, that part waits until it comes.
+        let root = self.attach(self.now());
+        let before = self.shared.lock().status.quarantined;
+        let found = self.list_work()?;
+        let mut committed = Vec::new();
+        for (claim, found) in found {
+            match self.claimed_again(claim, &found) {
+                Some(claimed) if book.is_committed(claim) => committed.push(claimed),
+                Some(claimed) => self.pending.push(claimed),
+                None => self.put_marker_back(&self.work, &found),
+            }
+        }
+        let finished = committed.len();
+        self.finish(committed, book);
+        let finished = finished - self.unfinished.len();
+        if let Some(root) = root {
+            self.is_new_here = false;
+            self.recover_claimed(&root, book);
+        }
+        self.count();
+        let open = self
+            .pending
+            .iter()
+            .chain(&self.unfinished)
+            .map(|claimed| claimed.claim)
+            .collect();
+        let quarantined = (self.shared.lock().status.quarantined - before) as usize;
+        Ok(Recovered {
+            finished,
+            pending: self.pending.len(),
+            quarantined,
+            open,
+        })
+    }
+
+    /// Reads the names in the work folder; what is not ours goes to quarantine.
+    fn list_work(&mut self) -> Result<BTreeMap<Claim, Found>, Error> {
+        let path = self.config.work.clone();
+        let listed: Result<Vec<_>, _> = self.work.entries().and_then(Iterator::collect);
+        let listed = listed.map_err(|error| {
+            let help = format!(
+                "it cannot be listed ({error}); see its owner and mode, and the kernel log"
+            );
+            Error::layout(&path, &help)
+        })?;
+        let mut found: BTreeMap<Claim, Found> = BTreeMap::new();
+        for entry in listed {
+            let name = entry.file_name();
+            match Entry::read(&name) {
+                Some(entry) => self.sort_in(&mut found, name, entry),
+                None if is_known(&name) => {}
+                None => self.refuse_unknown(&name),
+            }
+        }
+        Ok(found)
+    }
+
+    fn sort_in(&self, found: &mut BTreeMap<Claim, Found>, name: OsString, entry: Entry) {
+        if entry.role == Role::Scratch {
+            drop(files::remove(&self.work_path(&name)));
+            return;
+        }
+        let found = found.entry(entry.claim).or_default();
+        match entry.role {
+            Role::File => found.file = Some((name, entry.relative)),
+            Role::Copy => found.copy = Some(entry.relative),
+            Role::Marker => found.marker = Some((name, entry.relative)),
+            Role::Origin => found.origin = self.read_origin(&name),
+            Role::Scratch => {}
+        }
+    }
+
+    fn read_origin(&self, name: &OsStr) -> Option<PathBuf> {
+        let (file, _) = files::open_regular(&self.work_path(name)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(PATH_MAX).read_to_end(&mut bytes).ok()?;
+        let path = PathBuf::from(OsString::from_vec(bytes));
+        is_below(&path).then_some(path)
+    }
+
+    /// An entry that we did not make: never removed, and never taken for a document.
+    fn refuse_unknown(&mut self, name: &OsStr) {
+        let original = self.config.work.join(name);
+        let reason = "it lay in the work folder, and we did not put it there";
+        let refused = Refused {
+            folder: &self.work,
+            name,
+            original: &original,
+            reason,
+            may_copy: false,
+        };
+        match self.quarantine.put(&refused, self.clock.wall()) {
+            Ok(_) => self.note_quarantined(Path::new(name), reason),
+            Err(error) => {
+                let told = format!(
+                    "{reason}; it cannot be moved to quarantine: {}; move it away",
+                    why(&error)
+                );
+                self.complain(Path::new(name), &told);
+            }
+        }
+    }
+
+    /// The file that these entries belong to; `None` where there is none.
+    fn claimed_again(&self, claim: Claim, found: &Found) -> Option<Claimed> {
+        let (place, relative) = match (&found.file, &found.copy) {
+            (Some((_, relative)), _) => (Place::Work, relative),
+            (None, Some(relative)) => (Place::Claimed, relative),
+            (None, None) => return None,
+        };
+        Some(self.claimed_at(
+            claim,
+            place,
+            found.origin.as_ref().unwrap_or(relative),
+            found,
+        ))
+    }
+
+    fn claimed_at(&self, claim: Claim, place: Place, relative: &Path, found: &Found) -> Claimed {
+        let name = match &found.file {
+            Some((name, _)) => name.clone(),
+            None => Entry::name(claim, Role::File, relative).0,
+        };
+        let marker = match (place, self.filter.marker_of(relative)) {
+            (Place::Claimed, Some(marker)) => Some(Entry::name(claim, Role::Marker, &marker).0),
+            _ => found.marker.as_ref().map(|(name, _)| name.clone()),
+        };
+        Claimed {
+            claim,
+            relative: relative.to_owned(),
+            place,
+            name,
+            marker,
+            is_cut: found.origin.is_some(),
+            seen: None,
+            is_durable: true,
+            due: Moment::ORIGIN,
+            failures: 0,
+        }
+    }
+
+    /// We died between the move of a marker and that of its file: the marker goes back, and the file is taken then.
+    fn put_marker_back(&self, from: &Folder, found: &Found) {
+        let Some((held, relative)) = &found.marker else {
+            return;
+        };
+        let whole = found
+            .origin
+            .as_ref()
+            .and_then(|origin| self.filter.marker_of(origin));
+        let relative = whole.as_ref().unwrap_or(relative);
+        let Ok(root) = Folder::open(&self.config.drop) else {
+            return;
+        };
+        let Ok(folder) = root.below(parent(relative)) else {
+            return;
+        };
+        match from.rename(held, &folder, name(relative)) {
+            // The same file has a new marker already.
+            Err(error) if error.kind() == files::ErrorKind::Exists => {
+                drop(files::remove(&from.path(held)));
+            }
+            Err(error) => self.fail_file("put back the marker", relative, &why(&error)),
+            Ok(()) => {}
+        }
+    }
+
+    // === the claimed folder ===
+
+    /// Looks through the claimed folder of a drop folder that has just been found, and removes paths that belong to no file.
+    pub(crate) fn recover_claimed(&mut self, root: &Folder, book: &dyn Book) {
+        let mut found: BTreeMap<Claim, Found> = BTreeMap::new();
+        let folder = root.below(Path::new(&self.claimed_name));
+        for name in folder.iter().flat_map(names) {
+            match Entry::read(&name) {
+                Some(entry) if entry.role == Role::File => {
+                    found.entry(entry.claim).or_default().file = Some((name, entry.relative));
+                }
+                Some(entry) if entry.role == Role::Marker => {
+                    found.entry(entry.claim).or_default().marker = Some((name, entry.relative));
+                }
+                _ => {}
+            }
+        }
+        for name in names(&self.work) {
+            let Some(entry) = Entry::read(&name).filter(|entry| entry.role == Role::Origin) else {
+                continue;
+            };
+            match found.get_mut(&entry.claim) {
+                Some(found) => found.origin = self.read_origin(&name),
+                None if self.is_held(entry.claim) => {}
+                None => drop(files::remove(&self.work_path(&name))),
+            }
+        }
+        let Ok(folder) = folder else { return };
+        let mut committed = Vec::new();
+        for (claim, found) in found {
+            if self.is_held(claim) {
+                continue;
+            }
+            let Some((_, relative)) = &found.file else {
+                self.put_marker_back(&folder, &found);
+                continue;
+            };
+            let claimed = self.claimed_at(
+                claim,
+                Place::Claimed,
+                found.origin.as_ref().unwrap_or(relative),
+                &found,
+            );
+            if book.is_committed(claim) {
+                committed.push(claimed);
+            } else {
+                self.pending.push(claimed);
+            }
+        }
+        self.finish(committed, book);
+    }
+
+    fn is_held(&self, claim: Claim) -> bool {
+        self.pending
+            .iter()
+            .chain(&self.unfinished)
+            .any(|claimed| claimed.claim == claim)
+    }
+}
+
+fn names(folder: &Folder) -> Vec<OsString> {
+    folder
+        .entries()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect()
+}
+
+/// What else lies in a work folder: our own files, and those that a writer has not finished, which are swept.
+fn is_known(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    let is_unfinished =
+        bytes.starts_with(b".") && bytes.windows(14).any(|part| part == b".mainstay-tmp-");
+    name == LOCK || name == NAME || name == KEPT || is_unfinished
+}

@@ -1,0 +1,135 @@
+//! The folders that one batch touches, each opened and synced once.
+
+use crate::collector::Place;
+use crate::folder::{Folder, raw_code};
+use crate::quarantine::Quarantine;
+use mainstay_files as files;
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The open folders of one batch.
+#[derive(Debug)]
+pub(crate) struct Round {
+    root: Folder,
+    /// Folders that something was moved out of.
+    touched: HashMap<PathBuf, Rc<Folder>>,
+    /// The one that was used last.
+    last: Option<(PathBuf, Rc<Folder>)>,
+    claimed: Option<Rc<Folder>>,
+    is_work_used: bool,
+    is_claimed_used: bool,
+    pub(crate) is_quarantine_used: bool,
+}
+
+impl Round {
+    pub(crate) fn new(root: Folder) -> Self {
+        Self {
+            root,
+            touched: HashMap::new(),
+            last: None,
+            claimed: None,
+            is_work_used: false,
+            is_claimed_used: false,
+            is_quarantine_used: false,
+        }
+    }
+
+    /// The folder at this path below the drop folder.
+    pub(crate) fn folder(&mut self, relative: &Path) -> io::Result<Rc<Folder>> {
+        if let Some((path, folder)) = &self.last
+            && path == relative
+        {
+            return Ok(Rc::clone(folder));
+        }
+        let folder = match self.touched.get(relative) {
+            Some(folder) => Rc::clone(folder),
+            None => Rc::new(self.root.below(relative)?),
+        };
+        self.last = Some((relative.to_owned(), Rc::clone(&folder)));
+        Ok(folder)
+    }
+
+    /// Something was moved out of this folder, which was used last.
+    pub(crate) fn touch(&mut self, relative: &Path) {
+        if let Some((path, folder)) = &self.last
+            && path == relative
+        {
+            self.touched
+                .entry(path.clone())
+                .or_insert_with(|| Rc::clone(folder));
+        }
+    }
+
+    /// Something was moved to this place.
+    pub(crate) fn note(&mut self, place: Place) {
+        match place {
+            Place::Work => self.is_work_used = true,
+            Place::Claimed => self.is_claimed_used = true,
+            Place::Drop => {}
+        }
+    }
+
+    /// The claimed folder in the drop folder; made where it is missing.
+    pub(crate) fn claimed_folder(&mut self, name: &OsStr) -> io::Result<Rc<Folder>> {
+        if let Some(folder) = &self.claimed {
+            return Ok(Rc::clone(folder));
+        }
+        let opened = match self.root.below(Path::new(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                files::create_dir_all(&self.root.path(name), 0o700)?;
+                self.root.below(Path::new(name))
+            }
+            opened => opened,
+        };
+        let folder = Rc::new(opened?);
+        self.claimed = Some(Rc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// Puts all moves on the disk: first that files arrived, then that they left.
+    ///
+    /// With `has_content` the content of what arrived in the work folder too, which its producer may not have synced: one sync
+    /// of the file system does it all, because what was renamed into the work folder came from the same one.
+    pub(crate) fn sync(
+        &self,
+        work: &Folder,
+        quarantine: &Quarantine,
+        has_content: bool,
+    ) -> Result<(), files::Error> {
+        if self.is_quarantine_used {
+            quarantine.sync()?;
+        }
+        if self.is_work_used && has_content {
+            files::sync_filesystem(work.own_path())?;
+            if !self.is_claimed_used {
+                return Ok(());
+            }
+        } else if self.is_work_used {
+            work.sync()?;
+        }
+        if self.is_claimed_used
+            && let Some(claimed) = &self.claimed
+        {
+            sync_foreign(claimed)?;
+        }
+        for folder in self.touched.values() {
+            sync_foreign(folder)?;
+        }
+        Ok(())
+    }
+}
+
+/// Syncs a folder that may be on a network share. Some of those cannot sync a folder, and say so: there a rename is answered
+/// when the server has it, and what the server does is not ours to promise.
+pub(crate) fn sync_foreign(folder: &Folder) -> Result<(), files::Error> {
+    let unsupported =
+        [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].map(|errno| Some(errno.raw_os_error()));
+    match folder.sync() {
+        Err(error) if unsupported.contains(&raw_code(&error)) => Ok(()),
+        synced => synced,
+    }
+}
