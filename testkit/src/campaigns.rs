@@ -1,0 +1,53 @@
+//! The campaigns: each breaks something on purpose, again and again, and asks the oracle.
+
+mod disk_full;
+mod faulty;
+mod kill9;
+mod shared;
+mod stage;
+
+use crate::verdict::Verdict;
+
+/// How long a campaign may be.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Cycles of the kill campaign.
+    pub kills: u64,
+    /// The seed of everything that is chosen by chance.
+    pub seed: u64,
+}
+
+/// A campaign and its name on the command line.
+#[derive(Clone, Copy, Debug)]
+pub struct Campaign {
+    /// Its name.
+    pub name: &'static str,
+    /// What it breaks, in a line.
+    pub about: &'static str,
+    /// Runs it.
+    pub run: fn(Effort) -> Verdict,
+}
+
+/// All campaigns, in the order that they run in.
+pub const ALL: &[Campaign] = &[
+    Campaign {
+        name: "kill9",
+        about: "SIGKILL of the agent after 0 to 150 ms, again and again, on a real folder and a real receiver",
+        run: kill9::run,
+    },
+    Campaign {
+        name: "faulty",
+        about: "a receiver that answers 500 and 429, hangs, resets before and after it stored, and goes away",
+        run: faulty::run,
+    },
+    Campaign {
+        name: "disk_full",
+        about: "the agent on a 16 MiB disk until it is full, and until there is room again",
+        run: disk_full::run,
+    },
+    Campaign {
+        name: "shared",
+        about: "two agents on one drop folder, two on one data folder",
+        run: shared::run,
+    },
+];

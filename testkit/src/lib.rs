@@ -1,0 +1,31 @@
+//! Dev-only: what the promises are broken with.
+//!
+//! - [`faulty_server`]: an HTTP server that fails as it is told, for tests of one crate.
+//! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
+//! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
+//! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
+//!
+//! Nothing here ships.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the test kit stands outside of what it tests: it drops, damages and removes files, and takes real time"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "campaigns say what they do, and what could not be measured"
+)]
+
+pub mod campaigns;
+pub mod faulty_server;
+mod mount;
+mod oracle;
+mod process;
+mod random;
+mod verdict;
+
+pub use mount::Tmpfs;
+pub use oracle::{Oracle, Stored, Tally};
+pub use process::{Ended, Mainstay, Receiver, binary};
+pub use random::Random;
+pub use verdict::Verdict;

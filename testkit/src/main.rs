@@ -1,0 +1,95 @@
+//! `faults`: runs the campaigns and says what they came to.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the program that a person runs"
+)]
+
+use mainstay_testkit::campaigns::{ALL, Campaign, Effort};
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+const KILLS_SHORT: u64 = 500;
+const KILLS_LONG: u64 = 10_000;
+
+struct Wanted {
+    effort: Effort,
+    names: Vec<String>,
+    is_long: bool,
+}
+
+fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
+    let mut wanted = Wanted {
+        effort: Effort {
+            kills: KILLS_SHORT,
+            seed: 1,
+        },
+        names: Vec::new(),
+        is_long: false,
+    };
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        let mut number = || {
+            let text = words
+                .next()
+                .ok_or_else(|| format!("{word} needs a number"))?;
+            text.parse::<u64>()
+                .map_err(|_| format!("{word} needs a number, not `{text}`"))
+        };
+        match word.as_str() {
+            "--short" => {}
+            "--long" => {
+                wanted.is_long = true;
+                wanted.effort.kills = KILLS_LONG;
+            }
+            "--seed" => wanted.effort.seed = number()?,
+            "--kill9" => {
+                wanted.effort.kills = number()?;
+                wanted.names.push("kill9".to_owned());
+            }
+            name if ALL.iter().any(|campaign| campaign.name == name) => {
+                wanted.names.push(name.to_owned());
+            }
+            other => return Err(format!("no campaign or option `{other}`")),
+        }
+    }
+    Ok(wanted)
+}
+
+fn usage() -> String {
+    let mut text = "faults [--short|--long] [--seed N] [--kill9 CYCLES] [NAME …]\n\n".to_owned();
+    for Campaign { name, about, .. } in ALL {
+        writeln!(text, "  {name:<10} {about}").expect("writing to a string does not fail");
+    }
+    text
+}
+
+fn main() -> ExitCode {
+    let wanted = match parse(std::env::args().skip(1)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("error: {error}\n\n{}", usage());
+            return ExitCode::from(2);
+        }
+    };
+    let chosen = |campaign: &&Campaign| {
+        wanted.names.is_empty() || wanted.names.iter().any(|name| name == campaign.name)
+    };
+    let (mut passed, mut failed) = (0, 0);
+    for campaign in ALL.iter().filter(chosen) {
+        println!("{}: {}", campaign.name, campaign.about);
+        let verdict = (campaign.run)(wanted.effort);
+        println!("  {verdict}");
+        // What could not be measured is no pass where everything was to be measured.
+        let is_good = verdict.is_good()
+            && !(wanted.is_long && matches!(verdict, mainstay_testkit::Verdict::NotMeasured(_)));
+        if is_good { passed += 1 } else { failed += 1 }
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
