@@ -1,0 +1,130 @@
+//! Documents into a local folder: each one whole, on the disk, once.
+
+mod config;
+mod name;
+mod placement;
+mod sweep;
+mod turn;
+
+pub use config::FolderConfig;
+
+use crate::destination::Sending;
+use crate::template::Template;
+use crate::{Destination, Error, Outcome, Outgoing, shown};
+use mainstay_clock::SharedClock;
+use mainstay_queue::DocumentId;
+use placement::Placement;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Once};
+use turn::Turn;
+
+/// A folder that documents are delivered to.
+///
+/// A file appears there whole, under a name that is safe on every system, after its bytes are on the disk. What is there is
+/// never replaced: of several documents with one name the second is called "name (2)". The same document never makes a second
+/// file, whatever happens between the first one and its acknowledgement; how that is known is drawn in `folder/placement.rs`.
+/// The folder `.mainstay` in it holds what is needed for that; it is empty when nothing is on its way.
+///
+/// A folder that is missing, full or not writable holds the destination. It is never created: create it yourself, so that a
+/// share that is not mounted is noticed.
+pub struct Folder {
+    inner: Arc<Inner>,
+    shown: String,
+}
+
+struct Inner {
+    path: PathBuf,
+    name: Template,
+    mode: u32,
+    clock: SharedClock,
+    swept: Once,
+}
+
+impl Folder {
+    /// Checks every setting; the folder itself is looked at with each document.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a name with `/` or a wrong placeholder in it, or an empty one.
+    pub fn new(config: &FolderConfig, clock: SharedClock) -> Result<Self, Error> {
+        if config.name.is_empty() || config.name.contains(['/', '\\']) {
+            return Err(Error::setting(format!(
+                "`{}` is not a single file name; write it like {{name}} or {{id}}-{{name}}",
+                config.name
+            )));
+        }
+        let inner = Inner {
+            path: config.path.clone(),
+            name: Template::parse(&config.name)?,
+            mode: config.mode,
+            clock,
+            swept: Once::new(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            shown: shown::path(&config.path),
+        })
+    }
+}
+
+impl Destination for Folder {
+    fn address(&self) -> &str {
+        &self.shown
+    }
+
+    fn send(&self, document: Outgoing) -> Sending<'_> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let placing = tokio::task::spawn_blocking(move || inner.place(document));
+            placing.await.unwrap_or_else(|error| {
+                Outcome::retry(format!("the delivery to the folder ended early: {error}"))
+            })
+        })
+    }
+
+    fn acknowledged(&self, id: DocumentId) {
+        let mark = placement::mark(&self.inner.path, &id.to_string());
+        // Not waited for: a mark that is left behind is removed by a later sweep.
+        drop(tokio::task::spawn_blocking(move || {
+            mainstay_files::remove(&mark)
+        }));
+    }
+}
+
+impl Inner {
+    fn place(&self, document: Outgoing) -> Outcome {
+        let name = name::first(&self.name, &document);
+        let id = document.id.to_string();
+        let _turn = Turn::take(&self.path, &id);
+        let placement = Placement::new(
+            self.path.clone(),
+            id,
+            name,
+            self.mode,
+            document.hash,
+            document.body,
+        );
+        let outcome = placement.run();
+        if matches!(outcome, Outcome::Delivered | Outcome::AlreadyThere) {
+            self.swept
+                .call_once(|| sweep::sweep(&placement::own_folder(&self.path), self.clock.wall()));
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Folder")
+            .field("path", &self.shown)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests make the files that stand in the way"
+)]
+mod tests;

@@ -1,0 +1,282 @@
+//! Whether a destination may be sent anything now: open, quiet for a while, or held and probed.
+//!
+//! A state machine without input or output: time comes in as an argument, so that every rule here is tested by hand.
+//!
+//! ```text
+//!            hold                         a probe succeeds, or anything still under way does
+//!   open ───────────► held, probe due at t ─────────────────────────────────────────────────► open
+//!    │  ▲                │   ▲
+//!    │  │ time passes    │   │ the probe fails: t is further away, 1 s … 60 s, full jitter
+//!    ▼  │                ▼   │
+//!   quiet until t       one document at a time
+//! ```
+
+use crate::backoff::{Backoff, Jitter};
+use mainstay_clock::Moment;
+use std::time::Duration;
+
+/// After this long an unanswered probe no longer keeps the next one waiting: a slow document must not hold up the others even
+/// when it is the probe. As long as a patient person waits for an answer, and a sixth of the time an attempt may take.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Gate {
+    backoff: Backoff,
+    held: Option<Held>,
+    quiet: Option<Quiet>,
+}
+
+/// The destination is held until something is delivered again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) reason: String,
+    pub(crate) next_probe: Moment,
+    failures: u32,
+}
+
+/// The destination asked for quiet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Quiet {
+    pub(crate) reason: String,
+    pub(crate) until: Moment,
+}
+
+/// What may be sent now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permission {
+    /// As much as there is room for.
+    Any,
+    /// One document, to see whether the destination is back.
+    Probe,
+    /// Nothing before this moment.
+    NotBefore(Moment),
+}
+
+impl Gate {
+    pub(crate) fn open(backoff: Backoff) -> Self {
+        Self {
+            backoff,
+            held: None,
+            quiet: None,
+        }
+    }
+
+    pub(crate) fn held(&self) -> Option<&Held> {
+        self.held.as_ref()
+    }
+
+    pub(crate) fn quiet(&self, now: Moment) -> Option<&Quiet> {
+        self.quiet.as_ref().filter(|quiet| now < quiet.until)
+    }
+
+    pub(crate) fn permission(&self, now: Moment) -> Permission {
+        if let Some(quiet) = self.quiet(now) {
+            return Permission::NotBefore(quiet.until);
+        }
+        match &self.held {
+            None => Permission::Any,
+            Some(held) if held.next_probe <= now => Permission::Probe,
+            Some(held) => Permission::NotBefore(held.next_probe),
+        }
+    }
+
+    /// A document goes out as the probe; the next one waits for its answer, or for the end of patience.
+    pub(crate) fn probe_started(&mut self, now: Moment) {
+        if let Some(held) = &mut self.held {
+            held.next_probe = now + PROBE_PATIENCE;
+        }
+    }
+
+    /// Something was delivered and recorded, or refused for its own sake: the destination is there. Answers whether it was
+    /// held.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        self.held.take().is_some()
+    }
+
+    /// An attempt met something that has to be put right outside. Answers whether this closed the gate.
+    ///
+    /// Only a failed probe lengthens the wait: five requests that were under way together and all failed are one failure.
+    pub(crate) fn hold(
+        &mut self,
+        reason: &str,
+        after: Option<Duration>,
+        was_probe: bool,
+        now: Moment,
+        jitter: &Jitter,
+    ) -> bool {
+        let after = after.unwrap_or(Duration::ZERO);
+        match &mut self.held {
+            None => {
+                let wait = self.backoff.wait(1, jitter).max(after);
+                self.held = Some(Held {
+                    reason: reason.to_owned(),
+                    next_probe: now + wait,
+                    failures: 1,
+                });
+                true
+            }
+            Some(held) if was_probe => {
+                held.failures = held.failures.saturating_add(1);
+                held.next_probe = now + self.backoff.wait(held.failures, jitter).max(after);
+                reason.clone_into(&mut held.reason);
+                false
+            }
+            Some(held) => {
+                held.next_probe = held.next_probe.max(now + after);
+                false
+            }
+        }
+    }
+
+    /// The probe neither succeeded nor said why not: another document tries next, a little later.
+    pub(crate) fn probe_was_inconclusive(&mut self, now: Moment, jitter: &Jitter) {
+        if let Some(held) = &mut self.held {
+            held.failures = held.failures.saturating_add(1);
+            held.next_probe = now + self.backoff.wait(held.failures, jitter);
+        }
+    }
+
+    /// The probe came back without having been sent: another may go at once.
+    pub(crate) fn probe_was_not_sent(&mut self, now: Moment) {
+        if let Some(held) = &mut self.held {
+            held.next_probe = now;
+        }
+    }
+
+    /// The destination asked to be sent nothing for `wait`.
+    pub(crate) fn keep_quiet(&mut self, reason: &str, wait: Duration, now: Moment) {
+        let until = now + wait;
+        if self.quiet.as_ref().is_none_or(|quiet| quiet.until < until) {
+            self.quiet = Some(Quiet {
+                reason: reason.to_owned(),
+                until,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff {
+        initial: Duration::from_secs(1),
+        max: Duration::from_mins(1),
+    };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ORIGIN + Duration::from_secs(seconds)
+    }
+
+    fn held_gate() -> (Gate, Jitter) {
+        let (mut gate, jitter) = (Gate::open(BACKOFF), Jitter::from_seed(1));
+        assert!(gate.hold("refused", None, false, at(0), &jitter));
+        (gate, jitter)
+    }
+
+    #[test]
+    fn an_open_gate_lets_everything_through() {
+        assert_eq!(Gate::open(BACKOFF).permission(at(0)), Permission::Any);
+    }
+
+    #[test]
+    fn a_held_gate_lets_one_probe_through_once_it_is_due() {
+        let (mut gate, _) = held_gate();
+        assert!(matches!(gate.permission(at(0)), Permission::NotBefore(due) if due < at(1)));
+        assert_eq!(gate.permission(at(1)), Permission::Probe);
+        gate.probe_started(at(1));
+        assert_eq!(gate.permission(at(1)), Permission::NotBefore(at(11)));
+    }
+
+    #[test]
+    fn a_probe_that_hangs_gives_way_to_another() {
+        let (mut gate, _) = held_gate();
+        gate.probe_started(at(1));
+        assert_eq!(gate.permission(at(11)), Permission::Probe);
+    }
+
+    #[test]
+    fn one_success_opens_the_gate_fully() {
+        let (mut gate, _) = held_gate();
+        gate.probe_started(at(1));
+        assert!(gate.succeeded());
+        assert_eq!(gate.permission(at(1)), Permission::Any);
+        assert!(!gate.succeeded());
+    }
+
+    #[test]
+    fn failed_probes_are_ever_further_apart_and_at_most_a_minute() {
+        let (mut gate, jitter) = held_gate();
+        let mut longest = Duration::ZERO;
+        for round in 1..200 {
+            let now = at(round * 100);
+            assert_eq!(gate.permission(now), Permission::Probe);
+            gate.probe_started(now);
+            assert!(!gate.hold("still refused", None, true, now, &jitter));
+            let wait = gate.held().unwrap().next_probe.since(now);
+            assert!(
+                wait <= BACKOFF.bound(u32::try_from(round).unwrap() + 1),
+                "{wait:?} in round {round}"
+            );
+            longest = longest.max(wait);
+        }
+        assert!(longest > Duration::from_secs(50), "{longest:?}");
+        assert_eq!(gate.held().unwrap().reason, "still refused");
+    }
+
+    #[test]
+    fn failures_that_were_under_way_together_count_as_one() {
+        let (mut gate, jitter) = held_gate();
+        let due = gate.held().unwrap().next_probe;
+        for _ in 0..4 {
+            assert!(!gate.hold("refused as well", None, false, at(0), &jitter));
+        }
+        assert_eq!(
+            gate.held().unwrap(),
+            &Held {
+                reason: "refused".into(),
+                next_probe: due,
+                failures: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_destination_that_names_a_time_is_not_probed_before() {
+        let (mut gate, jitter) = (Gate::open(BACKOFF), Jitter::from_seed(1));
+        gate.hold("403", Some(Duration::from_secs(30)), false, at(0), &jitter);
+        assert_eq!(gate.permission(at(29)), Permission::NotBefore(at(30)));
+    }
+
+    #[test]
+    fn quiet_stops_everything_and_ends_by_itself() {
+        let mut gate = Gate::open(BACKOFF);
+        gate.keep_quiet("429", Duration::from_secs(20), at(0));
+        gate.keep_quiet("429", Duration::from_secs(5), at(1));
+        assert_eq!(
+            gate.permission(at(19)),
+            Permission::NotBefore(at(20)),
+            "a shorter wish does not shorten the longer one"
+        );
+        assert_eq!(gate.permission(at(20)), Permission::Any);
+    }
+
+    #[test]
+    fn quiet_holds_back_a_probe_too() {
+        let (mut gate, _) = held_gate();
+        gate.keep_quiet("503", Duration::from_secs(20), at(0));
+        assert_eq!(gate.permission(at(5)), Permission::NotBefore(at(20)));
+        assert_eq!(gate.permission(at(20)), Permission::Probe);
+    }
+
+    #[test]
+    fn an_inconclusive_probe_waits_and_an_unsent_one_does_not() {
+        let (mut gate, jitter) = held_gate();
+        gate.probe_started(at(1));
+        gate.probe_was_inconclusive(at(2), &jitter);
+        assert!(gate.held().unwrap().next_probe < at(4));
+        gate.probe_started(at(5));
+        gate.probe_was_not_sent(at(5));
+        assert_eq!(gate.permission(at(5)), Permission::Probe);
+    }
+}

@@ -1,0 +1,98 @@
+//! One lane of the queue into one destination.
+
+mod attempt;
+mod config;
+mod lane;
+mod rejections;
+mod run;
+mod shared;
+mod status;
+mod suspects;
+
+pub use config::DeliverConfig;
+pub use shared::WorkerHandle;
+pub use status::{DestinationStatus, LastError, Latency, State};
+
+use crate::{Destination, Error};
+use lane::QueueLane;
+use mainstay_clock::SharedClock;
+use mainstay_queue::{LaneId, Queue};
+use run::Run;
+use shared::Shared;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Takes documents from one lane of the queue and hands them to one destination, until each is confirmed or buried.
+///
+/// Up to `concurrency` documents are under way at once, each by itself: one that is slow or poisonous takes one of these
+/// places, and holds up no other. Recording what was delivered happens beside sending, so that a slow disk and a slow server
+/// do not add up.
+#[derive(Debug)]
+pub struct Worker {
+    lane: QueueLane,
+    destination: Arc<dyn Destination>,
+    config: DeliverConfig,
+    clock: SharedClock,
+    shared: Arc<Shared>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped {
+    /// Attempts that had not ended in time and were given up. Whether they arrived is unknown; the documents are in the queue,
+    /// and are sent again under the same ids.
+    pub abandoned: usize,
+}
+
+impl Worker {
+    /// A worker that has not begun. One for each lane: two on one lane would work, and each would see half.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) for a number that cannot work.
+    pub fn new(
+        queue: Queue,
+        lane: LaneId,
+        destination: Arc<dyn Destination>,
+        config: DeliverConfig,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
+        config.check()?;
+        let status = DestinationStatus::new(destination.address(), clock.wall());
+        let shared = Arc::new(Shared::new(status));
+        Ok(Self {
+            lane: QueueLane { queue, lane },
+            destination,
+            config,
+            clock,
+            shared,
+        })
+    }
+
+    /// To watch it and to pause it.
+    pub fn handle(&self) -> WorkerHandle {
+        WorkerHandle {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Delivers until `stop` is cancelled or the queue is closed.
+    ///
+    /// Stopped, it takes no more documents, gives what is under way the time that `drain` says, and gives up the rest. Dropped,
+    /// it gives up everything at once. Nothing is lost either way: what was not acknowledged is in the queue.
+    pub async fn run(self, stop: CancellationToken) -> Stopped {
+        let run = Run::new(
+            self.lane,
+            self.destination,
+            self.config,
+            self.clock,
+            self.shared,
+        );
+        Stopped {
+            abandoned: run.run(&stop).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

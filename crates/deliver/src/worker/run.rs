@@ -1,0 +1,236 @@
+//! The loop: it alone decides, one event after the other, so that no state is shared with what runs beside it.
+
+mod judge;
+mod record;
+
+use super::attempt::{Attempted, Settled, attempt};
+use super::config::DeliverConfig;
+use super::lane::Lane;
+use super::shared::Shared;
+use super::status::{DestinationStatus, State};
+use super::suspects::Suspects;
+use crate::Destination;
+use crate::backoff::Jitter;
+use crate::gate::{Gate, Permission};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use mainstay_clock::{Moment, SharedClock};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// This many settlements may wait for the disk at once. One flush takes them all, so that a slow disk delays
+/// acknowledgements, and only then sending; above this number sending waits, since what is not recorded could be sent again.
+const SETTLING_MAX: usize = 256;
+
+type Running<T> = FuturesUnordered<Pin<Box<dyn Future<Output = T> + Send>>>;
+
+/// A worker at work.
+pub(super) struct Run<L: Lane> {
+    lane: L,
+    destination: Arc<dyn Destination>,
+    config: DeliverConfig,
+    clock: SharedClock,
+    jitter: Jitter,
+    shared: Arc<Shared>,
+    gate: Gate,
+    attempts: Running<Attempted<L::InHand>>,
+    settlements: Running<Settled>,
+    /// Documents that met a held destination; the next probe is another one.
+    aside: VecDeque<L::InHand>,
+    suspects: Suspects,
+    /// How many were delivered.
+    delivered: u64,
+}
+
+/// What the loop waits for besides what is under way.
+enum Wish {
+    /// A document, as a probe or not.
+    Document { probe: bool },
+    /// The end of a wait.
+    Until(Moment),
+    /// Nothing.
+    Nothing,
+}
+
+/// Why the loop ended.
+enum End {
+    Stopped,
+    QueueClosed,
+}
+
+impl<L: Lane> Run<L> {
+    pub(super) fn new(
+        lane: L,
+        destination: Arc<dyn Destination>,
+        config: DeliverConfig,
+        clock: SharedClock,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            gate: Gate::open(config.probe),
+            jitter: config
+                .seed
+                .map_or_else(Jitter::from_system, Jitter::from_seed),
+            lane,
+            destination,
+            config,
+            clock,
+            shared,
+            attempts: FuturesUnordered::new(),
+            settlements: FuturesUnordered::new(),
+            aside: VecDeque::new(),
+            suspects: Suspects::default(),
+            delivered: 0,
+        }
+    }
+
+    /// Delivers until it is stopped or the queue is closed. Returns how many attempts it had to give up.
+    pub(super) async fn run(mut self, stop: &CancellationToken) -> usize {
+        let abandoned = match self.deliver(stop).await {
+            End::Stopped => self.drain().await,
+            End::QueueClosed => self.attempts.len(),
+        };
+        let wall = self.clock.wall();
+        self.shared.with(|status| {
+            status.in_flight = 0;
+            status.enter(State::Stopped, wall);
+        });
+        abandoned
+    }
+
+    async fn deliver(&mut self, stop: &CancellationToken) -> End {
+        let mut stopped = std::pin::pin!(stop.cancelled());
+        loop {
+            let wish = self.wish();
+            self.publish();
+            let (wants_document, probe, wait) = match wish {
+                Wish::Document { probe } => (true, probe, None),
+                Wish::Until(until) => (
+                    false,
+                    false,
+                    Some(self.clock.sleep(until.since(self.clock.now()))),
+                ),
+                Wish::Nothing => (false, false, None),
+            };
+            tokio::select! {
+                biased;
+                () = &mut stopped => return End::Stopped,
+                () = self.shared.changed() => {}
+                Some(attempted) = self.attempts.next() => self.judge(attempted),
+                Some(settled) = self.settlements.next() => {
+                    if self.take_note(settled).is_err() {
+                        return End::QueueClosed;
+                    }
+                }
+                document = self.lane.lease(), if wants_document => match document {
+                    Some(document) => self.start(document, probe),
+                    None => return End::QueueClosed,
+                },
+                () = wait_for(wait) => {}
+            }
+        }
+    }
+
+    /// Lets what is under way end, and records it; gives up what takes too long.
+    async fn drain(&mut self) -> usize {
+        self.aside.clear();
+        let mut patience = self.clock.sleep(self.config.drain);
+        while !self.attempts.is_empty() || !self.settlements.is_empty() {
+            self.publish();
+            tokio::select! {
+                biased;
+                Some(attempted) = self.attempts.next() => self.judge(attempted),
+                Some(settled) = self.settlements.next() => drop(self.take_note(settled)),
+                () = &mut patience => break,
+            }
+        }
+        self.aside.clear();
+        self.attempts.len()
+    }
+
+    fn wish(&mut self) -> Wish {
+        if self.shared.is_paused()
+            || self.attempts.len() >= self.config.concurrency
+            || self.settlements.len() >= SETTLING_MAX
+        {
+            return Wish::Nothing;
+        }
+        match self.gate.permission(self.clock.now()) {
+            Permission::Any => Wish::Document { probe: false },
+            Permission::NotBefore(until) => Wish::Until(until),
+            Permission::Probe => match self.next_probe() {
+                Some(document) => {
+                    self.start(document, true);
+                    self.wish()
+                }
+                None => Wish::Document { probe: true },
+            },
+        }
+    }
+
+    /// The document for the next probe: one that has not met the held destination, or else the one that did so first.
+    fn next_probe(&mut self) -> Option<L::InHand> {
+        if self.aside.is_empty() {
+            return None;
+        }
+        self.lane.try_lease().or_else(|| self.aside.pop_front())
+    }
+
+    fn start(&mut self, document: L::InHand, probe: bool) {
+        if probe {
+            self.gate.probe_started(self.clock.now());
+        }
+        self.attempts.push(Box::pin(attempt(
+            document,
+            probe,
+            Arc::clone(&self.destination),
+            self.clock.clone(),
+        )));
+    }
+
+    fn count_failure(&self, reason: &str, count: impl FnOnce(&mut DestinationStatus)) {
+        let wall = self.clock.wall();
+        self.shared.with(|status| {
+            status.failed(reason, wall);
+            count(status);
+        });
+    }
+
+    fn publish(&self) {
+        let in_flight = self.attempts.len();
+        let state = self.state();
+        let wall = self.clock.wall();
+        self.shared.with(|status| {
+            status.in_flight = in_flight;
+            status.enter(state, wall);
+        });
+    }
+
+    fn state(&self) -> State {
+        if self.shared.is_paused() {
+            return State::Paused;
+        }
+        if let Some(held) = self.gate.held() {
+            return State::held(held, &self.clock);
+        }
+        if let Some(quiet) = self.gate.quiet(self.clock.now()) {
+            return State::waiting(quiet, &self.clock);
+        }
+        if self.attempts.is_empty() {
+            State::Idle
+        } else {
+            State::Delivering
+        }
+    }
+}
+
+/// Waits for `wait`, or for ever where there is nothing to wait for.
+async fn wait_for(wait: Option<mainstay_clock::Sleep>) {
+    match wait {
+        Some(wait) => wait.await,
+        None => std::future::pending().await,
+    }
+}

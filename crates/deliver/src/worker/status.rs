@@ -1,0 +1,211 @@
+//! What a person sees of a destination.
+
+use crate::gate::{Held, Quiet};
+use mainstay_clock::{Moment, SharedClock};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How one destination is doing. It holds no secret: addresses are without query and user information.
+///
+/// Times are milliseconds since 1970-01-01 UTC by this machine's clock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DestinationStatus {
+    /// Where it is.
+    pub address: String,
+    /// What it is doing.
+    #[serde(flatten)]
+    pub state: State,
+    /// Since when it has been doing that.
+    pub since: u64,
+    /// Documents that are being sent at this moment.
+    pub in_flight: usize,
+    /// Documents that the destination confirmed, those that it had already among them.
+    pub delivered: u64,
+    /// Documents that it had already, from an earlier attempt.
+    pub already_there: u64,
+    /// Attempts after which a document was made to wait for its next one.
+    pub retried: u64,
+    /// Rejections of single documents, whether they were buried for it or not.
+    pub rejected: u64,
+    /// Documents that were buried.
+    pub buried: u64,
+    /// Attempts that were not counted against their document, because the destination was held.
+    pub held_back: u64,
+    /// What last went wrong.
+    pub last_error: Option<LastError>,
+    /// When a document was last delivered.
+    pub last_success: Option<u64>,
+    /// How long attempts take.
+    pub latency: Latency,
+}
+
+/// What a destination is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing is under way.
+    Idle,
+    /// Documents are being sent.
+    Delivering,
+    /// The destination asked for quiet; nothing is sent until then.
+    Waiting {
+        /// What it said.
+        reason: String,
+        /// When it goes on.
+        until: u64,
+    },
+    /// Nothing can be delivered until something outside is put right.
+    Held {
+        /// What, and what to do about it.
+        reason: String,
+        /// When one document tries whether it is.
+        next_probe: u64,
+    },
+    /// A person paused it.
+    Paused,
+    /// The worker has ended.
+    Stopped,
+}
+
+/// What last went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastError {
+    /// In words.
+    pub reason: String,
+    /// When.
+    pub at: u64,
+}
+
+/// How long attempts take that were answered with a confirmation, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Latency {
+    /// The last one.
+    pub last_ms: f64,
+    /// The mean, in which the last eight weigh about two thirds.
+    pub mean_ms: f64,
+    /// The longest since the start.
+    pub max_ms: f64,
+}
+
+impl Latency {
+    fn note(&mut self, took: Duration) {
+        /// Each new value moves the mean by an eighth of the difference, as TCP does with round trips (RFC 6298).
+        const WEIGHT: f64 = 0.125;
+        let took = took.as_secs_f64() * 1000.0;
+        let is_first = self.max_ms == 0.0;
+        self.last_ms = took;
+        self.mean_ms = if is_first {
+            took
+        } else {
+            self.mean_ms + WEIGHT * (took - self.mean_ms)
+        };
+        self.max_ms = self.max_ms.max(took);
+    }
+}
+
+impl DestinationStatus {
+    pub(super) fn new(address: &str, wall: u64) -> Self {
+        Self {
+            address: address.to_owned(),
+            state: State::Idle,
+            since: wall,
+            in_flight: 0,
+            delivered: 0,
+            already_there: 0,
+            retried: 0,
+            rejected: 0,
+            buried: 0,
+            held_back: 0,
+            last_error: None,
+            last_success: None,
+            latency: Latency::default(),
+        }
+    }
+
+    /// Takes over a state; the time since when it holds changes only with what it is, not with its details.
+    pub(super) fn enter(&mut self, state: State, wall: u64) {
+        if std::mem::discriminant(&self.state) != std::mem::discriminant(&state) {
+            self.since = wall;
+        }
+        self.state = state;
+    }
+
+    pub(super) fn succeeded(&mut self, took: Duration, wall: u64) {
+        self.delivered += 1;
+        self.last_success = Some(wall);
+        self.latency.note(took);
+    }
+
+    pub(super) fn failed(&mut self, reason: &str, wall: u64) {
+        self.last_error = Some(LastError {
+            reason: reason.to_owned(),
+            at: wall,
+        });
+    }
+}
+
+/// The date of a moment, as far as the machine's clock is right now.
+fn date(moment: Moment, clock: &SharedClock) -> u64 {
+    clock
+        .wall()
+        .saturating_add(moment.since(clock.now()).as_millis() as u64)
+}
+
+impl State {
+    pub(super) fn held(held: &Held, clock: &SharedClock) -> Self {
+        Self::Held {
+            reason: held.reason.clone(),
+            next_probe: date(held.next_probe, clock),
+        }
+    }
+
+    pub(super) fn waiting(quiet: &Quiet, clock: &SharedClock) -> Self {
+        Self::Waiting {
+            reason: quiet.reason.clone(),
+            until: date(quiet.until, clock),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_state_counts_from_its_beginning() {
+        let mut status = DestinationStatus::new("https://h/", 1000);
+        let held = |next_probe| State::Held {
+            reason: "down".into(),
+            next_probe,
+        };
+        status.enter(held(2000), 1500);
+        status.enter(held(9000), 8000);
+        assert_eq!((status.since, &status.state), (1500, &held(9000)));
+        status.enter(State::Idle, 9000);
+        assert_eq!(status.since, 9000);
+    }
+
+    #[test]
+    fn the_latency_follows_what_is_measured() {
+        let mut latency = Latency::default();
+        latency.note(Duration::from_millis(80));
+        assert_eq!(
+            latency,
+            Latency {
+                last_ms: 80.0,
+                mean_ms: 80.0,
+                max_ms: 80.0
+            }
+        );
+        latency.note(Duration::from_millis(160));
+        assert_eq!(
+            latency,
+            Latency {
+                last_ms: 160.0,
+                mean_ms: 90.0,
+                max_ms: 160.0
+            }
+        );
+    }
+}
