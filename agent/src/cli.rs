@@ -1,0 +1,376 @@
+//! The command line: every command and every flag, in one table.
+
+use crate::receive::FailRule;
+use crate::units::Span;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Gets every document off the machine that made it, and loses none.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, about, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 2 usage, 20-22 configuration, 30-34 service, 40-41 network, \
+                        64-69 data, 75 stopped early (nothing lost)."
+)]
+pub(crate) struct Cli {
+    /// What the log tells: error, warn, info, debug or trace, or a filter such as `mainstay_queue=debug`.
+    #[arg(long, global = true, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take every file that appears in a folder and deliver it; the main job.
+    Run(RunArgs),
+    /// See an outage, two kills and the recovery in front of your eyes, in under a minute.
+    Demo(DemoArgs),
+    /// Receive documents over HTTP and store each one once; the other end for one machine.
+    Receive(ReceiveArgs),
+    /// Hand over single files, or standard input, without a drop folder.
+    Submit(SubmitArgs),
+    /// Show the state, the ledger, the routes and the destinations.
+    Status(StatusArgs),
+    /// Look at the documents in the queue, and move them by hand.
+    #[command(subcommand)]
+    Queue(QueueVerb),
+    /// Look at the dead letters, and send them again.
+    #[command(subcommand)]
+    Dead(DeadVerb),
+    /// Check and show the configuration.
+    #[command(subcommand)]
+    Config(ConfigVerb),
+    /// Show the routes.
+    #[command(subcommand)]
+    Route(RouteVerb),
+}
+
+/// Where the configuration and the data are.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PlaceArgs {
+    /// The configuration file [default: mainstay.toml in the configuration folder, if it is there].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The data folder: queue, claimed files, archive [default: the user's or the service's data folder].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `mainstay run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+
+    /// Take files from this folder, without a configuration file [default: `inbox` in the data folder].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub(crate) from: Option<PathBuf>,
+
+    /// Deliver to this URL or folder, without a configuration file [default: `outbox` in the data folder].
+    #[arg(long, value_name = "URL|DIR", conflicts_with = "config")]
+    pub(crate) to: Option<OsString>,
+
+    /// End when nothing is left to take or to deliver; dead letters are reported, not waited for.
+    #[arg(long)]
+    pub(crate) until_empty: bool,
+
+    /// How long a stop may wait for deliveries in flight [default: 60s, or `shutdown.grace`].
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) grace: Option<Span>,
+
+    #[command(flatten)]
+    pub(crate) parent: ParentArgs,
+}
+
+/// For whoever starts this program and must leave nothing behind.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ParentArgs {
+    /// End at once, as if killed, when the process PID that started this one ends (Linux).
+    #[arg(long, value_name = "PID")]
+    pub(crate) with_parent: Option<i32>,
+}
+
+/// `mainstay demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// How many files to drop.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(50..=100_000))]
+    pub(crate) files: u32,
+
+    /// Keep the folder with everything in it, also when all went well.
+    #[arg(long)]
+    pub(crate) keep: bool,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mainstay receive`.
+#[derive(Debug, Args)]
+pub(crate) struct ReceiveArgs {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// The folder that keeps what was received, one file for each key.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+
+    /// Write the address to this file once it is known.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArgs,
+
+    #[command(flatten)]
+    pub(crate) parent: ParentArgs,
+}
+
+/// How the receiver is told to misbehave.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Faults")]
+pub(crate) struct FaultArgs {
+    /// Answer this share of the requests with this status, and store nothing; may be given several times.
+    #[arg(long, value_name = "STATUS:RATE")]
+    pub(crate) fail: Vec<FailRule>,
+
+    /// Wait this long before each answer.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) delay: Option<Span>,
+
+    /// Refuse connections for this long after the start.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) down_for: Option<Span>,
+
+    /// Send Retry-After with each 429 and 503 that `--fail` asks for.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) retry_after: Option<Span>,
+
+    /// Never answer this share of the requests.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) hang: Option<f64>,
+
+    /// Cut the connection instead of answering this share; half of them after the document was stored.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(crate) reset: Option<f64>,
+
+    /// Make the choice of faults repeatable.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// `mainstay submit`.
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    /// The files to hand over; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// The route to send them along; needed only where there are several.
+    #[arg(long)]
+    pub(crate) route: Option<String>,
+
+    /// The source name to give instead of the file's own; for one file only.
+    #[arg(long)]
+    pub(crate) name: Option<OsString>,
+
+    /// The content type [default: by the name's ending].
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) content_type: Option<String>,
+
+    /// 1 goes first, 10 last [default: the route's].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub(crate) priority: Option<u8>,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay queue …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueVerb {
+    /// List documents, oldest first.
+    List(ListArgs),
+    /// Show one document with its state on each lane.
+    Show(ShowArgs),
+    /// Make waiting, dead or kept documents ready to be delivered at once.
+    Retry(MoveArgs),
+    /// Move documents to the dead letters; they stay until they are replayed or discarded.
+    Bury(MoveArgs),
+    /// Give documents up for good; the ledger counts them as discarded.
+    Discard(MoveArgs),
+    /// Read every document's content back and compare its checksum.
+    Verify(StatusArgs),
+}
+
+/// `mainstay dead …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadVerb {
+    /// List the dead letters with the reason for each.
+    List(DeadListArgs),
+    /// Show one dead letter.
+    Show(ShowArgs),
+    /// Send dead letters again, under the id that they always had.
+    Replay(MoveArgs),
+    /// Give dead letters up for good; the ledger counts them as discarded.
+    Discard(MoveArgs),
+}
+
+/// A state that a document can be listed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateArg {
+    /// Waits for its turn.
+    Ready,
+    /// Is on its way to its destination.
+    Leased,
+    /// Waits until it is tried again.
+    Waiting,
+    /// Was delivered, and is kept a while.
+    Sent,
+    /// Was given up, and waits for a person.
+    Dead,
+}
+
+/// `mainstay queue list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only documents in this state.
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<StateArg>,
+
+    #[command(flatten)]
+    pub(crate) common: DeadListArgs,
+}
+
+/// `mainstay dead list`.
+#[derive(Debug, Args)]
+pub(crate) struct DeadListArgs {
+    /// Only this lane (`route/destination`).
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+
+    /// Only documents whose id, name or last error contains this.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+
+    /// At most this many.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay queue show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The document's id.
+    pub(crate) id: String,
+
+    /// Print JSON.
+    #[arg(long, conflicts_with = "body")]
+    pub(crate) json: bool,
+
+    /// Print the content itself, byte for byte, and nothing else.
+    #[arg(long)]
+    pub(crate) body: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// The verbs that move documents by hand.
+#[derive(Debug, Args)]
+pub(crate) struct MoveArgs {
+    /// The documents' ids.
+    #[arg(required_unless_present = "all", value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+
+    /// All documents that the verb fits.
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) all: bool,
+
+    /// Only on this lane (`route/destination`) [default: every lane of the document].
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+
+    /// Why; it is kept with the document and logged.
+    #[arg(long, default_value = "by hand")]
+    pub(crate) reason: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay config …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Say whether the configuration would be taken, and if not, every reason with its place.
+    Check(StatusArgs),
+    /// Show every setting that holds, defaults included; secrets stay references.
+    Show(StatusArgs),
+}
+
+/// `mainstay route …`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteVerb {
+    /// List the routes of the configuration.
+    List(StatusArgs),
+}
+
+/// A share between 0 and 1.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok();
+    rate.filter(|rate| (0.0..=1.0).contains(rate))
+        .ok_or_else(|| format!("`{text}` is not a share between 0 and 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_flags_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_share_lies_between_nothing_and_all() {
+        assert_eq!(rate("0.25"), Ok(0.25));
+        assert!(rate("1.5").is_err());
+        assert!(rate("nan").is_err());
+    }
+}

@@ -1,0 +1,11 @@
+//! The commands that look and act once, beside a running agent or without one.
+
+mod config;
+mod queue;
+mod status;
+mod submit;
+
+pub(crate) use config::{config, routes};
+pub(crate) use queue::{dead, queue};
+pub(crate) use status::status;
+pub(crate) use submit::submit;

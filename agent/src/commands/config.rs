@@ -1,0 +1,88 @@
+//! `mainstay config …` and `mainstay route …`.
+
+use crate::cli::{ConfigVerb, PlaceArgs, RouteVerb, StatusArgs};
+use crate::config::{self, Settings, Shown};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::terminal::{self, BOLD, Count, PLAIN, Text};
+use serde_json::json;
+
+/// Checks or shows the configuration.
+///
+/// # Errors
+/// It is not there or cannot be used; every reason is in the failure.
+pub(crate) fn config(verb: ConfigVerb) -> Result<Exit, Failure> {
+    match verb {
+        ConfigVerb::Check(args) => check(&args),
+        ConfigVerb::Show(args) => show(&args),
+    }
+}
+
+/// Lists the routes.
+///
+/// # Errors
+/// As [`config`].
+pub(crate) fn routes(verb: RouteVerb) -> Result<Exit, Failure> {
+    let RouteVerb::List(args) = verb;
+    let settings = load(&args.place)?;
+    let shown = Shown::of(&settings);
+    if args.json {
+        terminal::print_json(&shown.route)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = Text::default();
+    for route in &settings.routes {
+        let from = route.from.as_ref().map_or_else(
+            || "submit".to_owned(),
+            |from| from.folder.display().to_string(),
+        );
+        for to in &route.to {
+            text.add(format_args!(
+                "{BOLD}{}{PLAIN}  {from} -> {}\n",
+                route.name,
+                to.shown()
+            ));
+        }
+    }
+    terminal::print(&text.finish())?;
+    Ok(Exit::Done)
+}
+
+fn load(place: &PlaceArgs) -> Result<Settings, Failure> {
+    let settings = config::load(place, &DataDir::of(place)?)?;
+    for warning in &settings.warnings {
+        terminal::warn(&warning.to_string());
+    }
+    Ok(settings)
+}
+
+fn check(args: &StatusArgs) -> Result<Exit, Failure> {
+    let settings = load(&args.place)?;
+    let warnings: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+    if args.json {
+        let answer = json!({ "ok": true, "origin": settings.origin, "routes": settings.routes.len(), "warnings": warnings });
+        terminal::print_json(&answer)?;
+    } else {
+        let (routes, warned) = (settings.routes.len() as u64, warnings.len() as u64);
+        let (routes, warned) = (Count(routes, "route"), Count(warned, "warning"));
+        terminal::print(&format!(
+            "{} can be used: {routes}, {warned}",
+            settings.origin
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn show(args: &StatusArgs) -> Result<Exit, Failure> {
+    let settings = load(&args.place)?;
+    let shown = Shown::of(&settings);
+    if args.json {
+        terminal::print_json(&shown)?;
+        return Ok(Exit::Done);
+    }
+    let text = toml::to_string_pretty(&shown).map_err(|error| {
+        Failure::new(Exit::Unexpected, "the configuration cannot be shown").because(error)
+    })?;
+    terminal::print(&format!("# from {}\n{text}", settings.origin))?;
+    Ok(Exit::Done)
+}

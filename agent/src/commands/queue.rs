@@ -1,0 +1,232 @@
+//! `mainstay queue …` and `mainstay dead …`.
+
+use crate::cli::{DeadListArgs, DeadVerb, MoveArgs, QueueVerb, ShowArgs, StateArg, StatusArgs};
+use crate::control::views::{Document, Lane, List, Move, Verb, Verified};
+use crate::control::{Purpose, Reach};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{self, BOLD, Count, DIM, GREEN, PLAIN, RED, Text, visible};
+use crate::units::{Size, Span};
+use mainstay_queue::State;
+use std::time::Duration;
+
+/// Looks at documents, and moves them by hand.
+///
+/// # Errors
+/// A document is not known, nothing fits, or the queue cannot be reached.
+pub(crate) async fn queue(verb: QueueVerb) -> Result<Exit, Failure> {
+    match verb {
+        QueueVerb::List(args) => list(args.common, args.state.map(State::from)).await,
+        QueueVerb::Show(args) => show(args).await,
+        QueueVerb::Retry(args) => change(args, Verb::Retry).await,
+        QueueVerb::Bury(args) => change(args, Verb::Bury).await,
+        QueueVerb::Discard(args) => change(args, Verb::Discard).await,
+        QueueVerb::Verify(args) => verify(args).await,
+    }
+}
+
+/// The same for dead letters.
+///
+/// # Errors
+/// As [`queue`].
+pub(crate) async fn dead(verb: DeadVerb) -> Result<Exit, Failure> {
+    match verb {
+        DeadVerb::List(args) => list(args, Some(State::Dead)).await,
+        DeadVerb::Show(args) => show(args).await,
+        DeadVerb::Replay(args) => change(args, Verb::Replay).await,
+        DeadVerb::Discard(args) => change(args, Verb::DiscardDead).await,
+    }
+}
+
+async fn list(args: DeadListArgs, state: Option<State>) -> Result<Exit, Failure> {
+    let wish = List {
+        state,
+        lane: args.lane,
+        text: args.text,
+        limit: args.limit,
+    };
+    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    let found = reach.list(&wish).await;
+    reach.done().await;
+    let found = found?;
+    if args.json {
+        terminal::print_json(&found)?;
+        return Ok(Exit::Done);
+    }
+    let rows: String = found.iter().map(row).collect();
+    if rows.is_empty() {
+        terminal::say("no such documents");
+    } else {
+        terminal::print(&rows)?;
+    }
+    if found.len() == wish.limit {
+        terminal::say(&format!(
+            "the first {} only; --limit shows more",
+            wish.limit
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+async fn show(args: ShowArgs) -> Result<Exit, Failure> {
+    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    if args.body {
+        let content = reach.content(&args.id).await;
+        reach.done().await;
+        terminal::print_bytes(&content?)?;
+        return Ok(Exit::Done);
+    }
+    let document = reach.show(&args.id).await;
+    reach.done().await;
+    let document = document?;
+    if args.json {
+        terminal::print_json(&document)?;
+    } else {
+        terminal::print(&page(&document))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn change(args: MoveArgs, verb: Verb) -> Result<Exit, Failure> {
+    let wish = Move {
+        verb,
+        ids: args.ids,
+        lane: args.lane,
+        reason: args.reason,
+    };
+    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    let moved = reach.change(&wish).await;
+    reach.done().await;
+    let moved = moved?;
+    if args.json {
+        terminal::print_json(&moved)?;
+    } else {
+        terminal::print(&format!(
+            "{}: {}",
+            verb.word(),
+            Count(moved.documents, "document")
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn verify(args: StatusArgs) -> Result<Exit, Failure> {
+    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    let verified = reach.verify().await;
+    reach.done().await;
+    let verified = verified?;
+    if args.json {
+        terminal::print_json(&verified)?;
+    } else {
+        terminal::print(&findings(&verified))?;
+    }
+    let well = verified.damage.is_empty() && verified.ledger.balanced;
+    Ok(if well { Exit::Done } else { Exit::Damaged })
+}
+
+fn findings(verified: &Verified) -> String {
+    let mut text = Text::default();
+    let Verified {
+        bytes,
+        ledger,
+        damage,
+        ..
+    } = verified;
+    let (documents, size) = (Count(verified.documents, "document"), Size(*bytes));
+    text.line(format_args!(
+        "{documents}, {size}, read back and compared with their checksums"
+    ));
+    text.line(format_args!("ledger: {ledger}"));
+    if !ledger.balanced {
+        text.line(format_args!(
+            "{RED}the ledger does not add up{PLAIN}: keep the queue's folder and report this"
+        ));
+    }
+    for damage in damage {
+        text.line(format_args!("{RED}damage{PLAIN}: {}", visible(damage)));
+    }
+    if damage.is_empty() && ledger.balanced {
+        text.line(format_args!("{GREEN}all is well{PLAIN}"));
+    }
+    text.finish()
+}
+
+/// One line: id, size, age, name, and where it stands.
+fn row(document: &Document) -> String {
+    let Document {
+        id,
+        accepted,
+        bytes,
+        ..
+    } = document;
+    let lanes: Vec<String> = document.lanes.iter().map(standing).collect();
+    let name = visible(&document.source);
+    format!(
+        "{id}  {accepted}  {:>9}  {BOLD}{name}{PLAIN}  {}\n",
+        Size(*bytes).to_string(),
+        lanes.join("; ")
+    )
+}
+
+fn page(document: &Document) -> String {
+    let mut text = Text::default();
+    let name = visible(&document.source);
+    let Document {
+        id,
+        route,
+        priority,
+        bytes,
+        accepted,
+        ..
+    } = document;
+    text.line(format_args!("{BOLD}{name}{PLAIN}  {id}"));
+    text.line(format_args!(
+        "accepted  {accepted}, route {}, priority {priority}",
+        visible(route)
+    ));
+    let content_type = visible(document.content_type.as_deref().unwrap_or_default());
+    text.line(format_args!("content   {bytes} bytes, {content_type}"));
+    if let Some(sha256) = &document.sha256 {
+        text.line(format_args!("sha256    {sha256}"));
+    }
+    for (name, value) in &document.headers {
+        text.line(format_args!(
+            "header    {}: {}",
+            visible(name),
+            visible(value)
+        ));
+    }
+    for lane in &document.lanes {
+        text.line(format_args!("lane      {}", standing(lane)));
+    }
+    text.finish()
+}
+
+fn standing(lane: &Lane) -> String {
+    let mut text = Text::default();
+    text.add(format_args!("{} {}", visible(&lane.lane), lane.state));
+    if lane.attempts > 0 {
+        text.add(format_args!(" after {} failed attempts", lane.attempts));
+    }
+    if let Some(due) = lane.due_in_ms {
+        text.add(format_args!(
+            ", again in {}",
+            Span(Duration::from_millis(due))
+        ));
+    }
+    if let Some(error) = &lane.error {
+        text.add(format_args!("  {DIM}{}{PLAIN}", visible(error)));
+    }
+    text.finish()
+}
+
+impl From<StateArg> for State {
+    fn from(state: StateArg) -> Self {
+        match state {
+            StateArg::Ready => Self::Ready,
+            StateArg::Leased => Self::Leased,
+            StateArg::Waiting => Self::Waiting,
+            StateArg::Sent => Self::Sent,
+            StateArg::Dead => Self::Dead,
+        }
+    }
+}

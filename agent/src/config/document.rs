@@ -1,0 +1,278 @@
+//! What may stand in the configuration file, word for word.
+//!
+//! Everything is optional here, and every value that a later check may refuse carries its place. What is left out gets its
+//! default in [`super::settings`].
+
+use crate::units::{Size, Span};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    #[serde(default)]
+    pub(crate) station: Station,
+    #[serde(default)]
+    pub(crate) queue: Queue,
+    #[serde(default)]
+    pub(crate) shutdown: Shutdown,
+    #[serde(default)]
+    pub(crate) route: Vec<Spanned<Route>>,
+}
+
+/// `[station]`: who this machine is; its name travels with every document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Station {
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) location: Option<Spanned<String>>,
+    pub(crate) purpose: Option<Spanned<String>>,
+}
+
+/// `[queue]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) max_documents: Option<u64>,
+    pub(crate) max_bytes: Option<Size>,
+    pub(crate) when_full: Option<WhenFull>,
+    pub(crate) retain_after_ack: Option<Span>,
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// `when_full`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhenFull {
+    Block,
+    Reject,
+    DropOldest,
+}
+
+/// `[shutdown]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    pub(crate) grace: Option<Span>,
+}
+
+/// `[[route]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    pub(crate) name: Spanned<String>,
+    pub(crate) priority: Option<Spanned<u8>>,
+    pub(crate) from: Option<Spanned<From>>,
+    #[serde(default)]
+    pub(crate) to: BTreeMap<Spanned<String>, Spanned<Destination>>,
+}
+
+/// `[route.from]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct From {
+    pub(crate) folder: Spanned<PathBuf>,
+    #[serde(default)]
+    pub(crate) include: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) exclude: Vec<Spanned<String>>,
+    pub(crate) recursive: Option<bool>,
+    pub(crate) settle: Option<Span>,
+    pub(crate) marker: Option<Spanned<String>>,
+    pub(crate) after: Option<After>,
+}
+
+impl From {
+    /// This folder, and the defaults.
+    pub(crate) fn of(folder: PathBuf) -> Self {
+        Self {
+            folder: Spanned::new(0..0, folder),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            recursive: None,
+            settle: None,
+            marker: None,
+            after: None,
+        }
+    }
+}
+
+/// `after`: a word, or `{ move = "DIR" }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum After {
+    Archive,
+    Delete,
+    Keep,
+    Move(PathBuf),
+}
+
+/// `[route.to.NAME]`: a URL makes it an HTTP destination, a path a folder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Destination {
+    pub(crate) url: Option<Spanned<String>>,
+    pub(crate) method: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(crate) auth: Option<Spanned<Auth>>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) proxy: Option<Spanned<Proxy>>,
+    pub(crate) timeout: Option<Spanned<Span>>,
+    pub(crate) compress: Option<Spanned<Compress>>,
+    pub(crate) if_none_match: Option<Spanned<bool>>,
+    pub(crate) path: Option<Spanned<PathBuf>>,
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) concurrency: Option<Spanned<u16>>,
+    #[serde(default)]
+    pub(crate) retry: Retry,
+    pub(crate) bury_after: Option<Spanned<u32>>,
+}
+
+/// `auth`: exactly one of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) bearer: Option<Spanned<String>>,
+    pub(crate) basic: Option<Basic>,
+    pub(crate) api_key: Option<ApiKey>,
+}
+
+/// `auth.basic`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Basic {
+    pub(crate) user: String,
+    pub(crate) password: Spanned<String>,
+}
+
+/// `auth.api_key`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ApiKey {
+    pub(crate) header: Spanned<String>,
+    pub(crate) key: Spanned<String>,
+}
+
+/// `tls`: files in PEM.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tls {
+    pub(crate) ca: Option<Spanned<PathBuf>>,
+    pub(crate) cert: Option<Spanned<PathBuf>>,
+    pub(crate) key: Option<Spanned<PathBuf>>,
+}
+
+/// `proxy`: an address, or a table with it.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Spanned<String>>,
+    pub(crate) bypass: Vec<String>,
+}
+
+/// `compress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Compress {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// `retry`: the bounds of the wait between two attempts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retry {
+    pub(crate) initial: Option<Spanned<Span>>,
+    pub(crate) max: Option<Spanned<Span>>,
+}
+
+impl<'de> Deserialize<'de> for Proxy {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ProxyVisitor)
+    }
+}
+
+struct ProxyVisitor;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProxyTable {
+    url: String,
+    user: Option<String>,
+    password: Option<Spanned<String>>,
+    #[serde(default)]
+    bypass: Vec<String>,
+}
+
+impl<'de> serde::de::Visitor<'de> for ProxyVisitor {
+    type Value = Proxy;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the proxy's address, or a table with `url`, `user`, `password`, `bypass`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<Proxy, E> {
+        Ok(Proxy {
+            url: url.to_owned(),
+            user: None,
+            password: None,
+            bypass: Vec::new(),
+        })
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Proxy, A::Error> {
+        let table = ProxyTable::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+        Ok(Proxy {
+            url: table.url,
+            user: table.user,
+            password: table.password,
+            bypass: table.bypass,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for After {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AfterVisitor)
+    }
+}
+
+struct AfterVisitor;
+
+impl<'de> serde::de::Visitor<'de> for AfterVisitor {
+    type Value = After;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"archive\", \"delete\", \"keep\" or { move = \"DIR\" }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<After, E> {
+        match word {
+            "archive" => Ok(After::Archive),
+            "delete" => Ok(After::Delete),
+            "keep" => Ok(After::Keep),
+            other => Err(E::unknown_variant(other, &["archive", "delete", "keep"])),
+        }
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<After, A::Error> {
+        use serde::de::Error;
+        let Some(key) = map.next_key::<String>()? else {
+            return Err(A::Error::missing_field("move"));
+        };
+        if key != "move" {
+            return Err(A::Error::unknown_field(&key, &["move"]));
+        }
+        let dir = map.next_value()?;
+        match map.next_key::<String>()? {
+            Some(other) => Err(A::Error::unknown_field(&other, &["move"])),
+            None => Ok(After::Move(dir)),
+        }
+    }
+}

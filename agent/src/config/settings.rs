@@ -1,0 +1,159 @@
+//! The settings that hold: every default filled in, every name resolved, nothing impossible left.
+
+use super::document::{After, Compress};
+use super::place::Problem;
+use super::secret::SecretRef;
+use mainstay_queue::WhenFull;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that the agent goes by.
+///
+/// # Defaults
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | `queue.max_documents` | 1,000,000 | about 100 MB of index; weeks of a busy station |
+/// | `queue.max_bytes` | 10 GiB | fits beside a system on the smallest disks in use |
+/// | `queue.when_full` | `block` | files stay in the drop folder, nothing is lost |
+/// | `queue.retain_after_ack` | 10 min | longer than the 2 min that a destination may lose after a power cut |
+/// | `queue.dir` | `queue` in the data folder | one folder holds all that matters |
+/// | `shutdown.grace` | 60 s | a slow upload finishes; systemd's own 90 s are not reached |
+/// | `route.priority` | 5 | half-way, so that there is room on both sides |
+/// | `from.recursive` | false | a folder inside may be the producer's own business |
+/// | `from.settle` | 2 s | longer than a producer pauses between two writes |
+/// | `from.after` | `archive` | the original is kept until somebody decides otherwise |
+/// | `to.method` | POST | PUT only where the URL names the document |
+/// | `to.timeout` | 60 s | an attempt as a whole; then it counts as unknown and is repeated |
+/// | `to.concurrency` | 5 | hides the way there and back without burdening a small server |
+/// | `to.retry.initial`, `max` | 1 s, 5 min | quick after a hiccup, quiet in a long outage |
+/// | `to.bury_after` | 5 | a document refused five times is not refused by accident |
+/// | `to.compress` | none | not every server takes it |
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Where they come from, in words.
+    pub(crate) origin: String,
+    /// Whether nobody wished anything: there is no file and no flag.
+    pub(crate) is_default: bool,
+    /// Who this machine is.
+    pub(crate) station: Station,
+    /// The queue's limits.
+    pub(crate) queue: Queue,
+    /// How long a stop may wait.
+    pub(crate) grace: Duration,
+    /// Where documents come from and go.
+    pub(crate) routes: Vec<Route>,
+    /// What works but should not stay so.
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// Who this machine is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Station {
+    pub(crate) name: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) purpose: Option<String>,
+}
+
+/// The queue's limits.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    pub(crate) dir: PathBuf,
+    pub(crate) max_documents: u64,
+    pub(crate) max_bytes: u64,
+    pub(crate) when_full: WhenFull,
+    pub(crate) retain_after_ack: Duration,
+}
+
+/// One way of documents through the agent.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    pub(crate) priority: u8,
+    /// None for a route that only `submit` feeds.
+    pub(crate) from: Option<Drop>,
+    /// At least one.
+    pub(crate) to: Vec<Destination>,
+}
+
+/// The folder that a route takes files from.
+#[derive(Debug, Clone)]
+pub(crate) struct Drop {
+    pub(crate) folder: PathBuf,
+    /// Whether the agent makes the folder; only its own inbox.
+    pub(crate) make: bool,
+    pub(crate) include: Vec<String>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) recursive: bool,
+    pub(crate) settle: Duration,
+    pub(crate) marker: Option<String>,
+    pub(crate) after: After,
+}
+
+/// One destination of a route, with the queue's lane that leads to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    pub(crate) lane: String,
+    pub(crate) kind: Kind,
+    pub(crate) concurrency: u16,
+    pub(crate) retry_initial: Duration,
+    pub(crate) retry_max: Duration,
+    pub(crate) bury_after: u32,
+}
+
+/// What a destination is.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Http(Box<Http>),
+    Folder { path: PathBuf, name: Option<String> },
+}
+
+/// An HTTP destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    pub(crate) url: String,
+    pub(crate) method: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) if_none_match: bool,
+    pub(crate) timeout: Duration,
+    pub(crate) compress: Compress,
+}
+
+/// The proxy on the way to an HTTP destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxy {
+    pub(crate) url: String,
+    pub(crate) credentials: Option<(String, SecretRef)>,
+    pub(crate) bypass: Vec<String>,
+}
+
+/// How a request proves who sends it.
+#[derive(Debug, Clone)]
+pub(crate) enum Auth {
+    Bearer(SecretRef),
+    Basic { user: String, password: SecretRef },
+    ApiKey { header: String, key: SecretRef },
+}
+
+pub(crate) const GRACE: Duration = Duration::from_mins(1);
+pub(crate) const PRIORITY: u8 = 5;
+pub(crate) const SETTLE: Duration = Duration::from_secs(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const CONCURRENCY: u16 = 5;
+pub(crate) const RETRY_INITIAL: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_MAX: Duration = Duration::from_mins(5);
+pub(crate) const BURY_AFTER: u32 = 5;
+
+impl Destination {
+    /// Where it is, for people; without what a URL may hide after its question mark.
+    pub(crate) fn shown(&self) -> String {
+        match &self.kind {
+            Kind::Http(http) => http.url.split('?').next().unwrap_or_default().to_owned(),
+            Kind::Folder { path, .. } => path.display().to_string(),
+        }
+    }
+}

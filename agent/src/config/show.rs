@@ -1,0 +1,211 @@
+//! The settings that hold, in the form in which they could be written; secrets stay references.
+
+use super::document::{After, Compress};
+use super::settings::{Auth, Destination, Drop, Kind, Route, Settings};
+use crate::units::{Size, Span};
+use mainstay_queue::WhenFull;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// All settings, ready to be printed as TOML or JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    station: BTreeMap<&'static str, String>,
+    queue: QueueShown,
+    shutdown: BTreeMap<&'static str, String>,
+    /// The routes.
+    pub(crate) route: Vec<RouteShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueShown {
+    max_documents: u64,
+    max_bytes: String,
+    when_full: &'static str,
+    retain_after_ack: String,
+    dir: PathBuf,
+}
+
+/// One route.
+#[derive(Debug, Serialize)]
+pub(crate) struct RouteShown {
+    name: String,
+    priority: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<FromShown>,
+    to: BTreeMap<String, Map<String, Value>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FromShown {
+    folder: PathBuf,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    recursive: bool,
+    settle: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+    after: Value,
+}
+
+impl Shown {
+    /// The settings as they would be written.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let station = &settings.station;
+        let known = [
+            ("name", &station.name),
+            ("location", &station.location),
+            ("purpose", &station.purpose),
+        ];
+        let queue = &settings.queue;
+        Self {
+            station: known
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value.clone()?)))
+                .collect(),
+            queue: QueueShown {
+                max_documents: queue.max_documents,
+                max_bytes: Size(queue.max_bytes).to_string(),
+                when_full: match queue.when_full {
+                    WhenFull::Reject => "reject",
+                    WhenFull::DropOldest => "drop_oldest",
+                    _ => "block",
+                },
+                retain_after_ack: Span(queue.retain_after_ack).to_string(),
+                dir: queue.dir.clone(),
+            },
+            shutdown: BTreeMap::from([("grace", Span(settings.grace).to_string())]),
+            route: settings.routes.iter().map(route).collect(),
+        }
+    }
+}
+
+fn route(route: &Route) -> RouteShown {
+    let to = route.to.iter().map(|to| {
+        let name = to
+            .lane
+            .split_once('/')
+            .map_or(to.lane.as_str(), |(_, name)| name);
+        (name.to_owned(), destination(to))
+    });
+    RouteShown {
+        name: route.name.clone(),
+        priority: route.priority,
+        from: route.from.as_ref().map(from),
+        to: to.collect(),
+    }
+}
+
+fn from(drop: &Drop) -> FromShown {
+    FromShown {
+        folder: drop.folder.clone(),
+        include: drop.include.clone(),
+        exclude: drop.exclude.clone(),
+        recursive: drop.recursive,
+        settle: Span(drop.settle).to_string(),
+        marker: drop.marker.clone(),
+        after: match &drop.after {
+            After::Archive => json!("archive"),
+            After::Delete => json!("delete"),
+            After::Keep => json!("keep"),
+            After::Move(dir) => json!({ "move": dir }),
+        },
+    }
+}
+
+fn destination(destination: &Destination) -> Map<String, Value> {
+    let mut shown = Map::new();
+    let mut set = |key: &str, value: Value| {
+        if !value.is_null() {
+            shown.insert(key.to_owned(), value);
+        }
+    };
+    match &destination.kind {
+        Kind::Folder { path, name } => {
+            set("path", json!(path));
+            set("name", json!(name.as_deref().unwrap_or("{name}")));
+        }
+        Kind::Http(http) => {
+            // What follows the question mark may be a token.
+            set("url", json!(destination.shown()));
+            set("method", json!(http.method));
+            set(
+                "headers",
+                if http.headers.is_empty() {
+                    Value::Null
+                } else {
+                    json!(header_names(&http.headers))
+                },
+            );
+            set("auth", http.auth.as_ref().map_or(Value::Null, auth));
+            set("proxy", json!(http.proxy.as_ref().map(|proxy| &proxy.url)));
+            set("timeout", json!(Span(http.timeout).to_string()));
+            set(
+                "if_none_match",
+                if http.if_none_match {
+                    json!(true)
+                } else {
+                    Value::Null
+                },
+            );
+            set(
+                "compress",
+                match http.compress {
+                    Compress::None => json!("none"),
+                    Compress::Gzip => json!("gzip"),
+                    Compress::Zstd => json!("zstd"),
+                },
+            );
+            let tls = json!({ "ca": http.ca, "cert": http.client.as_ref().map(|(cert, _)| cert), "key": http.client.as_ref().map(|(_, key)| key) });
+            set("tls", without_nulls(tls));
+        }
+    }
+    set("concurrency", json!(destination.concurrency));
+    set("bury_after", json!(destination.bury_after));
+    let (initial, max) = (
+        Span(destination.retry_initial).to_string(),
+        Span(destination.retry_max).to_string(),
+    );
+    set("retry", json!({ "initial": initial, "max": max }));
+    shown
+}
+
+/// Values of headers may be secrets, so only their names are shown.
+fn header_names(headers: &[(String, String)]) -> BTreeMap<&str, &str> {
+    headers
+        .iter()
+        .map(|(name, _)| (name.as_str(), "(hidden)"))
+        .collect()
+}
+
+fn auth(auth: &Auth) -> Value {
+    match auth {
+        Auth::Bearer(token) => json!({ "bearer": token.to_string() }),
+        Auth::Basic { user, password } => {
+            json!({ "basic": { "user": user, "password": password.to_string() } })
+        }
+        Auth::ApiKey { header, key } => {
+            json!({ "api_key": { "header": header, "key": key.to_string() } })
+        }
+    }
+}
+
+/// TOML has no null; a table that has nothing else is left out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept: Map<String, Value> = map
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .collect();
+            if kept.is_empty() {
+                Value::Null
+            } else {
+                Value::Object(kept)
+            }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,320 @@
+//! What is refused, in the words that an operator reads.
+
+use super::*;
+use std::time::Duration;
+
+/// A configuration in a folder of its own; relative paths start there.
+struct Written {
+    folder: tempfile::TempDir,
+}
+
+impl Written {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        mainstay_files::replace(&folder.path().join("m.toml"), text.as_bytes()).unwrap();
+        Self { folder }
+    }
+
+    fn load(&self) -> Result<Settings, Failure> {
+        let data = DataDir::at(&self.folder.path().join("data")).unwrap();
+        read(&self.folder.path().join("m.toml"), &data)
+    }
+
+    /// The problems, without the folder's own name.
+    fn refused(&self) -> String {
+        let failure = self.load().expect_err("this configuration cannot be");
+        assert_eq!(failure.exit(), Exit::ConfigInvalid);
+        let text = failure
+            .to_string()
+            .replace(&format!("{}/", self.folder.path().display()), "");
+        let (head, problems) = text.split_once('\n').unwrap();
+        assert_eq!(head, "the configuration `m.toml` cannot be used");
+        problems.to_owned()
+    }
+}
+
+const ROUTE: &str = r#"
+[[route]]
+name = "lab"
+[route.from]
+folder = "in"
+[route.to.http]
+url = "https://example.com/ingest"
+"#;
+
+#[test]
+fn what_is_left_out_gets_its_default() {
+    let settings = Written::new(ROUTE).load().unwrap();
+    assert_eq!(settings.grace, Duration::from_mins(1));
+    assert_eq!(settings.queue.max_documents, 1_000_000);
+    assert_eq!(settings.queue.max_bytes, 10 << 30);
+    let route = &settings.routes[0];
+    assert_eq!((route.name.as_str(), route.priority), ("lab", 5));
+    let from = route.from.as_ref().unwrap();
+    assert!(from.folder.is_absolute() && from.folder.ends_with("in") && !from.make);
+    assert_eq!(
+        (from.settle, &from.after),
+        (Duration::from_secs(2), &After::Archive)
+    );
+    let to = &route.to[0];
+    assert_eq!(
+        (to.lane.as_str(), to.concurrency, to.bury_after),
+        ("lab/http", 5, 5)
+    );
+    assert_eq!(
+        (to.retry_initial, to.retry_max),
+        (Duration::from_secs(1), Duration::from_mins(5))
+    );
+}
+
+#[test]
+fn what_is_written_holds() {
+    let text = r#"
+[station]
+name = "T-4"
+[queue]
+max_documents = 10
+max_bytes = "1.5 GiB"
+when_full = "drop_oldest"
+retain_after_ack = "1h"
+dir = "q"
+[shutdown]
+grace = "5s"
+[[route]]
+name = "lab"
+priority = 1
+[route.from]
+folder = "in"
+include = ["*.csv"]
+exclude = ["*.tmp"]
+recursive = true
+settle = "500ms"
+marker = ".done"
+after = { move = "done" }
+[route.to.http]
+url = "http://example.com/{id}"
+method = "PUT"
+headers = { X-Line = "4" }
+auth = { basic = { user = "u", password = "file:token" } }
+proxy = { url = "http://proxy:3128", bypass = ["localhost"] }
+timeout = "10s"
+concurrency = 2
+retry = { initial = "2s", max = "1min" }
+compress = "zstd"
+bury_after = 3
+[route.to.nas]
+path = "out"
+name = "{id}-{name}"
+"#;
+    let written = Written::new(text);
+    mainstay_files::replace_secret(&written.folder.path().join("token"), b"s3cret\n").unwrap();
+    let settings = written.load().unwrap();
+    assert_eq!(settings.queue.max_bytes, 3 << 29);
+    assert_eq!(
+        settings.queue.when_full,
+        mainstay_queue::WhenFull::DropOldest
+    );
+    assert!(settings.queue.dir.ends_with("q"));
+    let route = &settings.routes[0];
+    let from = route.from.as_ref().unwrap();
+    assert!(matches!(&from.after, After::Move(dir) if dir.is_absolute() && dir.ends_with("done")));
+    assert_eq!(
+        (from.marker.as_deref(), from.recursive),
+        (Some(".done"), true)
+    );
+    let lanes: Vec<&str> = route.to.iter().map(|to| to.lane.as_str()).collect();
+    assert_eq!(lanes, ["lab/http", "lab/nas"]);
+    let Kind::Http(http) = &route.to[0].kind else {
+        panic!("it has a url")
+    };
+    assert_eq!(
+        (http.method.as_str(), http.compress, http.timeout),
+        ("PUT", Compress::Zstd, Duration::from_secs(10))
+    );
+    let shown = toml::to_string(&Shown::of(&settings)).unwrap() + &format!("{settings:?}");
+    assert!(
+        shown.contains("file:") && !shown.contains("s3cret"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn what_is_shown_can_be_written_back() {
+    let written = Written::new(ROUTE);
+    let shown = toml::to_string(&Shown::of(&written.load().unwrap())).unwrap();
+    let again = Written::new(&shown).load().unwrap();
+    assert_eq!(toml::to_string(&Shown::of(&again)).unwrap(), shown);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place_and_the_one_that_was_meant() {
+    assert_eq!(
+        Written::new(&ROUTE.replace("folder =", "fodler =")).refused(),
+        "m.toml:5:1: unknown field `fodler`, expected one of `folder`, `include`, `exclude`, `recursive`, `settle`, \
+         `marker`, `after`\n  help: did you mean `folder`?"
+    );
+    assert_eq!(
+        Written::new("[queue]\nmax_byte = 5\n").refused(),
+        "m.toml:2:1: unknown field `max_byte`, expected one of `max_documents`, `max_bytes`, `when_full`, \
+         `retain_after_ack`, `dir`\n  help: did you mean `max_bytes`?"
+    );
+    assert_eq!(
+        Written::new("[queue]\nwhen_full = \"drop_newest\"\n").refused(),
+        "m.toml:2:13: unknown variant `drop_newest`, expected one of `block`, `reject`, `drop_oldest`\n  \
+         help: did you mean `drop_oldest`?"
+    );
+}
+
+#[test]
+fn a_wrong_type_is_refused_with_its_place_and_the_right_form() {
+    assert_eq!(
+        Written::new("[shutdown]\ngrace = 5\n").refused(),
+        "m.toml:2:9: invalid type: integer `5`, expected a duration in quotes, such as \"2s\" or \"5min\""
+    );
+    assert_eq!(
+        Written::new("[shutdown]\ngrace = \"5 parsecs\"\n").refused(),
+        "m.toml:2:9: `5 parsecs` is not a duration; write it like `200ms`, `2s`, `5min`, `1h 30min` or `7d`"
+    );
+    assert_eq!(
+        Written::new(&ROUTE.replace("folder = \"in\"", "folder = \"in\"\nafter = \"burn\""))
+            .refused(),
+        "m.toml:6:9: unknown variant `burn`, expected one of `archive`, `delete`, `keep`"
+    );
+    assert_eq!(
+        Written::new("[queue\n")
+            .refused()
+            .lines()
+            .next()
+            .unwrap()
+            .split(':')
+            .next(),
+        Some("m.toml")
+    );
+}
+
+#[test]
+fn everything_that_cannot_be_is_told_at_once_in_the_order_of_the_file() {
+    let text = r#"
+[[route]]
+name = "lab 1"
+priority = 11
+[route.from]
+folder = "in"
+[route.to.http]
+url = "ftp://example.com/"
+method = "GET"
+auth = { bearer = "env:MAINSTAY_TEST_NOT_SET" }
+
+[[route]]
+name = "two"
+[route.from]
+folder = "./in"
+[route.to.out]
+path = "in"
+method = "PUT"
+[route.to.nothing]
+
+[[route]]
+name = "two"
+[route.from]
+folder = "data/queue"
+"#;
+    let expected = "\
+m.toml:3:8: `lab 1` is not a name for a route
+  help: begin with a letter or digit, then letters, digits, `-`, `_` and `.`, 64 at most
+m.toml:4:12: a priority is 1 (first) to 10 (last)
+  help: leave it out for 5
+m.toml:9:10: the method `GET` does not hand over a document
+  help: write \"POST\" or \"PUT\"
+m.toml:10:19: the secret is missing: the environment variable MAINSTAY_TEST_NOT_SET is not set
+  help: put it there, or write another env:, file: or credential:
+m.toml:15:10: files in `in` would be taken by two routes, see m.toml:6:10
+  help: give each route a drop folder of its own
+m.toml:17:8: what is delivered to `in` would be taken again, see m.toml:6:10
+  help: deliver to a folder that no route takes files from
+m.toml:18:10: `method` belongs to an HTTP destination, and this one is a folder
+  help: remove it
+m.toml:19:11: the destination `nothing` has neither a `url` nor a `path`
+  help: give it a `url` (HTTP) or a `path` (a folder)
+m.toml:21:1: the route `two` goes nowhere
+  help: add [route.to.http] with a `url`, or [route.to.folder] with a `path`
+m.toml:22:8: the route name `two` is used twice, first at m.toml:13:8
+  help: give every route a name of its own
+m.toml:24:10: the drop folder `data/queue` lies in the data folder
+  help: only `inbox` in the data folder may be one; choose a folder elsewhere";
+    assert_eq!(Written::new(text).refused(), expected);
+}
+
+#[test]
+fn an_address_that_cannot_be_is_refused_at_its_destination() {
+    let refused = Written::new(&ROUTE.replace("https://", "ftp://")).refused();
+    assert_eq!(
+        refused,
+        "m.toml:6:11: the address of the destination is neither http nor https"
+    );
+    let refused = Written::new(&ROUTE.replace("https://", "https://user:s3cret@")).refused();
+    assert!(
+        refused.starts_with("m.toml:6:11: ") && !refused.contains("s3cret"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused_and_one_in_the_file_itself_is_warned_of() {
+    let text = ROUTE.to_owned() + "auth = { bearer = \"file:token\" }\n";
+    let written = Written::new(&text);
+    mainstay_files::replace(&written.folder.path().join("token"), b"s3cret").unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(written.folder.path().join("token"), open).unwrap();
+    let refused = written.refused();
+    assert!(
+        refused.contains("m.toml:8:19: the secret is missing: others can read or change `token`"),
+        "{refused}"
+    );
+
+    let inline = Written::new(&(ROUTE.to_owned() + "auth = { bearer = \"s3cret\" }\n"));
+    let settings = inline.load().unwrap();
+    assert_eq!(settings.warnings.len(), 1);
+    assert!(!format!("{settings:?}").contains("s3cret"), "{settings:?}");
+}
+
+#[test]
+fn a_data_folder_in_a_drop_folder_is_refused() {
+    let refused = Written::new(&ROUTE.replace("folder = \"in\"", "folder = \".\"")).refused();
+    assert!(refused.contains("lies in the drop folder"), "{refused}");
+}
+
+#[test]
+fn without_a_configuration_files_go_from_the_inbox_to_the_outbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = DataDir::at(folder.path()).unwrap();
+    let settings = defaults(&data).unwrap();
+    let route = &settings.routes[0];
+    assert_eq!(
+        (route.name.as_str(), route.to[0].lane.as_str()),
+        ("inbox", "inbox/folder")
+    );
+    let from = route.from.as_ref().unwrap();
+    assert!(from.make && from.folder == data.inbox());
+    assert!(matches!(&route.to[0].kind, Kind::Folder { path, .. } if *path == data.outbox()));
+}
+
+#[test]
+fn flags_make_one_route_and_are_refused_by_their_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = DataDir::at(&folder.path().join("data")).unwrap();
+    let from = folder.path().join("in");
+    let settings = from_flags(Some(&from), Some("http://h/ingest".as_ref()), &data).unwrap();
+    assert_eq!(
+        (
+            settings.routes[0].name.as_str(),
+            settings.routes[0].to[0].lane.as_str()
+        ),
+        ("cli", "cli/http")
+    );
+    let failure = from_flags(Some(&from), Some("htp://h/".as_ref()), &data).unwrap_err();
+    assert_eq!(failure.exit(), Exit::Usage);
+    assert!(failure.to_string().contains("--to: "), "{failure}");
+    let failure = from_flags(Some(folder.path()), None, &data).unwrap_err();
+    assert!(failure.to_string().contains("--from: "), "{failure}");
+}

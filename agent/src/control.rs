@@ -1,0 +1,28 @@
+//! The control socket: how the command line speaks with a running agent.
+//!
+//! HTTP/1.1 with JSON over a Unix socket in the data folder. The folder is open to its owner alone (0700), and so is the socket
+//! (0600); whoever connects has to be that user or root, which is checked for each connection. Without a running agent the
+//! same verbs work on the queue itself, which is then locked for as long as they take.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /status` | [`Status`](crate::status::Status) |
+//! | `GET /documents?state=&lane=&text=&limit=` | a list of [`views::Document`] |
+//! | `GET /documents/{id}`, `GET /documents/{id}/body` | one of them, its content |
+//! | `POST /documents` with the content, and its facts in headers | [`views::Submitted`] |
+//! | `POST /move` with [`views::Move`] | [`views::Moved`] |
+//! | `POST /verify` | [`views::Verified`] |
+//!
+//! A refusal is answered with `{"exit", "error", "help"}`: what the command line prints, and the code it ends with.
+
+mod client;
+mod desk;
+mod reach;
+mod server;
+mod socket;
+pub(crate) mod views;
+
+pub(crate) use client::{Client, answers};
+pub(crate) use reach::{Input, Purpose, Reach};
+pub(crate) use server::serve;
+pub(crate) use socket::Listener;

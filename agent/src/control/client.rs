@@ -1,0 +1,223 @@
+//! The command line's side of the control socket.
+
+use super::socket::connect;
+use super::views::{Document, List, Move, Moved, Refused, Submission, Submitted, Verified};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::patience::within;
+use crate::percent;
+use crate::status::Status;
+use axum::body::Body;
+use axum::http::{Method, Request, Response, header};
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An agent that does not answer within this time is stuck; only reading a whole large queue takes longer, and has no limit.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Speaks with the agent of one data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    socket: PathBuf,
+}
+
+/// Whether an agent answers on this data folder's socket.
+pub(crate) async fn answers(data: &DataDir) -> bool {
+    connect(&data.socket()).await.is_ok()
+}
+
+impl Client {
+    /// A client for the agent of this data folder, whether or not it runs.
+    pub(crate) fn of(data: &DataDir) -> Self {
+        Self {
+            socket: data.socket(),
+        }
+    }
+
+    /// What the agent says of itself.
+    ///
+    /// # Errors
+    /// It does not run, or does not answer in time; so for all of these.
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        self.get("/status".to_owned()).await
+    }
+
+    /// Documents, first in line first.
+    pub(crate) async fn list(&self, wish: &List) -> Result<Vec<Document>, Failure> {
+        let mut query = format!("limit={}", wish.limit);
+        let state = wish.state.map(|state| state.to_string());
+        for (name, value) in [
+            ("state", &state),
+            ("lane", &wish.lane),
+            ("text", &wish.text),
+        ] {
+            if let Some(value) = value {
+                query.extend(["&", name, "=", &percent::encode(value.as_bytes())]);
+            }
+        }
+        self.get(format!("/documents?{query}")).await
+    }
+
+    /// One document.
+    pub(crate) async fn show(&self, id: &str) -> Result<Document, Failure> {
+        self.get(format!("/documents/{}", percent::encode(id.as_bytes())))
+            .await
+    }
+
+    /// A document's content.
+    pub(crate) async fn content(&self, id: &str) -> Result<Vec<u8>, Failure> {
+        let uri = format!("/documents/{}/body", percent::encode(id.as_bytes()));
+        let answer = self
+            .within_patience(request(Method::GET, &uri, Body::empty())?)
+            .await?;
+        Ok(refusal_or(answer)?.to_vec())
+    }
+
+    /// Moves documents by hand.
+    pub(crate) async fn change(&self, wish: &Move) -> Result<Moved, Failure> {
+        let body = serde_json::to_vec(wish).map_err(garbled)?;
+        let mut request = request(Method::POST, "/move", Body::from(body))?;
+        request.headers_mut().insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/json"),
+        );
+        parsed(self.exchange(request).await?)
+    }
+
+    /// Reads every document back.
+    pub(crate) async fn verify(&self) -> Result<Verified, Failure> {
+        parsed(
+            self.exchange(request(Method::POST, "/verify", Body::empty())?)
+                .await?,
+        )
+    }
+
+    /// Hands a document over; it is durable when this returns.
+    pub(crate) async fn submit(
+        &self,
+        submission: &Submission,
+        content: Body,
+    ) -> Result<Submitted, Failure> {
+        let mut request = request(Method::POST, "/documents", content)?;
+        let facts = [
+            ("mainstay-source", Some(percent::encode(&submission.name))),
+            ("mainstay-route", submission.route.clone()),
+            (
+                "mainstay-priority",
+                submission.priority.map(|priority| priority.to_string()),
+            ),
+            ("content-type", submission.content_type.clone()),
+        ];
+        for (name, value) in facts {
+            if let Some(value) = value {
+                let value = header::HeaderValue::try_from(value).map_err(|error| {
+                    Failure::new(Exit::Usage, format!("`{name}` cannot be sent")).because(error)
+                })?;
+                request.headers_mut().insert(name, value);
+            }
+        }
+        parsed(self.exchange(request).await?)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, uri: String) -> Result<T, Failure> {
+        parsed(
+            self.within_patience(request(Method::GET, &uri, Body::empty())?)
+                .await?,
+        )
+    }
+
+    async fn within_patience(&self, request: Request<Body>) -> Result<Response<Bytes>, Failure> {
+        let answer = within(&*mainstay_clock::system(), PATIENCE, self.exchange(request)).await;
+        answer.unwrap_or_else(|| {
+            Err(Failure::new(
+                Exit::TimedOut,
+                format!("the agent did not answer within {PATIENCE:?}"),
+            )
+            .help("see its log; nothing depends on it being stopped in order"))
+        })
+    }
+
+    /// One connection for one request; both are driven here, so nothing is left behind when this is dropped.
+    async fn exchange(&self, request: Request<Body>) -> Result<Response<Bytes>, Failure> {
+        let stream = connect(&self.socket)
+            .await
+            .map_err(|error| self.not_running(error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(broken)?;
+        let exchange = async move {
+            let response = sender.send_request(request).await.map_err(broken)?;
+            let (head, body) = response.into_parts();
+            Ok(Response::from_parts(
+                head,
+                body.collect().await.map_err(broken)?.to_bytes(),
+            ))
+        };
+        let (mut exchange, mut connection) = (std::pin::pin!(exchange), std::pin::pin!(connection));
+        tokio::select! {
+            biased;
+            answer = &mut exchange => answer,
+            // What the connection had received before it ended is still there to be read.
+            _ = &mut connection => exchange.await,
+        }
+    }
+
+    fn not_running(&self, error: io::Error) -> Failure {
+        let folder = self.socket.parent().unwrap_or(&self.socket);
+        let failure = Failure::new(
+            Exit::NotRunning,
+            format!("no agent runs on the data folder `{}`", folder.display()),
+        );
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => failure
+                .because(error)
+                .help("ask as the user that the agent runs as, or as root"),
+            _ => failure.help("start one with `mainstay run`, or name its folder with --data"),
+        }
+    }
+}
+
+fn request(method: Method, uri: &str, body: Body) -> Result<Request<Body>, Failure> {
+    // HTTP/1.1 wants a host; on a Unix socket it means nothing.
+    Request::builder()
+        .method(method)
+        .uri(uri)
+        .header(header::HOST, "agent")
+        .body(body)
+        .map_err(garbled)
+}
+
+fn parsed<T: DeserializeOwned>(answer: Response<Bytes>) -> Result<T, Failure> {
+    serde_json::from_slice(&refusal_or(answer)?).map_err(garbled)
+}
+
+fn refusal_or(answer: Response<Bytes>) -> Result<Bytes, Failure> {
+    if answer.status().is_success() {
+        return Ok(answer.into_body());
+    }
+    match serde_json::from_slice::<Refused>(answer.body()) {
+        Ok(refused) => Err(refused.into()),
+        Err(_) => Err(Failure::new(
+            Exit::Unexpected,
+            format!("the agent answered {}", answer.status()),
+        )),
+    }
+}
+
+fn broken(error: hyper::Error) -> Failure {
+    Failure::new(Exit::NotRunning, "the agent ended the conversation").because(error)
+}
+
+fn garbled(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(
+        Exit::Unexpected,
+        "the agent and this command do not understand each other",
+    )
+    .because(error)
+    .help("are both of the same version? see `mainstay status`")
+}

@@ -1,0 +1,217 @@
+//! The queue of a data folder, by whichever way it can be reached: through the running agent, or opened by ourselves.
+
+use super::client::{Client, answers};
+use super::desk::Desk;
+use super::views::{Document, List, Move, Moved, Submission, Submitted, Verified};
+use crate::cli::PlaceArgs;
+use crate::config::{self, Settings};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::opened::Opened;
+use crate::run::{Template, queue_config, template};
+use crate::status::{Status, read_stopped};
+use crate::terminal;
+use axum::body::Body;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio_util::io::ReaderStream;
+
+/// A way to the queue.
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// An agent runs, and is asked.
+    Agent(Client),
+    /// No agent runs: the folder is ours until [`done`](Reach::done).
+    Folder(Box<(Opened, Desk)>),
+}
+
+/// What the queue is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To look at what is there, and to move it; where there is nothing, nothing is made.
+    Look,
+    /// To hand documents over; a data folder is made where there is none.
+    Submit,
+}
+
+/// What is handed over.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Standard,
+}
+
+impl Reach {
+    /// Finds the way.
+    ///
+    /// # Errors
+    /// There is nothing at that place, or somebody else has it locked and does not answer.
+    pub(crate) async fn open(place: &PlaceArgs, purpose: Purpose) -> Result<Self, Failure> {
+        let data = DataDir::of(place)?;
+        if answers(&data).await {
+            return Ok(Self::Agent(Client::of(&data)));
+        }
+        let settings = match config::load(place, &data) {
+            Ok(settings) => settings,
+            // The queue can be looked at without it, unless it was asked for by name.
+            Err(failure) if place.config.is_none() => {
+                terminal::warn(&format!(
+                    "the configuration cannot be used, and the defaults are taken\n{failure}"
+                ));
+                config::defaults(&data)?
+            }
+            Err(failure) => return Err(failure),
+        };
+        if purpose == Purpose::Look && !settings.queue.dir.exists() {
+            let message = format!(
+                "no agent runs on the data folder `{}`, and it holds no queue",
+                data.path().display()
+            );
+            return Err(
+                Failure::new(Exit::NotRunning, message).help("name the right folder with --data")
+            );
+        }
+        let clock = mainstay_clock::system();
+        let config = queue_config(&settings, &clock);
+        let opened = match Opened::take(&data, settings.queue.dir.clone(), config, &clock).await {
+            // An agent that was just starting has it, and answers by now.
+            Err(failure) if failure.exit() == Exit::InUse && answers(&data).await => {
+                drop(failure);
+                return Ok(Self::Agent(Client::of(&data)));
+            }
+            opened => opened?,
+        };
+        let routes = match purpose {
+            Purpose::Look => Vec::new(),
+            Purpose::Submit => routes(&opened, settings, place).await?,
+        };
+        let desk = Desk::new(opened.queue.clone(), routes);
+        Ok(Self::Folder(Box::new((opened, desk))))
+    }
+
+    /// The status.
+    ///
+    /// # Errors
+    /// As the [`Client`] or the [`Desk`] has them; so for all of these.
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        match self {
+            Self::Agent(client) => client.status().await,
+            Self::Folder(here) => Ok(read_stopped(&here.0)),
+        }
+    }
+
+    /// Documents, first in line first.
+    pub(crate) async fn list(&self, wish: &List) -> Result<Vec<Document>, Failure> {
+        match self {
+            Self::Agent(client) => client.list(wish).await,
+            Self::Folder(here) => here.1.list(wish),
+        }
+    }
+
+    /// One document.
+    pub(crate) async fn show(&self, id: &str) -> Result<Document, Failure> {
+        match self {
+            Self::Agent(client) => client.show(id).await,
+            Self::Folder(here) => here.1.show(id),
+        }
+    }
+
+    /// A document's content.
+    pub(crate) async fn content(&self, id: &str) -> Result<Vec<u8>, Failure> {
+        match self {
+            Self::Agent(client) => client.content(id).await,
+            Self::Folder(here) => here.1.content(id),
+        }
+    }
+
+    /// Moves documents by hand.
+    pub(crate) async fn change(&self, wish: &Move) -> Result<Moved, Failure> {
+        match self {
+            Self::Agent(client) => client.change(wish).await,
+            Self::Folder(here) => here.1.change(wish).await,
+        }
+    }
+
+    /// Reads every document back.
+    pub(crate) async fn verify(&self) -> Result<Verified, Failure> {
+        match self {
+            Self::Agent(client) => client.verify().await,
+            Self::Folder(here) => here.1.verify(),
+        }
+    }
+
+    /// Hands a document over; it is durable when this returns.
+    pub(crate) async fn submit(
+        &self,
+        submission: Submission,
+        input: Input,
+    ) -> Result<Submitted, Failure> {
+        match (self, input) {
+            (Self::Agent(client), Input::File(path)) => {
+                let file = tokio::fs::File::open(&path)
+                    .await
+                    .map_err(|error| no_input(&path, error))?;
+                client
+                    .submit(&submission, Body::from_stream(ReaderStream::new(file)))
+                    .await
+            }
+            (Self::Agent(client), Input::Standard) => {
+                let body = Body::from_stream(ReaderStream::new(tokio::io::stdin()));
+                client.submit(&submission, body).await
+            }
+            (Self::Folder(here), Input::File(path)) => {
+                let file = std::fs::File::open(&path).map_err(|error| no_input(&path, error))?;
+                here.1.submit(submission, file).await
+            }
+            (Self::Folder(here), Input::Standard) => {
+                here.1.submit(submission, std::io::stdin()).await
+            }
+        }
+    }
+
+    /// Gives the folder back, if it was ours.
+    pub(crate) async fn done(self) {
+        if let Self::Folder(here) = self {
+            let (opened, desk) = *here;
+            drop(desk);
+            opened.close().await;
+        }
+    }
+}
+
+fn no_input(path: &std::path::Path, error: std::io::Error) -> Failure {
+    Failure::new(Exit::NoInput, format!("cannot read `{}`", path.display())).because(error)
+}
+
+/// The routes of the configuration; without one, those that the queue knows from the last run, else the defaults.
+async fn routes(
+    opened: &Opened,
+    settings: Settings,
+    place: &PlaceArgs,
+) -> Result<Vec<Template>, Failure> {
+    let lanes = opened.queue.lanes();
+    if place.config.is_none() && settings.is_default && !lanes.is_empty() {
+        let mut known: BTreeMap<&str, Template> = BTreeMap::new();
+        for lane in &lanes {
+            let route = lane.name.split('/').next().unwrap_or_default();
+            known
+                .entry(route)
+                .or_insert_with(|| Template::of(route))
+                .lanes
+                .push(lane.id);
+        }
+        return Ok(known.into_values().collect());
+    }
+    let queue = opened.queue.clone();
+    let declaring = tokio::task::spawn_blocking(move || {
+        let routes = settings.routes.iter();
+        routes
+            .map(|route| template(&queue, route, &settings.station))
+            .collect()
+    });
+    declaring
+        .await
+        .map_err(|died| Failure::new(Exit::Unexpected, "declaring the lanes died").because(died))?
+}

@@ -1,0 +1,144 @@
+//! The agent's side of the control socket.
+
+use super::Listener;
+use super::desk::Desk;
+use super::views::{List, Move, Refused, Submission};
+use crate::exit::{Exit, Failure};
+use crate::percent;
+use crate::run::Agent;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::{StreamExt, TryStreamExt};
+use serde::Serialize;
+use std::io;
+use std::sync::Arc;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+
+/// What every request needs.
+#[derive(Debug, Clone)]
+struct Here {
+    agent: Arc<Agent>,
+    desk: Desk,
+}
+
+/// Answers until `stop` is cancelled.
+pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: CancellationToken) {
+    let desk = Desk::new(
+        agent.queue.clone(),
+        agent
+            .routes
+            .iter()
+            .map(|route| route.template.clone())
+            .collect(),
+    );
+    let router = Router::new()
+        .route("/status", get(status))
+        .route("/documents", get(list).post(submit))
+        .route("/documents/{id}", get(show))
+        .route("/documents/{id}/body", get(content))
+        .route("/move", post(change))
+        .route("/verify", post(verify))
+        .with_state(Here { agent, desk });
+    let serving = axum::serve(listener, router);
+    tokio::select! {
+        served = serving => {
+            if let Err(error) = served {
+                tracing::error!(%error, "the control socket ended");
+            }
+        }
+        () = stop.cancelled() => {}
+    }
+}
+
+async fn status(State(here): State<Here>) -> Response {
+    Json(here.agent.status()).into_response()
+}
+
+async fn list(State(here): State<Here>, Query(wish): Query<List>) -> Response {
+    blocking(move || here.desk.list(&wish)).await
+}
+
+async fn show(State(here): State<Here>, Path(id): Path<String>) -> Response {
+    blocking(move || here.desk.show(&id)).await
+}
+
+async fn content(State(here): State<Here>, Path(id): Path<String>) -> Response {
+    match tokio::task::spawn_blocking(move || here.desk.content(&id)).await {
+        Ok(Ok(bytes)) => bytes.into_response(),
+        Ok(Err(failure)) => refuse(&failure),
+        Err(died) => {
+            refuse(&Failure::new(Exit::Unexpected, "reading the content died").because(died))
+        }
+    }
+}
+
+async fn change(State(here): State<Here>, Json(wish): Json<Move>) -> Response {
+    answer(here.desk.change(&wish).await)
+}
+
+async fn verify(State(here): State<Here>) -> Response {
+    blocking(move || here.desk.verify()).await
+}
+
+async fn submit(State(here): State<Here>, headers: HeaderMap, body: Body) -> Response {
+    if here.agent.is_stopping() {
+        let mut body = body.into_data_stream();
+        while let Some(Ok(_)) = body.next().await {}
+        let failure = Failure::new(
+            Exit::NotTaken,
+            "the agent is stopping and takes nothing new",
+        );
+        return refuse(
+            &failure.help("submit it again; without an agent it goes into the queue directly"),
+        );
+    }
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let submission = Submission {
+        route: text("mainstay-route"),
+        name: headers
+            .get("mainstay-source")
+            .map_or_else(Vec::new, |name| percent::decode(name.as_bytes())),
+        content_type: text(header::CONTENT_TYPE.as_str()),
+        priority: text("mainstay-priority").and_then(|priority| priority.parse().ok()),
+    };
+    let stream = body.into_data_stream().map_err(io::Error::other);
+    let content = SyncIoBridge::new(StreamReader::new(stream));
+    answer(here.desk.submit(submission, content).await)
+}
+
+async fn blocking<T: Serialize + Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Response {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => answer(done),
+        Err(died) => refuse(&Failure::new(Exit::Unexpected, "answering died").because(died)),
+    }
+}
+
+fn answer<T: Serialize>(done: Result<T, Failure>) -> Response {
+    match done {
+        Ok(value) => Json(value).into_response(),
+        Err(failure) => refuse(&failure),
+    }
+}
+
+fn refuse(failure: &Failure) -> Response {
+    let status = match failure.exit() {
+        Exit::NoSuchDocument => StatusCode::NOT_FOUND,
+        Exit::Usage | Exit::NoInput => StatusCode::BAD_REQUEST,
+        Exit::NotTaken => StatusCode::SERVICE_UNAVAILABLE,
+        Exit::NothingChanged => StatusCode::CONFLICT,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, Json(Refused::from(failure))).into_response()
+}

@@ -1,0 +1,177 @@
+//! What goes over the control socket, and what `--json` prints.
+
+use crate::exit::{Exit, Failure};
+use crate::status::Ledger;
+use mainstay_queue::{Detail, State, Summary};
+use serde::{Deserialize, Serialize};
+
+/// A document and where it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Document {
+    pub(crate) id: String,
+    /// The producer's name for it, as far as it is text.
+    pub(crate) source: String,
+    pub(crate) route: String,
+    pub(crate) priority: u8,
+    pub(crate) bytes: u64,
+    /// When it was accepted, as a date in UTC.
+    pub(crate) accepted: String,
+    pub(crate) lanes: Vec<Lane>,
+    /// These stand in `show` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// Where a document stands on one lane.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the field has the queue's own word, as in its lists"
+)]
+pub(crate) struct Lane {
+    pub(crate) lane: String,
+    pub(crate) state: State,
+    pub(crate) attempts: u32,
+    /// What went wrong last, or why it was given up.
+    pub(crate) error: Option<String>,
+    /// Until it is tried again.
+    pub(crate) due_in_ms: Option<u64>,
+}
+
+/// Which documents to list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct List {
+    pub(crate) state: Option<State>,
+    pub(crate) lane: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) limit: usize,
+}
+
+/// What a person can do with documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verb {
+    /// Deliver at once what waits, is dead, or was sent and is still kept.
+    Retry,
+    /// Deliver dead letters again.
+    Replay,
+    /// Make dead letters of what still has to be delivered.
+    Bury,
+    /// Give up for good.
+    Discard,
+    /// Give up dead letters for good.
+    DiscardDead,
+}
+
+/// Documents to move.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Move {
+    pub(crate) verb: Verb,
+    /// Which ones; empty for all that the verb fits.
+    pub(crate) ids: Vec<String>,
+    pub(crate) lane: Option<String>,
+    pub(crate) reason: String,
+}
+
+/// Documents that were moved.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    pub(crate) documents: u64,
+    /// On how many lanes, all documents together.
+    pub(crate) lanes: u64,
+}
+
+/// A document to hand over, without its content.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    pub(crate) route: Option<String>,
+    pub(crate) name: Vec<u8>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) priority: Option<u8>,
+}
+
+/// A document that was handed over: it is on the disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Submitted {
+    pub(crate) id: String,
+    pub(crate) route: String,
+    pub(crate) bytes: u64,
+    pub(crate) sha256: String,
+}
+
+/// What reading everything back found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Verified {
+    pub(crate) documents: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ledger: Ledger,
+    /// What could not be read; empty when all is well.
+    pub(crate) damage: Vec<String>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Refused {
+    pub(crate) exit: u8,
+    pub(crate) error: String,
+    pub(crate) help: Option<String>,
+}
+
+impl From<&Failure> for Refused {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            exit: failure.exit() as u8,
+            error: failure.account(),
+            help: failure.advice().map(str::to_owned),
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        let failure = Self::new(Exit::of_code(refused.exit), refused.error);
+        match refused.help {
+            Some(help) => failure.help(help),
+            None => failure,
+        }
+    }
+}
+
+impl From<Summary> for Document {
+    fn from(summary: Summary) -> Self {
+        let lanes = summary.lanes.into_iter().map(|lane| Lane {
+            lane: lane.lane,
+            state: lane.state,
+            attempts: lane.attempts,
+            error: lane.error,
+            due_in_ms: lane.due_in_ms,
+        });
+        Self {
+            id: summary.id.to_string(),
+            source: summary.source,
+            route: summary.route,
+            priority: summary.priority,
+            bytes: summary.bytes,
+            accepted: crate::status::date(summary.created),
+            lanes: lanes.collect(),
+            content_type: None,
+            sha256: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl From<Detail> for Document {
+    fn from(detail: Detail) -> Self {
+        Self {
+            content_type: Some(detail.content_type),
+            sha256: detail.sha256,
+            headers: detail.headers,
+            ..Self::from(detail.summary)
+        }
+    }
+}

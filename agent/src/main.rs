@@ -1,0 +1,109 @@
+//! Mainstay gets every document off the machine that made it, and loses none.
+//!
+//! The binary `mainstay` joins the crates for one product: the command line ([`cli`]), the configuration ([`config`]), the
+//! agent itself ([`run`]), the receiving end ([`receive`]), the control socket ([`control`]) and the demonstration ([`demo`]).
+//! It alone prints, and it alone decides how the process ends ([`exit`]).
+
+mod cli;
+mod commands;
+mod config;
+mod control;
+mod data;
+mod demo;
+mod exit;
+mod hash;
+mod logging;
+mod opened;
+mod patience;
+mod percent;
+mod receive;
+mod run;
+mod signals;
+mod status;
+mod terminal;
+mod units;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use exit::{Exit, Failure};
+use run::Display;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            terminal::report(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<Exit, Failure> {
+    let log_level = cli.log_level.as_deref();
+    match cli.command {
+        Command::Run(args) => {
+            tie(&args.parent)?;
+            let display = Display::new();
+            // On a terminal the line at the bottom tells what goes on; elsewhere the log does.
+            let default = if display.is_shown() { "warn" } else { "info" };
+            logging::install(log_level, default, &display)?;
+            on(many_threads()?, run::run(args, display))
+        }
+        Command::Receive(args) => {
+            tie(&args.parent)?;
+            logging::install(log_level, "info", &Display::none())?;
+            on(many_threads()?, receive::receive(args))
+        }
+        // On this one thread, because the system ends the demonstration's processes with the thread that started them.
+        Command::Demo(args) => once(log_level, demo::demo(args)),
+        Command::Submit(args) => once(log_level, commands::submit(args)),
+        Command::Status(args) => once(log_level, commands::status(args)),
+        Command::Queue(verb) => once(log_level, commands::queue(verb)),
+        Command::Dead(verb) => once(log_level, commands::dead(verb)),
+        Command::Config(verb) => commands::config(verb),
+        Command::Route(verb) => commands::routes(verb),
+    }
+}
+
+fn tie(parent: &cli::ParentArgs) -> Result<(), Failure> {
+    parent.with_parent.map_or(Ok(()), signals::end_with)
+}
+
+/// For commands that look or act once.
+fn once(
+    log_level: Option<&str>,
+    work: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    logging::install(log_level, "warn", &Display::none())?;
+    on(
+        Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(no_runtime)?,
+        work,
+    )
+}
+
+fn many_threads() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(no_runtime)
+}
+
+fn on(
+    runtime: Runtime,
+    work: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    let done = runtime.block_on(work);
+    // Whoever still reads standard input or a silent disk must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    done
+}
+
+fn no_runtime(error: std::io::Error) -> Failure {
+    Failure::new(Exit::StartFailed, "cannot start the threads of the program").because(error)
+}

@@ -1,0 +1,359 @@
+//! A running agent: its routes, its queue, and what it says of itself.
+
+use super::destination::{AnyDestination, build};
+use super::intake::{RouteIntake, Template, claim_id, template};
+use super::parts::Parts;
+use crate::config::{self, Settings};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::opened::Opened;
+use crate::terminal::{self, Count};
+use mainstay_clock::SharedClock;
+use mainstay_deliver::{Backoff, DeliverConfig, Worker, WorkerHandle};
+use mainstay_pickup::{Claim, Pickup};
+use mainstay_queue::{LaneId, Queue};
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What the command line, the control socket and the progress display ask.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// Where everything lies.
+    pub(crate) data: DataDir,
+    /// The documents.
+    pub(crate) queue: Queue,
+    /// The routes, in the order of the configuration.
+    pub(crate) routes: Vec<Route>,
+    /// Who this machine is.
+    pub(crate) station: config::Station,
+    /// When it started, in milliseconds since 1970.
+    pub(crate) since: u64,
+    /// Whether it was asked to stop.
+    stopping: AtomicBool,
+    /// Attempts that were given up when it stopped.
+    abandoned: Arc<AtomicUsize>,
+}
+
+/// A running route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// What its documents have in common.
+    pub(crate) template: Template,
+    /// Where they come from.
+    pub(crate) from: Option<Source>,
+    /// Where they go.
+    pub(crate) to: Vec<Target>,
+}
+
+/// A drop folder that is watched.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The folder.
+    pub(crate) settings: config::Drop,
+    /// Its pickup.
+    pub(crate) handle: mainstay_pickup::Handle,
+}
+
+/// A destination that is delivered to.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// Its lane's name.
+    pub(crate) lane: String,
+    /// Where it is.
+    pub(crate) address: String,
+    /// Its worker.
+    pub(crate) handle: WorkerHandle,
+}
+
+/// An agent whose parts are ready to run.
+pub(crate) struct Assembled {
+    /// What can be asked.
+    pub(crate) agent: Agent,
+    pickups: Vec<(String, Pickup<RouteIntake>)>,
+    workers: Vec<(String, Worker)>,
+}
+
+impl Assembled {
+    /// Makes the own folders, declares the lanes, opens the drop folders, makes the destinations. Nothing runs yet. Blocks.
+    ///
+    /// # Errors
+    /// A folder or destination that cannot work; the message says which.
+    pub(crate) fn new(
+        opened: &Opened,
+        settings: &Settings,
+        clock: &SharedClock,
+    ) -> Result<Self, Failure> {
+        let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        for route in &settings.routes {
+            let template = template(&opened.queue, route, &settings.station)?;
+            let mut to = Vec::new();
+            for (destination, lane) in route.to.iter().zip(&template.lanes) {
+                let (worker, target) =
+                    assemble_target(opened, destination, *lane, settings.grace, clock)?;
+                workers.push((format!("the delivery on `{}`", destination.lane), worker));
+                to.push(target);
+            }
+            let from = match &route.from {
+                None => None,
+                Some(drop) => {
+                    let intake = RouteIntake {
+                        queue: opened.queue.clone(),
+                        template: template.clone(),
+                    };
+                    let pickup = open_pickup(&opened.data, &route.name, drop, intake, clock)?;
+                    let handle = pickup.handle();
+                    pickups.push((format!("the pickup of route `{}`", route.name), pickup));
+                    Some(Source {
+                        settings: drop.clone(),
+                        handle,
+                    })
+                }
+            };
+            routes.push(Route { template, from, to });
+        }
+        let agent = Agent {
+            data: opened.data.clone(),
+            queue: opened.queue.clone(),
+            routes,
+            station: settings.station.clone(),
+            since: clock.wall(),
+            stopping: AtomicBool::new(false),
+            abandoned: Arc::default(),
+        };
+        Ok(Self {
+            agent,
+            pickups,
+            workers,
+        })
+    }
+
+    /// Finishes what an earlier life of the pickups has begun, and forgets the claims that are dealt with.
+    ///
+    /// What fails here is tried again by the pickups when they run; claims are forgotten at the next start then.
+    pub(crate) async fn recover(&mut self) {
+        let mut open = HashSet::new();
+        for (name, pickup) in &mut self.pickups {
+            match pickup.recover().await {
+                Ok(found) => {
+                    let (finished, pending) = (found.finished, found.pending);
+                    if finished + pending > 0 {
+                        tracing::info!(
+                            finished,
+                            pending,
+                            "{name} goes on with what an earlier run had begun"
+                        );
+                    }
+                    open.extend(found.open.into_iter().map(claim_id));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "{name} cannot look at its earlier work; it is tried again");
+                    return;
+                }
+            }
+        }
+        let left = left_behind(&self.agent);
+        for (folder, files) in &left {
+            terminal::warn(&format!(
+                "{files} claimed in `{}`, by a route that the configuration does not have any more; \
+                 add the route again, and they are delivered",
+                folder.display()
+            ));
+        }
+        if left.is_empty() {
+            let queue = &self.agent.queue;
+            queue.close_claims(
+                queue
+                    .open_claims()
+                    .into_iter()
+                    .filter(|claim| !open.contains(claim))
+                    .collect(),
+            );
+        }
+    }
+
+    /// Starts everything: intake ends when `intake` is cancelled, delivery when `delivery` is.
+    pub(crate) fn start(
+        self,
+        intake: &CancellationToken,
+        delivery: &CancellationToken,
+    ) -> (Agent, Parts, Parts) {
+        let (mut takers, mut deliverers) = (Parts::default(), Parts::default());
+        for (name, pickup) in self.pickups {
+            takers.start(name, pickup.run(intake.clone()));
+        }
+        for (name, worker) in self.workers {
+            let (delivery, abandoned) = (delivery.clone(), Arc::clone(&self.agent.abandoned));
+            deliverers.start(name, async move {
+                let stopped = worker.run(delivery).await;
+                abandoned.fetch_add(stopped.abandoned, Ordering::Relaxed);
+            });
+        }
+        (self.agent, takers, deliverers)
+    }
+}
+
+impl Agent {
+    /// From now on it says that it is stopping.
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Attempts that were given up when it stopped; their documents are sent again, under the same ids.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Documents that still have to be delivered, where there is a destination that they can be delivered to.
+    pub(crate) fn pending(&self) -> u64 {
+        let unassigned: u64 = self.unassigned().iter().map(|(_, number)| number).sum();
+        let lanes = self.queue.status().lanes.into_iter();
+        let all: u64 = lanes
+            .map(|lane| lane.ready + lane.leased + lane.waiting)
+            .sum();
+        all - unassigned.min(all)
+    }
+
+    /// Whether it was asked to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Names of the queue's lanes that no route leads to, with how many documents wait there.
+    pub(crate) fn unassigned(&self) -> Vec<(String, u64)> {
+        let is_assigned = |lane: &str| {
+            self.routes
+                .iter()
+                .flat_map(|route| &route.to)
+                .any(|to| to.lane == lane)
+        };
+        let lanes = self
+            .queue
+            .status()
+            .lanes
+            .into_iter()
+            .filter(|lane| !is_assigned(&lane.name));
+        let waiting = lanes.map(|lane| (lane.ready + lane.leased + lane.waiting, lane.name));
+        waiting
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, name)| (name, number))
+            .collect()
+    }
+}
+
+fn assemble_target(
+    opened: &Opened,
+    destination: &config::Destination,
+    lane: LaneId,
+    grace: Duration,
+    clock: &SharedClock,
+) -> Result<(Worker, Target), Failure> {
+    let cannot = || {
+        Failure::new(
+            Exit::StartFailed,
+            format!("the destination `{}` cannot work", destination.lane),
+        )
+    };
+    let built: AnyDestination =
+        build(destination, clock).map_err(|error| cannot().because(error))?;
+    let address = built.address().to_owned();
+    let config = DeliverConfig {
+        concurrency: usize::from(destination.concurrency),
+        retry: Backoff {
+            initial: destination.retry_initial,
+            max: destination.retry_max,
+        },
+        bury_after: destination.bury_after,
+        drain: grace,
+        ..DeliverConfig::default()
+    };
+    let worker = Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
+        .map_err(|error| cannot().because(error))?;
+    let target = Target {
+        lane: destination.lane.clone(),
+        address,
+        handle: worker.handle(),
+    };
+    Ok((worker, target))
+}
+
+/// Work folders of routes that are not configured, with what lies in them.
+fn left_behind(agent: &Agent) -> Vec<(PathBuf, Count)> {
+    let is_known = |name: &OsStr| {
+        agent
+            .routes
+            .iter()
+            .any(|route| OsStr::new(&route.template.route) == name)
+    };
+    let Ok(folders) = std::fs::read_dir(agent.data.work_root()) else {
+        return Vec::new();
+    };
+    let unknown = folders
+        .flatten()
+        .filter(|folder| !is_known(&folder.file_name()));
+    // Claimed files begin with the 36 characters of their claim.
+    let is_claimed = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes()
+            .get(..36)
+            .and_then(|claim| std::str::from_utf8(claim).ok())
+            .is_some_and(|claim| claim.parse::<Claim>().is_ok())
+    };
+    let counted = unknown.map(|folder| {
+        let entries = std::fs::read_dir(folder.path())
+            .into_iter()
+            .flatten()
+            .flatten();
+        (
+            folder.path(),
+            Count(entries.filter(is_claimed).count() as u64, "file"),
+        )
+    });
+    counted.filter(|(_, files)| files.0 > 0).collect()
+}
+
+fn open_pickup(
+    data: &DataDir,
+    route: &str,
+    drop: &config::Drop,
+    intake: RouteIntake,
+    clock: &SharedClock,
+) -> Result<Pickup<RouteIntake>, Failure> {
+    if drop.make {
+        mainstay_files::create_dir_all(&drop.folder, 0o700).map_err(|error| {
+            Failure::new(
+                Exit::StartFailed,
+                format!("cannot make the inbox `{}`", drop.folder.display()),
+            )
+            .because(error)
+        })?;
+    }
+    let mut config = mainstay_pickup::Config::new(
+        &drop.folder,
+        data.work(route),
+        data.archive(route),
+        data.quarantine(route),
+    );
+    config.include.clone_from(&drop.include);
+    config.exclude.clone_from(&drop.exclude);
+    config.recursive = drop.recursive;
+    config.settle = drop.settle;
+    config.marker.clone_from(&drop.marker);
+    config.after = match &drop.after {
+        config::After::Archive => mainstay_pickup::After::Archive,
+        config::After::Delete => mainstay_pickup::After::Delete,
+        config::After::Keep => mainstay_pickup::After::Keep,
+        config::After::Move(folder) => mainstay_pickup::After::Move(folder.clone()),
+    };
+    Pickup::open(config, Arc::new(intake), clock.clone()).map_err(|error| {
+        Failure::new(
+            Exit::StartFailed,
+            format!("route `{route}` cannot take files"),
+        )
+        .because(error)
+    })
+}

@@ -1,0 +1,102 @@
+//! From a destination's settings to the destination itself.
+
+use crate::config::{Auth, Compress, Destination, Http, Kind};
+use mainstay_clock::SharedClock;
+use mainstay_deliver::{
+    ClientCertificate, Compression, Folder, FolderConfig, HttpConfig, Method, Proxy, Secret, Tls,
+};
+use std::error::Error;
+use std::sync::Arc;
+
+/// Any destination, ready to be delivered to.
+pub(crate) type AnyDestination = Arc<dyn mainstay_deliver::Destination>;
+
+/// Why a destination cannot be made; no secret is in its words.
+pub(crate) type CannotBuild = Box<dyn Error + Send + Sync>;
+
+/// Makes the destination; nothing is sent, but its address, certificates and secrets are checked.
+///
+/// # Errors
+/// A setting that cannot work, or a certificate or secret that cannot be read.
+pub(crate) fn build(
+    destination: &Destination,
+    clock: &SharedClock,
+) -> Result<AnyDestination, CannotBuild> {
+    match &destination.kind {
+        Kind::Http(http) => {
+            let config = http_config(http, destination.concurrency)?;
+            Ok(Arc::new(mainstay_deliver::Http::new(
+                &config,
+                clock.clone(),
+            )?))
+        }
+        Kind::Folder { path, name } => {
+            let mut config = FolderConfig::new(path);
+            if let Some(name) = name {
+                name.clone_into(&mut config.name);
+            }
+            Ok(Arc::new(Folder::new(&config, clock.clone())?))
+        }
+    }
+}
+
+fn http_config(http: &Http, concurrency: u16) -> Result<HttpConfig, CannotBuild> {
+    let mut config = HttpConfig::new(&http.url);
+    config.method = if http.method == "PUT" {
+        Method::Put
+    } else {
+        Method::Post
+    };
+    config.headers = http
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), Secret::new(value)))
+        .collect();
+    config.auth = http
+        .auth
+        .as_ref()
+        .map_or(Ok(mainstay_deliver::Auth::None), auth)?;
+    config.compression = match http.compress {
+        Compress::None => Compression::None,
+        Compress::Gzip => Compression::Gzip,
+        Compress::Zstd => Compression::Zstd,
+    };
+    config.if_none_match = http.if_none_match;
+    config.tls = Tls {
+        // Whoever names an authority means this one and no other.
+        system_authorities: http.ca.is_none(),
+        authorities: http.ca.iter().cloned().collect(),
+        client: http
+            .client
+            .clone()
+            .map(|(certificate, key)| ClientCertificate { certificate, key }),
+    };
+    if let Some(proxy) = &http.proxy {
+        let credentials = proxy.credentials.as_ref();
+        let credentials = credentials
+            .map(|(user, password)| Ok::<_, CannotBuild>((user.clone(), password.fetch()?)));
+        config.proxy = Proxy::Manual {
+            url: proxy.url.clone(),
+            credentials: credentials.transpose()?,
+            bypass: proxy.bypass.clone(),
+        };
+    }
+    config.timeout = http.timeout;
+    // Each delivery that is under way can keep its connection.
+    config.idle_connections = usize::from(concurrency);
+    Ok(config)
+}
+
+fn auth(auth: &Auth) -> Result<mainstay_deliver::Auth, CannotBuild> {
+    Ok(match auth {
+        Auth::Bearer(token) => mainstay_deliver::Auth::Bearer(token.fetch()?),
+        Auth::Basic { user, password } => mainstay_deliver::Auth::Basic {
+            user: user.clone(),
+            password: password.fetch()?,
+        },
+        Auth::ApiKey { header, key } => mainstay_deliver::Auth::ApiKey {
+            header: header.clone(),
+            key: key.fetch()?,
+        },
+    })
+}

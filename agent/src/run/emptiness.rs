@@ -1,0 +1,80 @@
+//! `--until-empty`: when nothing is left to take or to deliver, and what has to be said then.
+
+use super::agent::Agent;
+use crate::exit::Exit;
+use crate::terminal::{self, Count};
+use mainstay_clock::SharedClock;
+use mainstay_pickup::State;
+use std::time::Duration;
+
+/// How often the queue is looked at while documents are under way.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Ready when a look through all drop folders found nothing, everything that can be delivered is, and a second look agrees.
+pub(super) async fn reached(agent: &Agent, clock: &SharedClock) {
+    loop {
+        all_taken(agent).await;
+        while agent.pending() > 0 {
+            clock.sleep(LOOK).await;
+        }
+        // What was dropped while the last documents were under way is seen by this second look.
+        let accepted = agent.queue.ledger().accepted;
+        all_taken(agent).await;
+        if agent.queue.ledger().accepted == accepted && agent.pending() == 0 {
+            return;
+        }
+    }
+}
+
+async fn all_taken(agent: &Agent) {
+    for source in agent.routes.iter().filter_map(|route| route.from.as_ref()) {
+        source.handle.idle().await;
+    }
+}
+
+/// Says how it ended; a drop folder that was never there is the one thing that is not a success.
+pub(super) fn tell(agent: &Agent) -> Exit {
+    let status = agent.status();
+    terminal::say(&status.ledger.to_string());
+    if status.ledger.unreadable > 0 {
+        let lost = Count(status.ledger.unreadable, "document");
+        terminal::warn(&format!(
+            "{lost} lost to damage: `mainstay status` says more"
+        ));
+    }
+    if status.ledger.dead > 0 {
+        let dead = Count(status.ledger.dead, "dead letter");
+        terminal::warn(&format!("{dead} to be looked at: `mainstay dead list`"));
+    }
+    for (lane, number) in agent.unassigned() {
+        terminal::warn(&format!(
+            "{} queued on `{lane}`, and no route leads there any more",
+            Count(number, "document")
+        ));
+    }
+    let mut exit = Exit::Done;
+    for source in agent.routes.iter().filter_map(|route| route.from.as_ref()) {
+        let (folder, told) = (source.settings.folder.display(), source.handle.status());
+        for file in &told.waiting {
+            let path = terminal::visible(&file.path.display().to_string());
+            terminal::warn(&format!(
+                "`{path}` in `{folder}` was not taken: {}",
+                terminal::visible(&file.reason)
+            ));
+        }
+        if told.quarantined > 0 {
+            let files = Count(told.quarantined, "file");
+            terminal::warn(&format!(
+                "{files} of `{folder}` went to quarantine, with the reason beside it"
+            ));
+        }
+        if told.scans == 0 || told.state == State::Missing || told.state == State::Failed {
+            terminal::warn(&format!(
+                "the drop folder `{folder}` could not be looked through: {}",
+                told.reason
+            ));
+            exit = Exit::NoInput;
+        }
+    }
+    exit
+}

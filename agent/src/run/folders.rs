@@ -1,0 +1,52 @@
+//! The folders that have to be there before anything starts.
+
+use crate::cli::RunArgs;
+use crate::config::{Kind, Settings};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use std::path::Path;
+
+/// Makes the outbox, which is ours, and checks the folders that a person has just named on the command line.
+///
+/// Folders of a configuration file may be missing: a share that is mounted later is waited for.
+///
+/// # Errors
+/// A folder of the command line is missing or is no folder.
+pub(super) fn prepare(args: &RunArgs, settings: &Settings, data: &DataDir) -> Result<(), Failure> {
+    if let Some(from) = &args.from {
+        must_be_folder(from, "take files from", "--from")?;
+    }
+    for destination in settings.routes.iter().flat_map(|route| &route.to) {
+        let Kind::Folder { path, .. } = &destination.kind else {
+            continue;
+        };
+        if *path == data.outbox() {
+            mainstay_files::create_dir_all(path, 0o700).map_err(|error| {
+                Failure::new(
+                    Exit::StartFailed,
+                    format!("cannot make the outbox `{}`", path.display()),
+                )
+                .because(error)
+            })?;
+        } else if args.to.is_some() {
+            must_be_folder(path, "deliver to", "--to")?;
+        }
+    }
+    Ok(())
+}
+
+fn must_be_folder(path: &Path, doing: &str, flag: &str) -> Result<(), Failure> {
+    let cannot = || {
+        Failure::new(
+            Exit::NoInput,
+            format!("cannot {doing} `{}`", path.display()),
+        )
+    };
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(cannot().help(format!("it is not a folder; name one with {flag}"))),
+        Err(error) => Err(cannot().because(error).help(format!(
+            "make the folder first, or name another with {flag}"
+        ))),
+    }
+}

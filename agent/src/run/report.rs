@@ -1,0 +1,196 @@
+//! What a running agent says of itself.
+
+use super::agent::{Agent, Route, Source, Target};
+use crate::status::{self, Status, date};
+use mainstay_deliver::State as DeliverState;
+use mainstay_pickup::State as PickupState;
+use mainstay_queue::{LaneStatus, Mode};
+
+impl Agent {
+    /// The status as it is now.
+    pub(crate) fn status(&self) -> Status {
+        let queue = self.queue.status();
+        let wall = mainstay_clock::system().wall();
+        let mut routes: Vec<status::Route> = self
+            .routes
+            .iter()
+            .map(|route| describe(route, &queue.lanes, wall))
+            .collect();
+        routes.extend(self.unassigned_routes(&queue.lanes));
+        let mut status = Status {
+            state: status::State::Running,
+            pid: Some(std::process::id()),
+            since: Some(date(self.since)),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            data: self.data.path().to_owned(),
+            station: status::Station {
+                name: self.station.name.clone(),
+                location: self.station.location.clone(),
+                purpose: self.station.purpose.clone(),
+            },
+            ledger: queue.ledger.into(),
+            routes,
+            queue: describe_queue(&queue, self.queue.has_room()),
+        };
+        if self.is_stopping() {
+            status.state = status::State::Stopping;
+        } else if status.needs_attention() {
+            status.state = status::State::Degraded;
+        }
+        status
+    }
+
+    /// Lanes with documents that no route leads to any more; they wait until one does, or a person moves them.
+    fn unassigned_routes(&self, lanes: &[LaneStatus]) -> Vec<status::Route> {
+        let lanes_of = |name: &str| lanes.iter().find(|lane| lane.name == name);
+        let unassigned = self.unassigned().into_iter();
+        unassigned
+            .map(|(name, _)| status::Route {
+                name: name.split('/').next().unwrap_or_default().to_owned(),
+                from: None,
+                to: vec![status::To {
+                    reason: "no route leads to this lane any more; add one of that name, or discard the documents".to_owned(),
+                    ..status::To::of_lane(&name, "unassigned", lanes_of(&name))
+                }],
+            })
+            .collect()
+    }
+}
+
+impl Status {
+    fn needs_attention(&self) -> bool {
+        let from_is_well = |route: &status::Route| {
+            route
+                .from
+                .as_ref()
+                .is_none_or(|from| from.reason.is_empty())
+        };
+        let to_is_well = |route: &status::Route| route.to.iter().all(|to| to.reason.is_empty());
+        let routes_are_well = self
+            .routes
+            .iter()
+            .all(|route| from_is_well(route) && to_is_well(route));
+        !routes_are_well
+            || !self.queue.reason.is_empty()
+            || !self.queue.damage.is_empty()
+            || !self.ledger.balanced
+    }
+}
+
+impl status::To {
+    /// A lane as the queue sees it.
+    pub(crate) fn of_lane(name: &str, state: &str, lane: Option<&LaneStatus>) -> Self {
+        Self {
+            lane: name.to_owned(),
+            address: String::new(),
+            state: state.to_owned(),
+            reason: String::new(),
+            next_attempt_seconds: None,
+            in_flight: lane.map_or(0, |lane| lane.leased),
+            queued: lane.map_or(0, |lane| lane.ready + lane.leased + lane.waiting),
+            dead: lane.map_or(0, |lane| lane.dead),
+            delivered: 0,
+            retried: 0,
+            buried: 0,
+            last_error: None,
+            last_success: None,
+        }
+    }
+}
+
+fn describe(route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
+    let lane_of = |to: &Target| lanes.iter().find(|lane| lane.name == to.lane);
+    let to = route
+        .to
+        .iter()
+        .map(|to| describe_target(to, lane_of(to), wall));
+    status::Route {
+        name: route.template.route.clone(),
+        from: route.from.as_ref().map(describe_source),
+        to: to.collect(),
+    }
+}
+
+fn describe_source(source: &Source) -> status::From {
+    let told = source.handle.status();
+    let state = match told.state {
+        PickupState::Starting => "starting",
+        PickupState::Watching => "watching",
+        PickupState::Missing => "missing",
+        PickupState::Full => "full",
+        PickupState::Stopped => "stopped",
+        _ => "failed",
+    };
+    let waiting = told.waiting.into_iter();
+    status::From {
+        folder: source.settings.folder.clone(),
+        state: state.to_owned(),
+        reason: told.reason,
+        taken: told.taken,
+        quarantined: told.quarantined,
+        settling: told.settling as u64,
+        pending: (told.ready + told.pending) as u64,
+        waiting: waiting
+            .map(|file| status::Waiting {
+                path: file.path,
+                reason: file.reason,
+            })
+            .collect(),
+        waiting_total: told.waiting_total as u64,
+        last_error: told.last_error,
+    }
+}
+
+fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> status::To {
+    let told = target.handle.status();
+    let (state, reason, until) = match told.state {
+        DeliverState::Idle => ("idle", String::new(), None),
+        DeliverState::Delivering => ("delivering", String::new(), None),
+        DeliverState::Waiting { reason, until } => ("waiting", reason, Some(until)),
+        DeliverState::Held { reason, next_probe } => ("held", reason, Some(next_probe)),
+        DeliverState::Paused => ("paused", String::new(), None),
+        _ => ("stopped", String::new(), None),
+    };
+    status::To {
+        address: target.address.clone(),
+        reason,
+        next_attempt_seconds: until.map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
+        in_flight: told.in_flight as u64,
+        delivered: told.delivered,
+        retried: told.retried,
+        buried: told.buried,
+        last_error: told.last_error.map(|error| error.reason),
+        last_success: told.last_success.map(date),
+        ..status::To::of_lane(&target.lane, state, lane)
+    }
+}
+
+/// The queue's own words, and the limits that people set.
+pub(crate) fn describe_queue(queue: &mainstay_queue::Status, has_room: bool) -> status::Queue {
+    let (mode, reason) = match &queue.mode {
+        Mode::Full(why) => ("full", why.clone()),
+        Mode::ReadOnly(why) => ("read_only", why.clone()),
+        Mode::Writable if has_room => ("writable", String::new()),
+        Mode::Writable => {
+            let reason = "the limit of [queue] max_documents or max_bytes is reached; intake goes on when documents are delivered";
+            ("full", reason.to_owned())
+        }
+    };
+    let damage = queue.damage.iter().map(|damage| {
+        let copy = damage
+            .copied_to
+            .as_ref()
+            .map_or_else(String::new, |copy| format!(", copied to `damaged/{copy}`"));
+        format!(
+            "`{}` bytes {} to {}: {}{copy}",
+            damage.file, damage.start, damage.end, damage.what
+        )
+    });
+    status::Queue {
+        mode: mode.to_owned(),
+        reason,
+        documents: queue.waiting_documents,
+        bytes: queue.waiting_bytes,
+        damage: damage.collect(),
+    }
+}

@@ -1,0 +1,193 @@
+//! What the agent says of itself: one form for people, one for programs, the same beside a running agent and without one.
+
+mod page;
+mod stopped;
+
+pub(crate) use page::page;
+pub(crate) use stopped::read_stopped;
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Everything that `mainstay status` shows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// What the agent is doing.
+    pub(crate) state: State,
+    /// The running agent's process.
+    pub(crate) pid: Option<u32>,
+    /// When it started, as a date in UTC.
+    pub(crate) since: Option<String>,
+    /// The version of the program that answers.
+    pub(crate) version: String,
+    /// The data folder.
+    pub(crate) data: PathBuf,
+    /// Who this machine is, where the configuration says it.
+    #[serde(default, skip_serializing_if = "Station::is_unknown")]
+    pub(crate) station: Station,
+    /// The account of every document.
+    pub(crate) ledger: Ledger,
+    /// Where documents come from and go.
+    pub(crate) routes: Vec<Route>,
+    /// The queue itself.
+    pub(crate) queue: Queue,
+}
+
+/// What the agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// It works.
+    Running,
+    /// It works, but something needs attention; the routes and the queue say what.
+    Degraded,
+    /// It was asked to stop and finishes what is in hand.
+    Stopping,
+    /// No agent runs; what is shown was read from the data folder.
+    Stopped,
+}
+
+/// Who this machine is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Station {
+    pub(crate) name: Option<String>,
+    pub(crate) location: Option<String>,
+    pub(crate) purpose: Option<String>,
+}
+
+/// `accepted = delivered + queued + dead + discarded`, and what damage has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    pub(crate) queued: u64,
+    pub(crate) dead: u64,
+    pub(crate) discarded: u64,
+    pub(crate) unreadable: u64,
+    /// Whether the numbers add up.
+    pub(crate) balanced: bool,
+}
+
+/// One route.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Route {
+    pub(crate) name: String,
+    /// None where only `submit` feeds it, or no agent runs.
+    pub(crate) from: Option<From>,
+    pub(crate) to: Vec<To>,
+}
+
+/// Where a route's documents come from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct From {
+    pub(crate) folder: PathBuf,
+    /// `starting`, `watching`, `missing`, `full`, `failed` or `stopped`.
+    pub(crate) state: String,
+    /// Why, and what to do about it; empty where all is well.
+    pub(crate) reason: String,
+    pub(crate) taken: u64,
+    pub(crate) quarantined: u64,
+    /// Files that wait until they are complete.
+    pub(crate) settling: u64,
+    /// Files that were taken and not committed yet.
+    pub(crate) pending: u64,
+    /// Files that cannot be taken as they are, and why; the oldest hundred.
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) waiting_total: u64,
+    pub(crate) last_error: Option<String>,
+}
+
+/// A file that cannot be taken as it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    pub(crate) path: PathBuf,
+    pub(crate) reason: String,
+}
+
+/// Where a route's documents go.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct To {
+    pub(crate) lane: String,
+    /// Where that is; empty where the configuration does not say it (any more).
+    pub(crate) address: String,
+    /// `idle`, `delivering`, `waiting` (it asked for quiet), `held`, `paused`, `stopped`, or `unassigned` for a lane that no route leads to.
+    pub(crate) state: String,
+    /// Why, and what to do about it; empty where all is well.
+    pub(crate) reason: String,
+    /// Seconds until a destination that is held, or asked for quiet, is tried again.
+    pub(crate) next_attempt_seconds: Option<f64>,
+    pub(crate) in_flight: u64,
+    pub(crate) queued: u64,
+    pub(crate) dead: u64,
+    /// Since the agent started.
+    pub(crate) delivered: u64,
+    pub(crate) retried: u64,
+    pub(crate) buried: u64,
+    pub(crate) last_error: Option<String>,
+    pub(crate) last_success: Option<String>,
+}
+
+/// The queue itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Queue {
+    /// `writable`, `full` or `read_only`.
+    pub(crate) mode: String,
+    /// Why it is not writable; empty where it is.
+    pub(crate) reason: String,
+    /// Documents that wait, dead ones included.
+    pub(crate) documents: u64,
+    /// Bytes that they take.
+    pub(crate) bytes: u64,
+    /// Places in its files that cannot be read.
+    pub(crate) damage: Vec<String>,
+}
+
+impl Station {
+    fn is_unknown(&self) -> bool {
+        self.name.is_none() && self.location.is_none() && self.purpose.is_none()
+    }
+}
+
+impl std::convert::From<mainstay_queue::Ledger> for Ledger {
+    fn from(ledger: mainstay_queue::Ledger) -> Self {
+        Self {
+            accepted: ledger.accepted,
+            delivered: ledger.delivered,
+            queued: ledger.queued,
+            dead: ledger.dead,
+            discarded: ledger.discarded,
+            unreadable: ledger.unreadable,
+            balanced: ledger.is_balanced(),
+        }
+    }
+}
+
+/// The equation, left and right of the sign; what damage has cost stands in it only where there was damage.
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            delivered,
+            queued,
+            dead,
+            discarded,
+            unreadable,
+            ..
+        } = self;
+        write!(
+            f,
+            "{accepted} accepted = {delivered} delivered + {queued} queued + {dead} dead + {discarded} discarded"
+        )?;
+        if *unreadable > 0 {
+            write!(f, " + {unreadable} unreadable")?;
+        }
+        Ok(())
+    }
+}
+
+/// A moment of the wall clock as a date in UTC.
+pub(crate) fn date(unix_ms: u64) -> String {
+    jiff::Timestamp::from_millisecond(unix_ms as i64)
+        .map_or_else(|_| String::new(), |at| at.to_string())
+}

@@ -1,0 +1,185 @@
+//! The status as a page for people: the ledger first, then what needs attention, then the rest.
+
+use super::{From, Ledger, Queue, Route, State, Status, To};
+use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
+use crate::units::Size;
+
+/// Of the files that cannot be taken, this many are shown; `--json` has a hundred.
+const WAITING_SHOWN: usize = 5;
+
+/// The page.
+pub(crate) fn page(status: &Status) -> String {
+    let mut page = Page(Text::default());
+    page.head(status);
+    page.ledger(&status.ledger);
+    for route in &status.routes {
+        page.route(route);
+    }
+    page.queue(&status.queue);
+    page.0.finish()
+}
+
+struct Page(Text);
+
+impl Page {
+    fn line(&mut self, words: std::fmt::Arguments<'_>) {
+        self.0.line(words);
+    }
+
+    fn head(&mut self, status: &Status) {
+        let (colour, word) = match status.state {
+            State::Running => (GREEN, "running"),
+            State::Degraded => (YELLOW, "running, and something needs attention"),
+            State::Stopping => (YELLOW, "stopping"),
+            State::Stopped => (DIM, "not running"),
+        };
+        let pid = status
+            .pid
+            .map_or_else(String::new, |pid| format!(", process {pid}"));
+        let since = status
+            .since
+            .as_ref()
+            .map_or_else(String::new, |since| format!(", since {since}"));
+        self.line(format_args!(
+            "{BOLD}mainstay {}{PLAIN}  {colour}{word}{PLAIN}{pid}{since}",
+            status.version
+        ));
+        self.line(format_args!("data      {}", status.data.display()));
+        let station = &status.station;
+        let known = [&station.name, &station.location, &station.purpose];
+        let known: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
+        if !known.is_empty() {
+            self.line(format_args!("station   {}", visible(&known.join(", "))));
+        }
+    }
+
+    fn ledger(&mut self, ledger: &Ledger) {
+        self.line(format_args!("ledger    {ledger}"));
+        if ledger.unreadable > 0 {
+            let lost = Count(ledger.unreadable, "document");
+            let todo = "see `damaged/` in the queue's folder, and `mainstay queue verify`";
+            self.line(format_args!(
+                "          {RED}{lost} lost to damage{PLAIN}: {todo}"
+            ));
+        }
+        if !ledger.balanced {
+            let todo = "run `mainstay queue verify`, and report this";
+            self.line(format_args!(
+                "          {RED}the numbers do not add up{PLAIN}: {todo}"
+            ));
+        }
+        if ledger.dead > 0 {
+            self.line(format_args!(
+                "          {YELLOW}dead letters wait for you{PLAIN}: `mainstay dead list`"
+            ));
+        }
+    }
+
+    fn route(&mut self, route: &Route) {
+        self.line(format_args!("\n{BOLD}{}{PLAIN}", visible(&route.name)));
+        if let Some(from) = &route.from {
+            self.from(from);
+        }
+        for to in &route.to {
+            self.to(to);
+        }
+    }
+
+    fn from(&mut self, from: &From) {
+        let colour = if from.reason.is_empty() {
+            GREEN
+        } else {
+            YELLOW
+        };
+        self.line(format_args!(
+            "  from    {}  {colour}{}{PLAIN}, {} taken{}{}",
+            visible(&from.folder.display().to_string()),
+            from.state,
+            from.taken,
+            counted(from.pending + from.settling, "under way"),
+            counted(from.quarantined, "in quarantine"),
+        ));
+        self.reason(&from.reason);
+        for waiting in from.waiting.iter().take(WAITING_SHOWN) {
+            let path = visible(&waiting.path.display().to_string());
+            self.line(format_args!(
+                "          {YELLOW}{path}{PLAIN}: {}",
+                visible(&waiting.reason)
+            ));
+        }
+        let more = from.waiting_total.saturating_sub(WAITING_SHOWN as u64);
+        if more > 0 {
+            self.line(format_args!(
+                "          and {more} more files that cannot be taken as they are"
+            ));
+        }
+    }
+
+    fn to(&mut self, to: &To) {
+        let colour = match to.state.as_str() {
+            "idle" | "delivering" => GREEN,
+            "stopped" => DIM,
+            _ => YELLOW,
+        };
+        let probe = to.next_attempt_seconds.map_or_else(String::new, |seconds| {
+            format!(", next attempt in {seconds:.0} s")
+        });
+        let place = if to.address.is_empty() {
+            &to.lane
+        } else {
+            &to.address
+        };
+        self.line(format_args!(
+            "  to      {}  {colour}{}{PLAIN}, {} queued{}{}{probe}",
+            visible(place),
+            to.state,
+            to.queued,
+            counted(to.in_flight, "in flight"),
+            counted(to.dead, "dead"),
+        ));
+        self.reason(&to.reason);
+        if let Some(error) = to
+            .last_error
+            .as_ref()
+            .filter(|error| **error != to.reason && to.queued > 0)
+        {
+            self.line(format_args!(
+                "          {DIM}last error: {}{PLAIN}",
+                visible(error)
+            ));
+        }
+    }
+
+    fn reason(&mut self, reason: &str) {
+        if !reason.is_empty() {
+            self.line(format_args!("          {}", visible(reason)));
+        }
+    }
+
+    fn queue(&mut self, queue: &Queue) {
+        let colour = if queue.reason.is_empty() { GREEN } else { RED };
+        let (mode, documents, size) = (
+            &queue.mode,
+            Count(queue.documents, "document"),
+            Size(queue.bytes),
+        );
+        self.line(format_args!(
+            "\nqueue     {colour}{mode}{PLAIN}, {documents}, {size}"
+        ));
+        self.reason(&queue.reason);
+        for damage in &queue.damage {
+            self.line(format_args!(
+                "          {RED}damage{PLAIN}: {}",
+                visible(damage)
+            ));
+        }
+    }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    if number == 0 {
+        String::new()
+    } else {
+        format!(", {number} {what}")
+    }
+}

@@ -1,0 +1,39 @@
+//! The status of an agent that does not run, read from its data folder.
+
+use super::{Route, State, Status, To};
+use crate::data::DataDir;
+use crate::opened::Opened;
+use crate::run::describe_queue;
+use std::collections::BTreeMap;
+
+/// What the open queue of a stopped agent tells; of routes and destinations only their lanes are known.
+pub(crate) fn read_stopped(opened: &Opened) -> Status {
+    let queue = opened.queue.status();
+    let mut routes: BTreeMap<String, Vec<To>> = BTreeMap::new();
+    for lane in &queue.lanes {
+        let route = lane.name.split('/').next().unwrap_or_default().to_owned();
+        routes
+            .entry(route)
+            .or_default()
+            .push(To::of_lane(&lane.name, "stopped", Some(lane)));
+    }
+    let data: &DataDir = &opened.data;
+    Status {
+        state: State::Stopped,
+        pid: None,
+        since: None,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        data: data.path().to_owned(),
+        station: super::Station::default(),
+        ledger: queue.ledger.into(),
+        routes: routes
+            .into_iter()
+            .map(|(name, to)| Route {
+                name,
+                from: None,
+                to,
+            })
+            .collect(),
+        queue: describe_queue(&queue, opened.queue.has_room()),
+    }
+}

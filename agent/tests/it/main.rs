@@ -1,0 +1,19 @@
+//! The program as an operator meets it: real processes, a real folder, a real receiver on loopback.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests lay files out by hand and wait for other processes"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod agent_is_alone;
+mod by_hand;
+mod configuration;
+mod demonstration;
+mod end_to_end;
+mod killed;
+mod receiver;
+mod status_shape;
+mod stopping;
+mod submitting;
+mod support;
