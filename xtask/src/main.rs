@@ -1,0 +1,71 @@
+//! `cargo xtask`: everything that is done to this project, in Rust, so that it is the same here and in CI.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "xtask talks to the person who called it"
+)]
+
+mod bench;
+mod ci;
+mod faults;
+mod process;
+mod test;
+mod tidy;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use workspace::Workspace;
+
+/// What `cargo xtask help` shows.
+const HELP: &str = "\
+cargo xtask VERB
+
+  test [ARGS]    every test and every documentation test; installs what they need
+                 (ARGS go to the test runner and narrow the run, e.g. `-p mainstay-queue`)
+  ci             what CI runs: lock file, format, clippy, cargo deny, tidy, docs, test, faults --short
+  tidy           our own rules, held against code and prose
+  faults [ARGS]  the fault campaign against the real binary:
+                 [--short | --long] [--kill9 CYCLES] [NAME of one campaign]
+  bench [ARGS]   our workloads, in release mode
+  help           this text";
+
+/// The caller asked for something that does not exist.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (verb, arguments) = match words.split_first() {
+        Some((verb, arguments)) => (verb.as_str(), arguments),
+        None => ("help", &[][..]),
+    };
+    let outcome = match (verb, arguments) {
+        ("help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        ("test", _) => Workspace::load().and_then(|workspace| test::verb(&workspace, arguments)),
+        ("ci", []) => Workspace::load().map(|workspace| ci::verb(&workspace)),
+        ("tidy", []) => Workspace::load().and_then(|workspace| tidy::verb(&workspace)),
+        ("faults", _) => {
+            Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))
+        }
+        ("bench", _) => Workspace::load().and_then(|workspace| bench::verb(&workspace, arguments)),
+        ("ci" | "tidy", _) => {
+            eprintln!("error: `cargo xtask {verb}` takes no arguments\n\n{HELP}");
+            return ExitCode::from(USAGE);
+        }
+        _ => {
+            eprintln!("error: no verb `{verb}`\n\n{HELP}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
