@@ -156,14 +156,13 @@ impl Collector {
     fn move_away(&mut self, from: &Path, folder: &Path, name: &OsStr) -> Result<(), files::Error> {
         match self.try_move_away(from, folder, name) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(()) => Ok(()),
             // Somebody removed the folder since it was made.
             Err(_) if files::facts(from).is_ok() => {
                 self.archive_made = None;
                 self.try_move_away(from, folder, name)
             }
-            // A source that a power cut brought back has no copy any more: that was archived before.
-            Err(_) => Ok(()),
+            // Moved; or a power cut brought the source back, which was archived before and has no copy any more.
+            _ => Ok(()),
         }
     }
 

@@ -57,7 +57,11 @@ fn route(folders: &Folders, files: usize) -> Route {
 }
 
 fn drop_file(route: &Route, number: usize) {
-    let folder = if number % 3 == 0 { "drop/sub" } else { "drop" };
+    let folder = if number.is_multiple_of(3) {
+        "drop/sub"
+    } else {
+        "drop"
+    };
     let draft = route.folder.join("draft");
     std::fs::write(&draft, Route::content(number)).unwrap();
     std::fs::rename(draft, route.folder.join(folder).join(number.to_string())).unwrap();
