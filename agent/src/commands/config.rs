@@ -21,7 +21,7 @@ pub(crate) fn config(verb: ConfigVerb) -> Result<Exit, Failure> {
 /// Lists the routes.
 ///
 /// # Errors
-/// As [`config`].
+/// As [`config()`].
 pub(crate) fn routes(verb: RouteVerb) -> Result<Exit, Failure> {
     let RouteVerb::List(args) = verb;
     let settings = load(&args.place)?;
