@@ -155,7 +155,7 @@ impl Queue {
         }
     }
 
-    /// Takes a large body piece by piece, to be stored with a document as [`NewBody::File`].
+    /// Takes a large body piece by piece, to be stored with a document as [`NewBody::File`](crate::NewBody::File).
     ///
     /// # Errors
     /// [`Full`](ErrorKind::Full) or [`Io`](ErrorKind::Io).
