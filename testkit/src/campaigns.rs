@@ -24,6 +24,8 @@ pub struct Campaign {
     pub name: &'static str,
     /// What it breaks, in a line.
     pub about: &'static str,
+    /// Whether the short form runs it too.
+    pub in_short: bool,
     /// Runs it.
     pub run: fn(Effort) -> Verdict,
 }
@@ -33,21 +35,27 @@ pub const ALL: &[Campaign] = &[
     Campaign {
         name: "kill9",
         about: "SIGKILL of the agent after 0 to 150 ms, again and again, on a real folder and a real receiver",
+        in_short: true,
         run: kill9::run,
     },
     Campaign {
         name: "faulty",
         about: "a receiver that answers 500 and 429, hangs, resets before and after it stored, and goes away",
+        in_short: true,
         run: faulty::run,
     },
     Campaign {
         name: "disk_full",
         about: "the agent on a 16 MiB disk until it is full, and until there is room again",
+        // Open: on a busy machine intake was seen to stall once the disk had room again (2 of 7 runs). It is not in
+        // the short form until that is found.
+        in_short: false,
         run: disk_full::run,
     },
     Campaign {
         name: "shared",
         about: "two agents on one drop folder, two on one data folder",
+        in_short: true,
         run: shared::run,
     },
 ];

@@ -332,6 +332,8 @@ impl Collector {
                         file.due = self.now() + backoff(file.failures);
                     }
                 }
+                // There may be room for one where there is none for all of them: each goes alone next.
+                Refusal::Full(_) if !is_alone => file.failures = file.failures.max(1),
                 Refusal::Full(_) | Refusal::Rejected { .. } => {}
             }
             self.pending.push(file);

@@ -23,6 +23,7 @@ use crate::store::{Body, Committed, Document, Op, Standing, Store};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct LogStore {
     bodies: Arc<Bodies>,
     readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     mode: Mutex<Mode>,
+    /// How many bytes the disk had left when it was last found full.
+    free_when_full: AtomicU64,
     damage: Mutex<Vec<Damage>>,
 }
 
@@ -135,6 +138,7 @@ impl LogStore {
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
             mode: Mutex::new(Mode::Writable),
+            free_when_full: AtomicU64::new(0),
             damage: Mutex::new(damage),
         };
         store.copy_unconfirmed(&copied)?;

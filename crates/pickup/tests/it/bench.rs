@@ -444,17 +444,35 @@ impl Mount {
     }
 
     /// Unmounts and mounts: what was not on the disk is gone.
+    ///
+    /// Others mount images too, and whoever asks for a free loop device may be a moment too late, so both are tried for a while.
     pub(crate) fn again(&mut self) {
-        let unmounted = std::process::Command::new("umount")
-            .arg(&self.path)
-            .status()
-            .unwrap();
-        assert!(unmounted.success(), "it is still in use");
-        self.mount().unwrap();
+        let unmount = || {
+            let output = std::process::Command::new("umount")
+                .arg(&self.path)
+                .output()
+                .unwrap();
+            if output.status.success() {
+                Ok(())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            }
+        };
+        insist(unmount);
+        insist(|| self.mount());
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// Tries until it works, for a bounded time.
+fn insist(mut attempt: impl FnMut() -> Result<(), String>) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while let Err(why) = attempt() {
+        assert!(std::time::Instant::now() < deadline, "{why}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::record::{self, Kind};
 use crate::store::{Committed, Op, Outcome};
 use bytes::Bytes;
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 /// A record that was put into the group, and the operation that it belongs to.
 struct Planned {
@@ -82,6 +83,8 @@ impl LogStore {
             Ok(placement) => self.apply(writer, &plan, placement, answers, now, made_room),
             Err(error @ AppendError::Full(_)) if plan.has_intake => {
                 let error = append_error(error, "the disk is full; nothing was stored");
+                let free = self.disk.free_bytes().unwrap_or(0);
+                self.free_when_full.store(free, Ordering::Relaxed);
                 self.set_mode(Mode::Full(format!("{error}: {}", source_of(&error))));
                 for (op, answer) in ops[..covers].iter().zip(&mut *answers) {
                     if is_intake(op) && answer.is_none() {

@@ -12,12 +12,19 @@ use crate::segment;
 use crate::snapshot::{self, Covered, moved_lane};
 use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
 use std::io;
+use std::sync::atomic::Ordering;
 
 /// Segments made ahead of the one that is written to, once they have their full size.
 const SPARES: usize = 2;
 
 /// With less than this many bytes left on the disk, nothing is kept that was delivered: twice the default reserve.
 const LOW_SPACE: u64 = 8 * 1024 * 1024;
+
+/// A full disk is tried again once it has this many bytes more than when it was found full.
+const ROOM_AGAIN: u64 = 256 * 1024;
+
+/// With this many bytes there is room for a segment with any single document, though perhaps not for a large batch.
+const ENOUGH_ROOM: u64 = 1536 * 1024;
 
 /// Files are cut by this much at a time before they are removed: removing 64 MiB at once holds up a sync for 12–16 ms
 /// (measured on ext4 with discard).
@@ -44,6 +51,7 @@ impl LogStore {
         self.keep_reserve(&mut done);
         self.make_spares(&mut done);
         self.remove_bodies();
+        self.look_for_room(&mut done);
         self.snapshot_if_due();
         done
     }
@@ -71,6 +79,7 @@ impl LogStore {
             || writer.log.spares() == 0
             || writer.log.reserve_missing().is_some()
             || writer.snapshot_due <= writer.log.written_bytes()
+            || matches!(self.mode(), Mode::Full(_))
     }
 
     /// Gives segments that nothing needs a new life, or their space back.
@@ -119,6 +128,24 @@ impl LogStore {
                 size: spare.size,
             }),
             Err(error) => tracing::warn!(segment = from, %error, "a segment could not be recycled"),
+        }
+    }
+
+    /// Takes documents in again once the full disk has more room than when it was found full; looks again until then.
+    fn look_for_room(&self, done: &mut Maintained) {
+        if !matches!(self.mode(), Mode::Full(_)) {
+            return;
+        }
+        let before = self.free_when_full.load(Ordering::Relaxed);
+        if self
+            .disk
+            .free_bytes()
+            .is_ok_and(|free| ENOUGH_ROOM <= free || before + ROOM_AGAIN <= free)
+        {
+            self.set_mode(Mode::Writable);
+            done.made_room = true;
+        } else {
+            done.again_soon = true;
         }
     }
 
