@@ -32,7 +32,7 @@ pub(crate) struct Look {
     /// Whether there are files to take or to offer again now.
     pub(crate) has_files: bool,
     /// When to look again if nothing happens.
-    pub(crate) next: Duration,
+    pub(crate) next: Moment,
 }
 
 impl Collector {
@@ -67,7 +67,7 @@ impl Collector {
         let may_take = self.candidates.ready() > 0 && self.attached.is_some() && self.may_take();
         Look {
             has_files: has_pending || may_take,
-            next: next.since(now),
+            next,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::kept::Kept;
 use crate::look::Look;
 use crate::recovery::Recovered;
 use crate::status::{Handle, Shared, State};
-use mainstay_clock::SharedClock;
+use mainstay_clock::{Moment, SharedClock};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +37,10 @@ pub struct Pickup<I: Intake> {
 enum Round {
     /// There may be more to do at once.
     Again,
-    /// Nothing can be done before this time has passed, or something happens.
-    Wait(Duration),
-    /// Files are waiting, and nothing can be done for them before this time has passed, or we are told.
-    Pause(Duration),
+    /// Nothing can be done before this moment, unless something happens.
+    Wait(Moment),
+    /// Files are waiting, and nothing can be done for them before this moment, unless we are told.
+    Pause(Moment),
 }
 
 impl<I: Intake> Pickup<I> {
@@ -103,8 +103,8 @@ impl<I: Intake> Pickup<I> {
             );
             match self.round(&look, &stop).await {
                 Round::Again => {}
-                Round::Wait(time) => self.wait(time, Some(&mut ear), &stop).await,
-                Round::Pause(time) => self.wait(time, None, &stop).await,
+                Round::Wait(until) => self.wait(until, Some(&mut ear), &stop).await,
+                Round::Pause(until) => self.wait(until, None, &stop).await,
             }
         }
         self.shared.lock().be(State::Stopped, "");
@@ -116,7 +116,8 @@ impl<I: Intake> Pickup<I> {
             if let Err(error) = self.recover().await {
                 failures += 1;
                 self.shared.lock().be(State::Failed, &error.to_string());
-                self.wait(backoff(failures), None, stop).await;
+                self.wait(self.clock.now() + backoff(failures), None, stop)
+                    .await;
             }
         }
     }
@@ -202,7 +203,7 @@ impl<I: Intake> Pickup<I> {
                 board.be(state, reason);
             }
         }
-        Round::Pause(backoff(self.refusals))
+        Round::Pause(self.clock.now() + backoff(self.refusals))
     }
 
     /// Nothing can be done now: people are told why, and whoever waits until all is taken is told if it is.
@@ -224,7 +225,8 @@ impl<I: Intake> Pickup<I> {
     }
 
     /// Waits for events, for a word, for the time, or for the end.
-    async fn wait(&self, time: Duration, ear: Option<&mut Ear>, stop: &CancellationToken) {
+    async fn wait(&self, until: Moment, ear: Option<&mut Ear>, stop: &CancellationToken) {
+        let time = until.since(self.clock.now());
         let event = async {
             match ear {
                 Some(ear) => ear.hear().await,

@@ -1,6 +1,7 @@
 //! Names of any bytes and length arrive as they were, and the oldest file goes first.
 
-use crate::bench::{Folders, Ledger, latin1, take_all};
+use crate::bench::{Folders, Ledger, Running, latin1, take_all, until};
+use mainstay_clock::{Clock, ManualClock};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -87,21 +88,22 @@ async fn the_oldest_goes_first_whatever_the_names_and_folders() {
 
 #[tokio::test]
 async fn the_archive_has_a_folder_for_each_day_and_numbers_what_has_one_name() {
-    let (folders, ledger) = (Folders::new(), Ledger::new());
-    for content in ["first", "second", "third"] {
-        folders.drop_aged("x.csv", content, Duration::from_hours(2));
-        take_all(folders.config(), &ledger).await;
+    let (folders, ledger, clock) = (Folders::new(), Ledger::new(), ManualClock::new());
+    let running = Running::start_by(folders.config(), &ledger, &clock);
+    running.until("watching", |status| status.has_events).await;
+    for (number, content) in ["first", "second", "third", "tomorrow"].iter().enumerate() {
+        if *content == "tomorrow" {
+            clock.set_wall(clock.wall() + 24 * 60 * 60 * 1_000);
+        }
+        folders.drop_file("x.csv", content);
+        until("archived", || folders.names("archive").len() == number + 1).await;
     }
-    let names = folders.names("archive");
-    let (day, _) = names[0].split_once('/').unwrap();
-    assert_eq!(day.len(), 10);
-    assert!(
-        day.bytes()
-            .enumerate()
-            .all(|(place, byte)| (byte == b'-') == (place == 4 || place == 7))
-    );
-    assert_eq!(
-        names,
-        ["x (2).csv", "x (3).csv", "x.csv"].map(|name| format!("{day}/{name}"))
-    );
+    running.stop().await;
+    let expected = [
+        "2020-01-01/x (2).csv",
+        "2020-01-01/x (3).csv",
+        "2020-01-01/x.csv",
+        "2020-01-02/x.csv",
+    ];
+    assert_eq!(folders.names("archive"), expected);
 }

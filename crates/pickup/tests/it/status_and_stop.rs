@@ -1,6 +1,7 @@
 //! What people are told, and how it ends: at once, and with every file where it can be found again.
 
 use crate::bench::{Folders, Ledger, PATIENCE, Running, take_all, until};
+use mainstay_clock::ManualClock;
 use mainstay_pickup::{Config, ErrorKind, Pickup, State};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -155,42 +156,34 @@ async fn stopped_at_any_moment_nothing_is_lost_or_doubled() {
 
 #[tokio::test]
 async fn an_archive_that_cannot_be_written_is_told_and_made_good_later() {
-    let (folders, ledger) = (Folders::new(), Ledger::new());
-    folders.drop_aged("x", "x", OLD);
+    let (folders, ledger, clock) = (Folders::new(), Ledger::new(), ManualClock::new());
     std::fs::create_dir(folders.path("archive")).unwrap();
-    let mut config = folders.config();
-    config.rescan = Duration::from_millis(50);
     // A file stands where the folder of the day has to be.
-    let day = mainstay_day();
-    std::fs::write(folders.path("archive").join(&day), "in the way").unwrap();
-    let running = Running::start(config, &ledger);
+    let day = folders.path("archive/2020-01-01");
+    std::fs::write(&day, "in the way").unwrap();
+    let running = Running::start_by(folders.config(), &ledger, &clock);
+    running.until("watching", |status| status.has_events).await;
+    folders.drop_file("x", "x");
     let status = running
         .until("it is told", |status| status.unfinished == 1)
         .await;
     assert_eq!(ledger.count(), 1, "it is safe with the intake");
     let told = status.last_error.unwrap();
+    assert!(told.starts_with("cannot archive `"), "{told}");
     assert!(
-        told.starts_with("cannot archive `")
-            && told.ends_with("; it is committed, and this is tried again"),
+        told.ends_with("; it is committed, and this is tried again"),
         "{told}"
     );
     assert!(ledger.lock().closed.is_empty());
-    std::fs::remove_file(folders.path("archive").join(&day)).unwrap();
-    running
-        .until("it is archived", |status| status.unfinished == 0)
-        .await;
+    std::fs::remove_file(&day).unwrap();
+    until("it is archived", || {
+        clock.advance(Duration::from_secs(10));
+        running.handle.status().unfinished == 0
+    })
+    .await;
     running.stop().await;
     assert_eq!(folders.contents("archive"), [b"x".to_vec()]);
     ledger.assert_closed();
-}
-
-/// Today's folder name, from the machine's own `date`.
-fn mainstay_day() -> String {
-    let output = std::process::Command::new("date")
-        .args(["-u", "+%F"])
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]

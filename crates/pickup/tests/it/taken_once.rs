@@ -2,6 +2,7 @@
 //! documents.
 
 use crate::bench::{Folders, Ledger, Running, take_all, until};
+use mainstay_clock::ManualClock;
 use mainstay_pickup::{After, ErrorKind, Pickup};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn the_same_name_a_thousand_times_is_a_thousand_documents_in_the_archive_too() {
+    // A clock that stands still, so that they are all of one day.
     let (folders, ledger) = (Folders::new(), Ledger::new());
-    let running = Running::start(folders.config(), &ledger);
+    let running = Running::start_by(folders.config(), &ledger, &ManualClock::new());
     running.until("watching", |status| status.has_events).await;
     for number in 0..1_000 {
         folders.drop_file("same.csv", format!("{number}"));
