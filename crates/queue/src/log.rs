@@ -321,7 +321,12 @@ impl Log {
                 let spare = self.spares.pop_front().expect("position found it");
                 (spare.id, spare.size)
             }
-            None => self.make_now(needed, purpose)?,
+            None => {
+                let made = self.make_now(needed, purpose)?;
+                // A segment made ahead that is too small has a lower id than the one that follows now: never used.
+                self.spares.clear();
+                made
+            }
         };
         self.active = open_fresh(
             &*self.disk,

@@ -328,6 +328,29 @@ fn a_full_disk_takes_acknowledgements_and_then_documents_again() {
 }
 
 #[test]
+fn a_segment_that_was_made_ahead_and_is_too_small_is_never_written_after_a_later_one() {
+    let mut bench = Bench::new();
+    bench.config.reserve_bytes = 0;
+    bench.config.segment_bytes = 1024 * 1024;
+    let (store, lane) = bench.open();
+    // Room for a small segment only, when one is made ahead.
+    bench.faults.free.store(600_000, Ordering::SeqCst);
+    store.maintain();
+    bench.faults.free.store(1 << 40, Ordering::SeqCst);
+    let large = put(&store, lane, 200_000).unwrap();
+    let mut ids = vec![large];
+    for _ in 0..40 {
+        ids.push(put(&store, lane, 30_000).unwrap());
+    }
+    drop(store);
+    let (store, _) = bench.open();
+    assert_eq!(store.ledger().queued, 41);
+    for id in ids {
+        assert!(store.load(id).unwrap().is_some(), "{id} is readable");
+    }
+}
+
+#[test]
 fn a_recovery_that_is_cut_anywhere_leads_to_the_same_result_at_the_next_start() {
     let bench = Bench::new();
     let (store, lane) = bench.open();
