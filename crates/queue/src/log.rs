@@ -366,6 +366,39 @@ impl Log {
 
     // === What maintenance works with ===
 
+    /// Whether so many bytes of records can be written without a segment that has still to be made.
+    pub(crate) fn has_room_for(&self, bytes: u64, opening: u64) -> bool {
+        let needed = bytes + opening;
+        self.active.end + needed <= self.active.size
+            || self
+                .spares
+                .iter()
+                .any(|spare| FIRST_GROUP + needed <= spare.size)
+    }
+
+    /// The bytes that are written in the segment in use.
+    pub(crate) fn active_end(&self) -> u64 {
+        self.active.end
+    }
+
+    /// Nothing more goes into the segment in use: the next group begins another.
+    pub(crate) fn seal_active(&mut self) {
+        self.active.end = self.active.size;
+    }
+
+    /// So many bytes can be copied forward and leave half of the reserve for acknowledgements.
+    pub(crate) fn room_to_copy(&self) -> u64 {
+        let spare = self.spares.iter().map(|spare| spare.size).max();
+        (self.active.size - self.active.end)
+            .max(spare.unwrap_or(0))
+            .max(self.reserve() / 2)
+    }
+
+    /// The bytes of the reserve; 0 while there is none.
+    pub(crate) fn reserve(&self) -> u64 {
+        self.reserve.unwrap_or(0)
+    }
+
     /// The size of the next segment: each is four times the one before, up to the full size.
     pub(crate) fn next_size(&self) -> u64 {
         let last = self

@@ -83,9 +83,12 @@ impl LogStore {
             Ok(placement) => self.apply(writer, &plan, placement, answers, now, made_room),
             Err(error @ AppendError::Full(_)) if plan.has_intake => {
                 let error = append_error(error, "the disk is full; nothing was stored");
-                let free = self.disk.free_bytes().unwrap_or(0);
-                self.free_when_full.store(free, Ordering::Relaxed);
-                self.set_mode(Mode::Full(format!("{error}: {}", source_of(&error))));
+                // A batch may be too large for what is left, and a document alone not.
+                if !self.has_room_for_one(writer) {
+                    let free = self.disk.free_bytes().unwrap_or(0);
+                    self.free_when_full.store(free, Ordering::Relaxed);
+                    self.set_mode(Mode::Full(format!("{error}: {}", source_of(&error))));
+                }
                 for (op, answer) in ops[..covers].iter().zip(&mut *answers) {
                     if is_intake(op) && answer.is_none() {
                         *answer = Some(Err(error.clone()));

@@ -1,7 +1,7 @@
 //! What keeps the log short and ready, away from those who wait: segments made ahead, recycled and given back,
 //! long-lived documents copied forward, snapshots.
 
-use super::{LogStore, Mode, lock};
+use super::{LogStore, Mode, Writer, lock};
 use crate::disk::{Disk, Folder};
 use crate::document::{DocumentId, State};
 use crate::error::is_disk_full;
@@ -22,6 +22,9 @@ const LOW_SPACE: u64 = 8 * 1024 * 1024;
 
 /// A full disk is tried again once it has this many bytes more than when it was found full.
 const ROOM_AGAIN: u64 = 256 * 1024;
+
+/// More than any document takes in the log: a body that is kept in it, its names and headers.
+const DOCUMENT_ROOM: u64 = 384 * 1024;
 
 /// With this many bytes there is room for a segment with any single document, though perhaps not for a large batch.
 const ENOUGH_ROOM: u64 = 1536 * 1024;
@@ -90,7 +93,11 @@ impl LogStore {
                 let cursor = writer.cursor;
                 let mut retired = std::mem::take(&mut writer.leftover);
                 retired.append(&mut writer.log.take_retired(cursor));
-                let room = SPARES.saturating_sub(writer.log.spares());
+                // The reserve comes first: without it nothing is taken in on a full disk.
+                let room = match writer.log.reserve_missing() {
+                    Some(_) => 0,
+                    None => SPARES.saturating_sub(writer.log.spares()),
+                };
                 let full = writer.log.full_size();
                 let mut wanted = Vec::new();
                 for spare in &retired {
@@ -131,22 +138,31 @@ impl LogStore {
         }
     }
 
-    /// Takes documents in again once the full disk has more room than when it was found full; looks again until then.
+    /// Takes documents in again once the log has room for one, or the full disk has more than when it was found full; looks
+    /// again until then.
     fn look_for_room(&self, done: &mut Maintained) {
         if !matches!(self.mode(), Mode::Full(_)) {
             return;
         }
+        let has_room = {
+            let writer = lock(&self.writer);
+            // Without a reserve, what is taken in might leave no room to acknowledge it.
+            writer.log.reserve_missing().is_none() && self.has_room_for_one(&writer)
+        };
         let before = self.free_when_full.load(Ordering::Relaxed);
-        if self
-            .disk
-            .free_bytes()
-            .is_ok_and(|free| ENOUGH_ROOM <= free || before + ROOM_AGAIN <= free)
-        {
+        let has_more = |free| ENOUGH_ROOM <= free || before + ROOM_AGAIN <= free;
+        if has_room || self.disk.free_bytes().is_ok_and(has_more) {
             self.set_mode(Mode::Writable);
             done.made_room = true;
         } else {
             done.again_soon = true;
         }
+    }
+
+    /// Whether the segments that are there have room for any single document.
+    pub(super) fn has_room_for_one(&self, writer: &Writer) -> bool {
+        let one = DOCUMENT_ROOM.min(writer.log.full_size() / 2);
+        writer.log.has_room_for(one, self.preamble().len() as u64)
     }
 
     fn add_spare(&self, spare: Spare) {
@@ -196,13 +212,7 @@ impl LogStore {
                 (writer.log.reserve_id(), size)
             };
             match make_segment(&*self.disk, id, size, LEAST_SEGMENT) {
-                Ok(size) => {
-                    self.add_spare(Spare { id, size });
-                    if matches!(self.mode(), Mode::Full(_)) {
-                        self.set_mode(Mode::Writable);
-                        done.made_room = true;
-                    }
-                }
+                Ok(size) => self.add_spare(Spare { id, size }),
                 Err(error) => {
                     if is_disk_full(&error) {
                         tracing::debug!(%error, "no room for a segment ahead");
@@ -266,6 +276,9 @@ impl LogStore {
     /// Whether the log holds so much that is settled that its oldest documents are worth copying to its end.
     pub fn wants_cleaning(&self) -> bool {
         let writer = lock(&self.writer);
+        if self.wants_fresh_segment(&writer) {
+            return true;
+        }
         let index = lock(&self.index);
         let active = writer.log.active_id();
         let Some(oldest) = index
@@ -281,13 +294,43 @@ impl LogStore {
             .segments()
             .get(&(oldest as u32))
             .map_or(0, |live| live.bytes);
-        let pressed = matches!(self.mode(), Mode::Full(_)) && settled > 2 * oldest_live;
+        let pressed = matches!(self.mode(), Mode::Full(_))
+            && settled > 2 * oldest_live
+            && oldest_live + oldest_live / 8 <= writer.log.room_to_copy();
         pressed || settled > live + 2 * writer.log.full_size()
+    }
+
+    /// Whether the disk is full, and the segment in use holds most of what the log could give back: nearly all in it is
+    /// settled, and what is not fits into half of the reserve.
+    fn wants_fresh_segment(&self, writer: &Writer) -> bool {
+        if !matches!(self.mode(), Mode::Full(_)) || self.has_room_for_one(writer) {
+            return false;
+        }
+        let live = lock(&self.index).live_log_bytes();
+        let one = DOCUMENT_ROOM.min(writer.log.full_size() / 2);
+        live + live / 8 <= writer.log.reserve() / 2 && live + one <= writer.log.active_end()
+    }
+
+    /// Goes on in a segment that was made ahead, or in the reserve, so that the one in use can be given back.
+    fn begin_fresh_segment(&self, writer: &mut Writer) -> bool {
+        writer.log.seal_active();
+        writer.group.clear();
+        let facts = self.facts(writer);
+        let begun = writer.append(&facts, Purpose::Settlement, &|| self.preamble());
+        if let Err(error) = &begun {
+            tracing::warn!(?error, "no fresh segment could be begun on the full disk");
+        } else {
+            writer.log.note_confirmed(facts.totals);
+        }
+        begun.is_ok()
     }
 
     /// Copies a part of the oldest segment's documents to the end of the log. Returns whether it did.
     pub fn clean_step(&self) -> bool {
         let mut writer = lock(&self.writer);
+        if self.wants_fresh_segment(&writer) {
+            return self.begin_fresh_segment(&mut writer);
+        }
         let Some(oldest) = lock(&self.index).oldest_segment() else {
             return false;
         };

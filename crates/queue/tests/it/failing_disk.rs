@@ -147,7 +147,10 @@ impl DiskFile for FaultyFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.faults.change()?;
-        self.file.set_len(len)
+        let given_back = self.file.len()?.saturating_sub(len);
+        self.file.set_len(len)?;
+        self.faults.free.fetch_add(given_back, Ordering::SeqCst);
+        Ok(())
     }
 }
 
@@ -325,6 +328,57 @@ fn a_full_disk_takes_acknowledgements_and_then_documents_again() {
     store.maintain();
     put(&store, lane, 20_000).expect("room has come back");
     assert!(store.ledger().is_balanced());
+}
+
+/// What the two threads of the queue do while nothing else happens.
+fn tidy_up(store: &LogStore) {
+    store.commit(&[]);
+    while store.wants_cleaning() && store.clean_step() || store.advance_cursor() {}
+    store.maintain();
+}
+
+#[test]
+fn a_disk_that_others_keep_full_takes_documents_again_once_those_before_are_delivered() {
+    let mut bench = Bench::new();
+    bench.config.first_segment_bytes = 256 * 1024;
+    bench.config.reserve_bytes = 256 * 1024;
+    let (store, lane) = bench.open();
+    // Room for the reserve, not for a segment made ahead; then others take whatever is left.
+    bench.faults.free.store(600_000, Ordering::SeqCst);
+    store.maintain();
+    bench.faults.free.store(0, Ordering::SeqCst);
+    while put(&store, lane, 50_000).is_ok() {}
+    assert!(matches!(store.mode(), Mode::Full(_)), "{:?}", store.mode());
+    // So few that their acknowledgements fit behind them: the segment in use stays the same.
+    while let Some(id) = store.lease(lane) {
+        settle(&store, lane, id).unwrap();
+    }
+    for _ in 0..3 {
+        tidy_up(&store);
+    }
+    assert_eq!(store.mode(), Mode::Writable);
+    put(&store, lane, 20_000).expect("what was delivered makes room");
+    drop(store);
+    assert_eq!(bench.open().0.ledger().queued, 1);
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_what_is_left_does_not_keep_single_documents_out() {
+    let bench = Bench::new();
+    let (store, lane) = bench.open();
+    store.maintain();
+    bench.faults.free.store(0, Ordering::SeqCst);
+    let documents: Vec<_> = (0..20)
+        .map(|_| NewDocument::new(vec![lane], vec![7; 20_000]))
+        .collect();
+    let op = Op::Enqueue {
+        documents,
+        claims: Vec::new(),
+    };
+    let answer = store.commit(&[op]).answers.remove(0);
+    assert_eq!(answer.unwrap_err().kind(), ErrorKind::Full);
+    assert_eq!(store.mode(), Mode::Writable);
+    put(&store, lane, 20_000).expect("one alone fits into the segment that was made ahead");
 }
 
 #[test]
