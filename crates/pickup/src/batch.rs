@@ -9,6 +9,7 @@ use crate::intake::Taken;
 use crate::kept::{Intent, KEPT_MAX, Kept};
 use crate::look::{name, parent};
 use crate::round::Round;
+use crate::status::State;
 use std::sync::Arc;
 
 /// How many candidates are looked at for one batch, so that many that cannot be taken do not hold up those that can.
@@ -27,7 +28,30 @@ pub(crate) struct Batch {
     /// What was written down of files that stay in the drop folder.
     pub(crate) intent: Option<Intent>,
     /// Why no more can be taken for the moment.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Why no more can be taken for the moment.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) state: State,
+    pub(crate) reason: String,
+}
+
+impl Trouble {
+    pub(crate) fn failed(reason: impl Into<String>) -> Option<Self> {
+        Some(Self {
+            state: State::Failed,
+            reason: reason.into(),
+        })
+    }
+
+    pub(crate) fn full(reason: String) -> Option<Self> {
+        Some(Self {
+            state: State::Full,
+            reason,
+        })
+    }
 }
 
 impl Collector {
@@ -108,7 +132,7 @@ impl Collector {
             let what = format!(
                 "the drop folder keeps {KEPT_MAX} files: remove some, or let them be archived"
             );
-            batch.trouble = Some(what);
+            batch.trouble = Trouble::failed(what);
             return;
         }
         let Some(root) = self.open_root() else { return };
@@ -122,8 +146,8 @@ impl Collector {
                 self.load(claimed, batch);
             }
         } else {
-            batch.trouble = Some(
-                "the disk did not confirm that files were moved: see the last error".to_owned(),
+            batch.trouble = Trouble::failed(
+                "the disk did not confirm that files were moved: see the last error",
             );
             for claimed in claimed {
                 self.put_back(claimed);
@@ -161,7 +185,7 @@ impl Collector {
                 ),
                 Err(Unclaimed::Trouble(reason)) => {
                     self.candidates.add(candidate);
-                    batch.trouble = Some(reason);
+                    batch.trouble = Trouble::failed(reason);
                     break;
                 }
             }
@@ -229,7 +253,8 @@ impl Collector {
         match kept.intend(self.maker.make(wall), files, wall) {
             Ok(intent) => batch.intent = Some(intent),
             Err(error) => {
-                batch.trouble = Some(format!("cannot remember which files stay: {error}"));
+                batch.trouble =
+                    Trouble::failed(format!("cannot remember which files stay: {error}"));
                 batch.files.clear();
                 self.pending.append(&mut batch.claimed);
             }

@@ -1,6 +1,6 @@
 //! Reading what was claimed, and giving back what was claimed too early.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Trouble};
 use crate::candidates::Seen;
 use crate::collector::{Claimed, Collector, Place, backoff};
 use crate::entry::{Entry, Role};
@@ -15,6 +15,10 @@ use std::path::Path;
 
 /// How often a file that the disk cannot read is tried before it goes to quarantine.
 const READS_MAX: u32 = 5;
+
+/// Left on the disk of the work folder by every copy, in bytes, for claims and the memory of kept files; less than the queue
+/// leaves when it makes its files ahead, so that the two do not keep each other waiting.
+const LEFT_FREE: u64 = 256 * 1024;
 
 impl Collector {
     /// Reads a claimed file into the batch; where that cannot be, what has to be done with it is done.
@@ -43,7 +47,7 @@ impl Collector {
             }
             Reading::DiskFull(reason) => {
                 let told = "disk full: make room on the file system of the work folder";
-                batch.trouble = Some(format!("{told} ({reason})"));
+                batch.trouble = Trouble::full(format!("{told} ({reason})"));
                 self.pending.push(claimed);
             }
             Reading::Gone if claimed.place == Place::Drop => {
@@ -125,6 +129,11 @@ impl Collector {
         let (file, facts) = opened(&from, limits)?;
         if !is_seen(&file, &facts, limits) {
             return Err(Reading::Changed);
+        }
+        // Asked first: a disk that is filled to the brim with copies has no room to store what they say.
+        let needed = facts.len.saturating_add(LEFT_FREE);
+        if files::free_space(&self.config.work).is_ok_and(|space| space.bytes < needed) {
+            return Err(Reading::DiskFull("no space left for a copy".to_owned()));
         }
         match files::copy_new(&from, to) {
             Ok(()) => {}

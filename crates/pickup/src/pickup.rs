@@ -1,6 +1,6 @@
 //! The loop: look, take, commit, finish, wait.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Trouble};
 use crate::collector::{Book, Collector, Place, backoff};
 use crate::config::Config;
 use crate::ear::Ear;
@@ -137,7 +137,7 @@ impl<I: Intake> Pickup<I> {
         let mut batch = self.blocking(Collector::prepare).await;
         let trouble = batch.trouble.take();
         if batch.files.is_empty() {
-            return trouble.map_or(Round::Again, |reason| self.refused(State::Failed, &reason));
+            return self.after_trouble(trouble);
         }
         let files = std::mem::take(&mut batch.files);
         let bytes: u64 = files.iter().map(|file| file.len).sum();
@@ -151,10 +151,18 @@ impl<I: Intake> Pickup<I> {
         match committed {
             Ok(()) => {
                 self.committed(batch, bytes).await;
-                trouble.map_or(Round::Again, |reason| self.refused(State::Failed, &reason))
+                // The copies of what was committed are gone: there is room for more of them.
+                let trouble = trouble.filter(|trouble| trouble.state != State::Full);
+                self.after_trouble(trouble)
             }
             Err(refusal) => self.not_committed(batch, refusal).await,
         }
+    }
+
+    fn after_trouble(&mut self, trouble: Option<Trouble>) -> Round {
+        trouble.map_or(Round::Again, |trouble| {
+            self.refused(trouble.state, &trouble.reason)
+        })
     }
 
     async fn committed(&mut self, batch: Batch, bytes: u64) {
