@@ -39,18 +39,18 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    pub(crate) fn failed(reason: impl Into<String>) -> Option<Self> {
-        Some(Self {
+    pub(crate) fn failed(reason: impl Into<String>) -> Self {
+        Self {
             state: State::Failed,
             reason: reason.into(),
-        })
+        }
     }
 
-    pub(crate) fn full(reason: String) -> Option<Self> {
-        Some(Self {
+    pub(crate) fn full(reason: String) -> Self {
+        Self {
             state: State::Full,
             reason,
-        })
+        }
     }
 }
 
@@ -132,7 +132,7 @@ impl Collector {
             let what = format!(
                 "the drop folder keeps {KEPT_MAX} files: remove some, or let them be archived"
             );
-            batch.trouble = Trouble::failed(what);
+            batch.trouble = Some(Trouble::failed(what));
             return;
         }
         let Some(root) = self.open_root() else { return };
@@ -146,9 +146,9 @@ impl Collector {
                 self.load(claimed, batch);
             }
         } else {
-            batch.trouble = Trouble::failed(
+            batch.trouble = Some(Trouble::failed(
                 "the disk did not confirm that files were moved: see the last error",
-            );
+            ));
             for claimed in claimed {
                 self.put_back(claimed);
             }
@@ -185,7 +185,7 @@ impl Collector {
                 ),
                 Err(Unclaimed::Trouble(reason)) => {
                     self.candidates.add(candidate);
-                    batch.trouble = Trouble::failed(reason);
+                    batch.trouble = Some(Trouble::failed(reason));
                     break;
                 }
             }
@@ -253,8 +253,9 @@ impl Collector {
         match kept.intend(self.maker.make(wall), files, wall) {
             Ok(intent) => batch.intent = Some(intent),
             Err(error) => {
-                batch.trouble =
-                    Trouble::failed(format!("cannot remember which files stay: {error}"));
+                batch.trouble = Some(Trouble::failed(format!(
+                    "cannot remember which files stay: {error}"
+                )));
                 batch.files.clear();
                 self.pending.append(&mut batch.claimed);
             }

@@ -47,7 +47,7 @@ impl Collector {
             }
             Reading::DiskFull(reason) => {
                 let told = "disk full: make room on the file system of the work folder";
-                batch.trouble = Trouble::full(format!("{told} ({reason})"));
+                batch.trouble = Some(Trouble::full(format!("{told} ({reason})")));
                 self.pending.push(claimed);
             }
             Reading::Gone if claimed.place == Place::Drop => {
