@@ -48,9 +48,10 @@ async fn the_same_name_a_thousand_times_is_a_thousand_documents_in_the_archive_t
 }
 
 #[tokio::test]
-async fn twenty_thousand_files_at_once_are_taken_once_each_in_full_batches() {
+async fn a_hundred_thousand_files_at_once_are_taken_once_each_in_full_batches() {
+    const FILES: usize = 100_000;
     let (folders, ledger) = (Folders::new(), Ledger::new());
-    for number in 0..20_000 {
+    for number in 0..FILES {
         std::fs::write(
             folders.drop_path(format!("{number}.txt")),
             format!("{number}"),
@@ -61,9 +62,9 @@ async fn twenty_thousand_files_at_once_are_taken_once_each_in_full_batches() {
     config.settle = Duration::ZERO;
     config.after = After::Delete;
     let status = take_all(config, &ledger).await;
-    assert_eq!(status.taken, 20_000);
-    assert_eq!(ledger.count(), 20_000);
-    let expected: BTreeSet<Vec<u8>> = (0..20_000)
+    assert_eq!(status.taken, FILES as u64);
+    assert_eq!(ledger.count(), FILES);
+    let expected: BTreeSet<Vec<u8>> = (0..FILES)
         .map(|number| format!("{number}").into_bytes())
         .collect();
     assert_eq!(
@@ -72,8 +73,8 @@ async fn twenty_thousand_files_at_once_are_taken_once_each_in_full_batches() {
     );
     let commits = ledger.lock().batches.len();
     assert!(
-        commits <= 20_000 / 64 + 10,
-        "{commits} commits, each with its syncs, for 20,000 files"
+        commits <= FILES / 64 + 10,
+        "{commits} commits, each with its syncs, for 100,000 files"
     );
     assert!(folders.names("drop").is_empty() && folders.work_names().is_empty());
     assert!(
