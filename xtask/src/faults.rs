@@ -25,23 +25,23 @@ pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 ///
 /// When a build fails, or a promise was broken.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Vec<String>> {
-    // One build for both, so that the features of what they share are settled once and nothing is compiled twice.
     let is_long = arguments.iter().any(|word| word == "--long");
-    let (profile, folder) = if is_long {
-        ("faults", "faults")
+    let mut build = process::cargo(&workspace.root);
+    let folder = if is_long {
+        build.args(["build", "--profile", "faults", "--bins"]);
+        build.args([
+            "--package",
+            "mainstay-agent",
+            "--package",
+            "mainstay-testkit",
+        ]);
+        "faults"
     } else {
-        ("dev", "debug")
+        // Everything that the tests build, so that the features of what is shared are the same and nothing is built again.
+        build.args(["build", "--workspace", "--all-targets"]);
+        "debug"
     };
-    process::run(process::cargo(&workspace.root).args([
-        "build",
-        "--profile",
-        profile,
-        "--package",
-        "mainstay-agent",
-        "--package",
-        "mainstay-testkit",
-        "--bins",
-    ]))?;
+    process::run(&mut build)?;
     let campaign = workspace.target.join(folder).join("faults");
     let mut unmeasured = Vec::new();
     let status = process::watch(
