@@ -1,59 +1,81 @@
-//! `cargo xtask bench`: what a durable document costs, beside the raw disk and SQLite in the same run.
-//!
-//! Rates of one machine do not carry over to another, and drift on a shared one: every round runs all candidates in
-//! turn, and what is printed are medians and their ratio to the raw disk.
+//! `cargo xtask bench`: all parts, or one, and a report of their medians.
 
 #![expect(
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark takes time and prints it"
+    reason = "a benchmark takes time, writes files of its own and prints"
 )]
 
-mod candidates;
+mod candidate;
+mod files;
+mod idle;
+mod image;
+mod mainstay;
+mod options;
+mod queues;
+mod raw;
+mod reopen;
 mod report;
+mod sink;
+mod sqlite;
 
 use anyhow::{Context, Result};
-use candidates::{Candidate, Shape};
-use report::Report;
-use std::path::PathBuf;
-
-const ROUNDS: usize = 5;
-
-/// The bytes of one document.
-pub(crate) const BODY: usize = 1024;
+use options::Options;
+use std::fmt::Write as _;
+use std::path::Path;
 
 fn main() -> Result<()> {
-    let mut rounds = ROUNDS;
-    // Beside the build, which is on a real disk; a temporary folder may be in memory.
-    let mut folder = PathBuf::from("target");
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--rounds" => {
-                rounds = words
-                    .next()
-                    .and_then(|text| text.parse().ok())
-                    .context("--rounds needs a number")?;
-            }
-            "--dir" => folder = PathBuf::from(words.next().context("--dir needs a folder")?),
-            other => {
-                anyhow::bail!("unknown option `{other}`; there are --rounds N and --dir FOLDER")
-            }
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        // One run in a process of its own.
+        Some("one") => {
+            let [_, name, shape, folder] = &words[..] else {
+                anyhow::bail!("one NAME SHAPE FOLDER");
+            };
+            let measured = candidate::measure_here(name, shape.parse()?, Path::new(folder))?;
+            println!("{}", serde_json::to_string(&measured)?);
+            Ok(())
         }
+        Some("reopen") => reopen::child(&words[1..]),
+        _ => all(&Options::parse(words.into_iter())?),
     }
-    let mut report = Report::default();
-    for round in 0..rounds {
-        for shape in Shape::ALL {
-            for candidate in Candidate::ALL {
-                let scratch = tempfile::Builder::new()
-                    .prefix("mainstay-bench-")
-                    .tempdir_in(&folder)?;
-                let measured = candidate.measure(shape, scratch.path())?;
-                report.add(shape, candidate, measured);
-            }
-        }
-        println!("round {} of {rounds} done", round + 1);
+}
+
+/// Everything that is wanted, one part after the other.
+fn all(options: &Options) -> Result<()> {
+    let mut text = String::new();
+    if options.wants("queue") {
+        text += &queues::measure(options)?;
     }
-    print!("{report}");
-    Ok(())
+    if options.wants("reopen") {
+        text += &reopen::measure(options)?;
+    }
+    if options.wants("files") {
+        text += &files::measure(options)?;
+    }
+    if options.wants("idle") {
+        text += &idle::measure(options)?;
+    }
+    let Some(path) = &options.write else {
+        println!("{text}");
+        return Ok(());
+    };
+    let mut page = String::new();
+    writeln!(page, "# What it costs\n")?;
+    writeln!(
+        page,
+        "Written by `cargo xtask bench --write`, never by hand. Commit {}.",
+        options.commit
+    )?;
+    writeln!(
+        page,
+        "{} rounds; each runs all candidates in turn, figures are medians, ratios are of the same round.",
+        options.rounds
+    )?;
+    writeln!(
+        page,
+        "What the figures mean, which goals they meet and which not: [README.md](README.md)."
+    )?;
+    page += &text;
+    std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -28,7 +28,7 @@ cargo xtask VERB
   tidy           our own rules, held against code and prose
   faults [ARGS]  the fault campaign against the real binary:
                  [--short | --long] [--kill9 CYCLES] [NAME of one campaign]
-  bench [ARGS]   our workloads, in release mode
+  bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
   help           this text";
 
 /// The caller asked for something that does not exist.

@@ -1,0 +1,59 @@
+//! What is asked for on the command line.
+
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) rounds: usize,
+    /// Where the scratch folders are made: on the disk that is measured.
+    pub(crate) folder: PathBuf,
+    /// The program that measures the rivals, if there is one.
+    pub(crate) rivals: Option<PathBuf>,
+    /// The part that is wanted; all without.
+    pub(crate) only: Option<String>,
+    /// Where the results are written to; to the terminal without.
+    pub(crate) write: Option<PathBuf>,
+    /// What was measured, as the version control names it.
+    pub(crate) commit: String,
+}
+
+impl Options {
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self> {
+        let mut options = Self {
+            rounds: 5,
+            // Beside the build, which is on a real disk; a temporary folder may be in memory.
+            folder: PathBuf::from("target"),
+            rivals: None,
+            only: None,
+            write: None,
+            commit: "unknown".to_owned(),
+        };
+        while let Some(word) = words.next() {
+            let mut value = || {
+                words
+                    .next()
+                    .with_context(|| format!("{word} needs a value"))
+            };
+            match word.as_str() {
+                "--rounds" => {
+                    options.rounds = value()?.parse().context("--rounds needs a number")?;
+                }
+                "--dir" => options.folder = value()?.into(),
+                "--rivals" => options.rivals = Some(value()?.into()),
+                "--only" => options.only = Some(value()?),
+                "--write" => options.write = Some(value()?.into()),
+                "--commit" => options.commit = value()?,
+                other => bail!(
+                    "unknown option `{other}`; there are --rounds N, --dir FOLDER, --only PART, --write FILE"
+                ),
+            }
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn wants(&self, part: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == part)
+    }
+}
