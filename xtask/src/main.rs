@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod faults;
+mod mutate;
 mod process;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ cargo xtask VERB
   tidy           our own rules, held against code and prose
   faults [ARGS]  the fault campaign against the real binary:
                  [--short | --long] [--kill9 CYCLES] [NAME of one campaign]
+  faults mutate [--write | NAME…]
+                 take out what the promises rest on, one thing at a time; a test has to see each
   bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
   help           this text";
 
@@ -48,6 +51,9 @@ fn main() -> ExitCode {
         ("test", _) => Workspace::load().and_then(|workspace| test::verb(&workspace, arguments)),
         ("ci", []) => Workspace::load().map(|workspace| ci::verb(&workspace)),
         ("tidy", []) => Workspace::load().and_then(|workspace| tidy::verb(&workspace)),
+        ("faults", [name, rest @ ..]) if name == "mutate" => {
+            Workspace::load().and_then(|workspace| mutate::verb(&workspace, rest))
+        }
         ("faults", _) => {
             Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))
         }
