@@ -1,12 +1,16 @@
 //! The campaigns: each breaks something on purpose, again and again, and asks the oracle.
 
+mod agentcut;
 mod disk_full;
 mod faulty;
 mod kill9;
+mod powercut;
 mod shared;
 mod stage;
+mod trial;
 
 use crate::verdict::Verdict;
+use tempfile::TempDir;
 
 /// How long a campaign may be.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +19,8 @@ pub struct Effort {
     pub kills: u64,
     /// The seed of everything that is chosen by chance.
     pub seed: u64,
+    /// Whether it is the long form.
+    pub is_long: bool,
 }
 
 /// A campaign and its name on the command line.
@@ -56,4 +62,25 @@ pub const ALL: &[Campaign] = &[
         in_short: true,
         run: shared::run,
     },
+    Campaign {
+        name: "powercut",
+        about: "the power goes at every system call of scripted workloads, on ext4 and XFS, and again while recovering",
+        in_short: true,
+        run: powercut::run,
+    },
+    Campaign {
+        name: "agentcut",
+        about: "the power goes at random moments under the whole agent, which a receiver outside holds to account",
+        in_short: true,
+        run: agentcut::run,
+    },
 ];
+
+/// A folder for disks in files: in memory where there is room for that, so that a cut costs milliseconds.
+fn scratch() -> anyhow::Result<TempDir> {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix("mainstay-faults-");
+    // Where there is none, on the disk.
+    let made = folder.tempdir_in("/dev/shm");
+    Ok(made.or_else(|_| folder.tempdir())?)
+}

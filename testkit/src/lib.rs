@@ -3,6 +3,9 @@
 //! - [`faulty_server`]: an HTTP server that fails as it is told, for tests of one crate.
 //! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
+//! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
+//! - [`image::Image`]: a disk whose power can be cut.
+//! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
 //!
 //! Nothing here ships.
@@ -18,11 +21,14 @@
 
 pub mod campaigns;
 pub mod faulty_server;
+pub mod image;
 mod mount;
 mod oracle;
 mod process;
 mod random;
+pub mod tracer;
 mod verdict;
+pub mod workloads;
 
 pub use mount::Tmpfs;
 pub use oracle::{Oracle, Stored, Tally};

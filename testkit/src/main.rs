@@ -7,6 +7,7 @@
 )]
 
 use mainstay_testkit::campaigns::{ALL, Campaign, Effort};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -16,7 +17,6 @@ const KILLS_LONG: u64 = 10_000;
 struct Wanted {
     effort: Effort,
     names: Vec<String>,
-    is_long: bool,
 }
 
 fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
@@ -24,9 +24,9 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         effort: Effort {
             kills: KILLS_SHORT,
             seed: 1,
+            is_long: false,
         },
         names: Vec::new(),
-        is_long: false,
     };
     let mut words = words.peekable();
     while let Some(word) = words.next() {
@@ -40,7 +40,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
         match word.as_str() {
             "--short" => {}
             "--long" => {
-                wanted.is_long = true;
+                wanted.effort.is_long = true;
                 wanted.effort.kills = KILLS_LONG;
             }
             "--seed" => wanted.effort.seed = number()?,
@@ -66,6 +66,17 @@ fn usage() -> String {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    // What campaigns call this program for, once for each fault.
+    if words.first().is_some_and(|word| word == "workload") {
+        return match mainstay_testkit::workloads::main(&words[1..]) {
+            Ok(code) => ExitCode::from(code as u8),
+            Err(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::from(2)
+            }
+        };
+    }
     let wanted = match parse(std::env::args().skip(1)) {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -74,7 +85,7 @@ fn main() -> ExitCode {
         }
     };
     let chosen = |campaign: &&Campaign| match wanted.names.as_slice() {
-        [] => wanted.is_long || campaign.in_short,
+        [] => wanted.effort.is_long || campaign.in_short,
         names => names.iter().any(|name| name == campaign.name),
     };
     for left_out in ALL
@@ -93,7 +104,8 @@ fn main() -> ExitCode {
         println!("  {verdict}");
         // What could not be measured is no pass where everything was to be measured.
         let is_good = verdict.is_good()
-            && !(wanted.is_long && matches!(verdict, mainstay_testkit::Verdict::NotMeasured(_)));
+            && !(wanted.effort.is_long
+                && matches!(verdict, mainstay_testkit::Verdict::NotMeasured(_)));
         if is_good { passed += 1 } else { failed += 1 }
     }
     println!("{passed} passed, {failed} failed");

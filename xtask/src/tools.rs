@@ -32,6 +32,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the power cut is a file system in a file that stops dead",
     },
     Program {
+        command: "mkfs.xfs",
+        package: "xfsprogs",
+        reason: "the power cut is on two file systems: XFS loses what ext4 hides",
+    },
+    Program {
         command: "kill",
         package: "procps",
         reason: "the agent is sent the signals that a service manager sends",

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 pub(super) struct Stage {
     folder: TempDir,
+    /// Where drop folder and data folder lie, if they have a disk of their own.
+    disk: Option<PathBuf>,
     pub(super) binary: PathBuf,
     pub(super) oracle: Oracle,
     pub(super) random: Random,
@@ -32,6 +34,7 @@ impl Stage {
         Ok(Self {
             binary: binary()?,
             folder,
+            disk: None,
             oracle: Oracle::default(),
             random: Random::new(seed),
             seed,
@@ -40,7 +43,21 @@ impl Stage {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        match (&self.disk, name) {
+            (Some(disk), "drop" | "incoming" | "data") => disk.join(name),
+            _ => self.folder.path().join(name),
+        }
+    }
+
+    /// Puts drop folder and data folder on a disk that may fail; the store, the logs and the oracle stay outside. From now
+    /// on the producer makes each file durable before it goes on.
+    pub(super) fn put_on(&mut self, disk: &Path) -> Result<()> {
+        self.disk = Some(disk.to_owned());
+        for name in ["drop", "incoming"] {
+            fs::create_dir(self.path(name))?;
+        }
+        mainstay_files::sync_filesystem(disk)?;
+        Ok(())
     }
 
     /// A new file, complete when it appears, as a producer that renames makes it.
@@ -62,10 +79,11 @@ impl Stage {
         fs::write(&incoming, content)?;
         // Old enough to be taken by a scan at once.
         let old = SystemTime::now() - Duration::from_mins(1);
-        File::options()
-            .write(true)
-            .open(&incoming)?
-            .set_times(FileTimes::new().set_modified(old))?;
+        let file = File::options().write(true).open(&incoming)?;
+        file.set_times(FileTimes::new().set_modified(old))?;
+        if self.disk.is_some() {
+            file.sync_all()?;
+        }
         self.oracle.offer(name, content);
         let mut target = self.path("drop").join(name);
         while target.exists() {
@@ -74,6 +92,9 @@ impl Stage {
             target = self.path("drop").join(format!("{}-{name}", self.dropped));
         }
         fs::rename(&incoming, &target)?;
+        if self.disk.is_some() {
+            mainstay_files::sync_dir(&self.path("drop"))?;
+        }
         self.dropped += 1;
         Ok(())
     }

@@ -1,0 +1,203 @@
+//! A disk whose power can be cut: a file system in a file, mounted, that stops dead when it is told to.
+
+use anyhow::{Context, Result, ensure};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// `_IOR('X', 125, u32)`: the file system goes down. ext4 and XFS know it.
+const GOING_DOWN: rustix::ioctl::Opcode = 0x8004_587d;
+
+/// A mount that a dying process still holds is free within this time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What lies on the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// ext4, with a journal as large as it makes one.
+    Ext4,
+    /// XFS.
+    Xfs,
+}
+
+impl Kind {
+    /// As `mount` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ext4 => "ext4",
+            Self::Xfs => "xfs",
+        }
+    }
+
+    /// The smallest that does: XFS makes none below 300 MiB; both files are sparse.
+    fn size(self) -> u64 {
+        const MIB: u64 = 1024 * 1024;
+        match self {
+            Self::Ext4 => 32 * MIB,
+            Self::Xfs => 320 * MIB,
+        }
+    }
+}
+
+/// How the power goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The journal is written, and the data is not: a file may be there, and empty.
+    Journal = 1,
+    /// Nothing that is in memory reaches the disk any more, the journal included.
+    Nothing = 2,
+}
+
+/// A file system in a file; unmounted, detached and removed when it is dropped.
+#[derive(Debug)]
+pub struct Image {
+    kind: Kind,
+    file: PathBuf,
+    device: PathBuf,
+    point: PathBuf,
+    is_mounted: bool,
+    is_kept: bool,
+}
+
+impl Image {
+    /// Makes one in `folder` and mounts it at `folder/NAME`.
+    ///
+    /// # Errors
+    /// If the machine does not allow it: no root, no loop device, no program that makes the file system.
+    pub fn make(folder: &Path, name: &str, kind: Kind) -> Result<Self> {
+        Self::make_of(folder, name, kind, kind.size())
+    }
+
+    /// The same with a size in bytes.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn make_of(folder: &Path, name: &str, kind: Kind, size: u64) -> Result<Self> {
+        let file = folder.join(format!("{name}.image"));
+        let point = folder.join(name);
+        fs::create_dir_all(&point)?;
+        File::create(&file)?.set_len(size)?;
+        let maker = format!("mkfs.{}", kind.name());
+        told(Command::new(&maker).arg("-q").arg(&file))
+            .with_context(|| format!("no {} can be made here", kind.name()))?;
+        let device = told(
+            Command::new("losetup")
+                .args(["--find", "--show"])
+                .arg(&file),
+        )
+        .context("no loop device can be had here")?;
+        let mut image = Self {
+            kind,
+            file,
+            device: device.into(),
+            point,
+            is_mounted: false,
+            is_kept: false,
+        };
+        image.mount().context("mounting is not allowed here")?;
+        Ok(image)
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.point
+    }
+
+    /// Leaves the file where it is when this is dropped, to be looked at; returns where.
+    pub fn keep(&mut self) -> PathBuf {
+        self.is_kept = true;
+        self.file.clone()
+    }
+
+    /// What it is, and how its power goes, in words.
+    pub fn describe(&self, cut: Cut) -> String {
+        let rest = match cut {
+            Cut::Journal => "the journal written and the data not",
+            Cut::Nothing => "nothing written",
+        };
+        format!("{} with {rest}", self.kind.name())
+    }
+
+    /// The power goes: whatever is not on the disk yet never will be.
+    ///
+    /// # Errors
+    /// If the file system does not know how.
+    pub fn cut(&self, how: Cut) -> Result<()> {
+        let folder = File::open(&self.point)?;
+        #[expect(unsafe_code, reason = "there is no safe call for it")]
+        // SAFETY: the file system reads one u32 from the address that it is given, and changes nothing there.
+        let answer = unsafe {
+            let setter = rustix::ioctl::Setter::<GOING_DOWN, u32>::new(how as u32);
+            rustix::ioctl::ioctl(folder.as_fd(), setter)
+        };
+        answer.with_context(|| format!("{} cannot be cut", self.kind.name()))
+    }
+
+    /// The power is back: what reached the disk is there.
+    ///
+    /// # Errors
+    /// If somebody still holds it, or it cannot be mounted any more.
+    pub fn remount(&mut self) -> Result<()> {
+        self.unmount()?;
+        self.mount()
+    }
+
+    fn mount(&mut self) -> Result<()> {
+        let none: Option<&str> = None;
+        mount(
+            Some(&self.device),
+            &self.point,
+            Some(self.kind.name()),
+            MsFlags::empty(),
+            none,
+        )
+        .with_context(|| format!("cannot mount {}", self.file.display()))?;
+        self.is_mounted = true;
+        Ok(())
+    }
+
+    fn unmount(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        // A process that was killed lets go of its files a moment after its end was told.
+        while let Err(error) = umount2(&self.point, MntFlags::empty()) {
+            ensure!(
+                error == nix::errno::Errno::EBUSY && begun.elapsed() < PATIENCE,
+                "cannot unmount {}: {error}",
+                self.point.display()
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.is_mounted = false;
+        Ok(())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        if self.is_mounted && self.unmount().is_err() {
+            umount2(&self.point, MntFlags::MNT_DETACH).ok();
+        }
+        told(Command::new("losetup").arg("-d").arg(&self.device)).ok();
+        if !self.is_kept {
+            fs::remove_file(&self.file).ok();
+        }
+    }
+}
+
+/// Runs a program to its end; what it printed, or why it failed.
+fn told(command: &mut Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command
+        .output()
+        .with_context(|| format!("there is no `{program}`"))?;
+    ensure!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

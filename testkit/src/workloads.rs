@@ -1,0 +1,172 @@
+//! Short scripts that do what the product does, in a process of their own that is cut, killed or lied to.
+//!
+//! Each tells on standard output what it is about to do, and what the library has confirmed. What was told lies outside of
+//! everything that fails, so a later process can hold the disk against it: whatever was confirmed has to be there, whatever
+//! was only begun may be, and nothing else.
+
+mod careless;
+mod content;
+mod facts;
+mod files;
+mod hurried;
+mod judge;
+mod pickup;
+mod queue;
+
+use anyhow::{Context, Result, bail};
+use facts::Facts;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use content::content;
+
+/// Where a workload works: on its disk, and on a second one.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// A folder on the first disk.
+    pub folder: PathBuf,
+    /// A folder on another one, or beside the first.
+    pub other: PathBuf,
+    /// How often the workload ran here before; its files get other names.
+    pub round: u64,
+}
+
+/// A script and what it takes to judge what it left.
+#[derive(Clone, Copy, Debug)]
+pub struct Workload {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Lays out what is there before; what it leaves is synced by whoever calls it.
+    pub prepare: fn(&Place) -> Result<()>,
+    /// Does the work. What the library refuses is told, and no error.
+    run: fn(&Place) -> Result<()>,
+    /// Opens again what is left, holds it against the facts, and says what is wrong.
+    check: fn(&Place, &Facts) -> Result<Vec<String>>,
+}
+
+/// All workloads.
+pub const ALL: &[Workload] = &[
+    Workload {
+        name: "enqueue",
+        prepare: |_| Ok(()),
+        run: queue::enqueue,
+        check: queue::check,
+    },
+    Workload {
+        name: "settle",
+        prepare: |_| Ok(()),
+        run: queue::settle,
+        check: queue::check,
+    },
+    Workload {
+        name: "rotate",
+        prepare: |_| Ok(()),
+        run: queue::rotate,
+        check: queue::check,
+    },
+    Workload {
+        name: "bodies",
+        prepare: |_| Ok(()),
+        run: queue::bodies,
+        check: queue::check,
+    },
+    Workload {
+        name: "pickup",
+        prepare: pickup::prepare,
+        run: pickup::run,
+        check: pickup::check,
+    },
+    Workload {
+        name: "across",
+        prepare: pickup::prepare_across,
+        run: pickup::run_across,
+        check: pickup::check_across,
+    },
+    Workload {
+        name: "files",
+        prepare: files::prepare,
+        run: |place| {
+            files::run(place);
+            Ok(())
+        },
+        check: files::check,
+    },
+];
+
+/// Breaks a promise on purpose: whoever looks for broken promises has to find it here.
+pub const CARELESS: Workload = Workload {
+    name: "careless",
+    prepare: files::prepare,
+    run: |place| {
+        careless::run(place);
+        Ok(())
+    },
+    check: files::check,
+};
+
+/// The exit code of a check that found something wrong.
+pub const WRONG: i32 = 1;
+
+/// The words after which the program `faults` is a workload: `run NAME FOLDER OTHER ROUND`, or the same with `check` and the
+/// file of the facts.
+///
+/// # Errors
+/// If the words make no sense, or the machine does not let processes be watched.
+pub fn main(words: &[OsString]) -> Result<i32> {
+    let [verb, name, folder, other, round, rest @ ..] = words else {
+        bail!("a workload is called by a campaign, not by hand");
+    };
+    let workload = ALL
+        .iter()
+        .chain([&CARELESS])
+        .find(|workload| *workload.name == **name)
+        .with_context(|| format!("there is no workload {}", name.display()))?;
+    let place = Place {
+        folder: folder.into(),
+        other: other.into(),
+        round: round.to_string_lossy().parse()?,
+    };
+    crate::tracer::submit_to_watcher()?;
+    match (verb.to_str(), rest) {
+        (Some("run"), []) => {
+            (workload.run)(&place)?;
+            println!("done");
+            Ok(0)
+        }
+        (Some("check"), [facts]) => {
+            let wrong = (workload.check)(&place, &Facts::read(Path::new(facts))?)?;
+            for what in &wrong {
+                println!("{what}");
+            }
+            Ok(if wrong.is_empty() { 0 } else { WRONG })
+        }
+        _ => bail!("a workload is run or checked"),
+    }
+}
+
+/// What a workload told that was refused or left undone, of the text that it wrote.
+pub fn complaints(told: &str) -> Vec<String> {
+    let mut complaints: Vec<String> = told
+        .lines()
+        .filter(|line| line.starts_with("refused"))
+        .map(ToOwned::to_owned)
+        .collect();
+    if !told.lines().any(|line| line == "done") {
+        complaints.push("it did not come to its end".to_owned());
+    }
+    complaints
+}
+
+/// A runtime for one workload, and an end for what never answers.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
+    /// Longer than anything takes that will still happen, on a busy machine too.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, work).await });
+    // A thread that hangs in a call does not keep the process.
+    runtime.shutdown_background();
+    answer.context("no answer within 20 s")
+}

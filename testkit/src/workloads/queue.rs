@@ -1,0 +1,265 @@
+//! The queue at work: stores, settles, rotates, recycles, copies forward, exports.
+
+use super::content::{content, hash};
+use super::facts::Facts;
+use super::hurried::hurried;
+use super::{Place, block_on, judge};
+use anyhow::{Context, Result};
+use mainstay_queue::{
+    Batch, ClaimId, Config, DocumentId, Filter, LaneId, Lease, NewBody, NewDocument, Queue,
+};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+/// Those who keep house are done when the log has not changed for so long.
+const QUIET: Duration = Duration::from_millis(4);
+/// They are waited for so often at most; a disk that fails keeps them busy.
+const LOOKS_MAX: u32 = 10;
+
+fn folder(place: &Place) -> PathBuf {
+    place.folder.join("queue")
+}
+
+/// Small enough that a few dozen documents rotate the log, and that a run takes milliseconds.
+fn config() -> Config {
+    Config {
+        first_segment_bytes: 64 * 1024,
+        segment_bytes: 64 * 1024,
+        reserve_bytes: 64 * 1024,
+        retain_after_ack: Duration::ZERO,
+        clock: hurried(),
+        ..Config::default()
+    }
+}
+
+/// Tells of what was refused.
+fn refused<T, E: std::fmt::Display>(what: &str, answer: Result<T, E>) -> Option<T> {
+    match answer {
+        Ok(value) => Some(value),
+        Err(error) => {
+            println!("refused {what}: {error}");
+            None
+        }
+    }
+}
+
+/// A queue that is open, with its one lane.
+struct AtWork {
+    queue: Queue,
+    lane: LaneId,
+}
+
+impl AtWork {
+    fn open(place: &Place) -> Option<Self> {
+        let (queue, _) = refused("opening", Queue::open(folder(place), config()))?;
+        let lane = refused("a lane", queue.declare_lane("reports"))?;
+        Some(Self { queue, lane })
+    }
+
+    fn document(&self, number: u64, len: usize) -> NewDocument {
+        let bytes = content("document", number, len);
+        let document = NewDocument::new(vec![self.lane], bytes.clone());
+        println!("offer {} {}", document.id, hash(&bytes));
+        document
+    }
+
+    async fn store(&self, number: u64, len: usize) -> Option<DocumentId> {
+        let document = self.document(number, len);
+        let id = document.id;
+        refused("storing", self.queue.enqueue(document).await)?;
+        println!("stored {id}");
+        Some(id)
+    }
+
+    /// One with a body in a file of its own.
+    async fn store_large(&self, number: u64, len: usize) -> Option<DocumentId> {
+        let bytes = content("large", number, len);
+        let mut writer = refused("a body", self.queue.body_writer())?;
+        for piece in bytes.chunks(128 * 1024) {
+            refused("a part of a body", writer.write(piece))?;
+        }
+        let mut document = NewDocument::new(vec![self.lane], "");
+        document.body = NewBody::File(refused("the end of a body", writer.finish())?);
+        let id = document.id;
+        println!("offer {id} {}", hash(&bytes));
+        refused("storing", self.queue.enqueue(document).await)?;
+        println!("stored {id}");
+        Some(id)
+    }
+
+    async fn store_together(&self, count: u64) {
+        let claim = ClaimId::new();
+        let documents: Vec<NewDocument> = (0..count)
+            .map(|number| self.document(number, 700))
+            .collect();
+        let ids: Vec<DocumentId> = documents.iter().map(|document| document.id).collect();
+        let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        println!("batch {claim} {}", words.join(" "));
+        let batch = Batch {
+            documents,
+            claims: vec![claim],
+        };
+        if refused("a batch", self.queue.enqueue_batch(batch).await).is_some() {
+            for id in ids {
+                println!("stored {id}");
+            }
+            println!("closing {claim}");
+            self.queue.close_claims(vec![claim]);
+        }
+    }
+
+    /// Settles the document that is next in line, and tells of both.
+    async fn settle<F>(&self, state: &str, settle: impl FnOnce(Lease) -> F)
+    where
+        F: Future<Output = Result<(), mainstay_queue::Error>>,
+    {
+        let Some(lease) = self.queue.try_lease(self.lane) else {
+            return;
+        };
+        let id = lease.id();
+        println!("settling {id} {state}");
+        if refused("settling", settle(lease).await).is_some() {
+            println!("settled {id} {state}");
+        }
+    }
+
+    async fn acknowledge(&self) {
+        self.settle("sent", |lease| async { lease.ack().await })
+            .await;
+    }
+
+    fn export(&self, place: &Place) {
+        let path = place.folder.join(format!("export-{}.tar", place.round));
+        let filter = Filter {
+            limit: usize::MAX,
+            ..Filter::default()
+        };
+        let Some(all) = refused("a listing", self.queue.list(&filter)) else {
+            return;
+        };
+        println!("exporting {} {}", path.display(), all.len());
+        let exported = || -> Result<()> {
+            let mut writer = mainstay_files::Writer::create(&path)?;
+            let count = self.queue.export(&filter, &mut writer)?;
+            anyhow::ensure!(count == all.len() as u64, "{count} were exported");
+            writer.commit()?;
+            Ok(())
+        };
+        if refused("an export", exported()).is_some() {
+            println!("exported {} {}", path.display(), all.len());
+        }
+    }
+
+    /// Gives the threads that keep house the time to do so before the next step, so that their calls do not make durable
+    /// what the next step has to make durable itself. No promise hangs on it.
+    fn let_keep_house(&self) {
+        let mut before = 0;
+        for _ in 0..LOOKS_MAX {
+            let now = self.queue.status().log_bytes;
+            if now == before {
+                return;
+            }
+            before = now;
+            thread::sleep(QUIET);
+        }
+    }
+
+    fn close(self) {
+        self.queue.close_blocking();
+    }
+}
+
+/// 20 documents one by one, and a clean stop with its snapshot.
+pub(super) fn enqueue(place: &Place) -> Result<()> {
+    let Some(work) = AtWork::open(place) else {
+        return Ok(());
+    };
+    block_on(async {
+        for number in 0..20 {
+            work.store(number, 10 + 150 * number as usize).await;
+        }
+    })?;
+    work.close();
+    Ok(())
+}
+
+/// A batch with its claim, acknowledgements, a retry, a burial, and more of it after a clean stop.
+pub(super) fn settle(place: &Place) -> Result<()> {
+    for _ in 0..2 {
+        let Some(work) = AtWork::open(place) else {
+            return Ok(());
+        };
+        block_on(async {
+            work.store_together(5).await;
+            work.acknowledge().await;
+            let later = Duration::from_hours(1);
+            work.settle("pending", |lease| async move {
+                lease.retry(later, "not now").await
+            })
+            .await;
+            work.settle("dead", |lease| async { lease.bury("for good").await })
+                .await;
+            work.store(5, 2_000).await;
+            work.acknowledge().await;
+        })?;
+        work.close();
+    }
+    Ok(())
+}
+
+/// Several segments: one document stays while all others are acknowledged, so that segments are recycled, it is copied
+/// forward, and snapshots are due.
+pub(super) fn rotate(place: &Place) -> Result<()> {
+    let Some(work) = AtWork::open(place) else {
+        return Ok(());
+    };
+    block_on(async {
+        work.store(0, 500).await;
+        work.settle("dead", |lease| async { lease.bury("stays").await })
+            .await;
+        for number in 0..24 {
+            work.store(number, 9_000).await;
+            if number % 3 == 2 {
+                for _ in 0..3 {
+                    work.acknowledge().await;
+                }
+                work.let_keep_house();
+            }
+        }
+    })?;
+    work.close();
+    Ok(())
+}
+
+/// Bodies in files of their own, one of them acknowledged and removed; then everything as an archive.
+pub(super) fn bodies(place: &Place) -> Result<()> {
+    let Some(work) = AtWork::open(place) else {
+        return Ok(());
+    };
+    block_on(async {
+        work.store_large(1, 300_000).await;
+        work.store_large(2, 400_000).await;
+        work.store(3, 100).await;
+        work.acknowledge().await;
+        work.let_keep_house();
+        work.store(4, 100).await;
+        work.export(place);
+        // Nothing but its own syncs makes this one durable: those who keep house have nothing to do.
+        work.let_keep_house();
+        work.store_large(5, 300_000).await;
+        work.store(6, 100).await;
+        work.store(7, 100).await;
+    })?;
+    work.close();
+    Ok(())
+}
+
+/// Opens the queue again and holds it against what was told.
+pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
+    let (queue, recovery) =
+        Queue::open(folder(place), config()).context("the queue does not open")?;
+    let wrong = judge::differences(&queue, &recovery, facts)?;
+    queue.close_blocking();
+    Ok(wrong)
+}
