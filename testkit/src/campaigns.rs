@@ -7,6 +7,7 @@ mod kill9;
 mod powercut;
 mod shared;
 mod stage;
+mod syscalls;
 mod trial;
 
 use crate::verdict::Verdict;
@@ -73,6 +74,12 @@ pub const ALL: &[Campaign] = &[
         about: "the power goes at random moments under the whole agent, which a receiver outside holds to account",
         in_short: true,
         run: agentcut::run,
+    },
+    Campaign {
+        name: "syscalls",
+        about: "system calls of scripted workloads fail, once and for good, in eight ways, and writes are short",
+        in_short: true,
+        run: syscalls::run,
     },
 ];
 

@@ -110,6 +110,18 @@ impl<'a> Trial<'a> {
             .then(|| format!("the workload ended so: {:?}: {}", seen.ending, said.trim())))
     }
 
+    /// Runs the workload once more, on what is there, with nothing in its way.
+    pub(super) fn again(&mut self) -> Result<Option<String>> {
+        self.begin(self.place.round + 1)?;
+        let (seen, told) = self.run(None, &mut || Ok(()))?;
+        if let Some(died) = self.died(&seen)? {
+            return Ok(Some(died));
+        }
+        let complaints = complaints(&told);
+        Ok((!complaints.is_empty())
+            .then(|| format!("healed, it does not finish: {}", complaints.join("; "))))
+    }
+
     fn facts(&self) -> PathBuf {
         self.notes.join("facts")
     }
