@@ -4,6 +4,7 @@ mod agentcut;
 mod disk_full;
 mod faulty;
 mod kill9;
+mod lyingsync;
 mod powercut;
 mod shared;
 mod stage;
@@ -80,6 +81,12 @@ pub const ALL: &[Campaign] = &[
         about: "system calls of scripted workloads fail, once and for good, in eight ways, and writes are short",
         in_short: true,
         run: syscalls::run,
+    },
+    Campaign {
+        name: "lyingsync",
+        about: "a real block device that fails for some calls and heals, so that the next sync lies",
+        in_short: true,
+        run: lyingsync::run,
     },
 ];
 

@@ -34,7 +34,7 @@ impl Kind {
     }
 
     /// The smallest that does: XFS makes none below 300 MiB; both files are sparse.
-    fn size(self) -> u64 {
+    pub(crate) fn size(self) -> u64 {
         const MIB: u64 = 1024 * 1024;
         match self {
             Self::Ext4 => 32 * MIB,
@@ -78,23 +78,30 @@ impl Image {
     /// As [`make`](Self::make).
     pub fn make_of(folder: &Path, name: &str, kind: Kind, size: u64) -> Result<Self> {
         let file = folder.join(format!("{name}.image"));
-        let point = folder.join(name);
-        fs::create_dir_all(&point)?;
         File::create(&file)?.set_len(size)?;
+        let made = Self::on(&file, &folder.join(name), kind);
+        if made.is_err() {
+            fs::remove_file(&file).ok();
+        }
+        made
+    }
+
+    /// Makes a file system in a file that is there, and mounts it at `point`.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn on(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
+        fs::create_dir_all(point)?;
         let maker = format!("mkfs.{}", kind.name());
-        told(Command::new(&maker).arg("-q").arg(&file))
+        told(Command::new(&maker).arg("-q").arg(file))
             .with_context(|| format!("no {} can be made here", kind.name()))?;
-        let device = told(
-            Command::new("losetup")
-                .args(["--find", "--show"])
-                .arg(&file),
-        )
-        .context("no loop device can be had here")?;
+        let device = told(Command::new("losetup").args(["--find", "--show"]).arg(file))
+            .context("no loop device can be had here")?;
         let mut image = Self {
             kind,
-            file,
+            file: file.to_owned(),
             device: device.into(),
-            point,
+            point: point.to_owned(),
             is_mounted: false,
             is_kept: false,
         };

@@ -5,6 +5,7 @@
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
 //! - [`image::Image`]: a disk whose power can be cut.
+//! - [`failing_disk::FailingDisk`]: a disk whose writes fail for a while, and that heals.
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
 //!
@@ -20,6 +21,7 @@
 )]
 
 pub mod campaigns;
+pub mod failing_disk;
 pub mod faulty_server;
 pub mod image;
 mod mount;

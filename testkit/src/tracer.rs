@@ -38,6 +38,12 @@ pub enum Fault {
         /// Whether all that follow fail too.
         sticks: bool,
     },
+    /// Something happens before the call and once more after so many further ones, which is up to the caller; the calls
+    /// themselves are made.
+    Disturbed {
+        /// How many.
+        calls: u64,
+    },
     /// A write is given so many bytes only; a call that is no write is left alone.
     Short(Short),
 }
@@ -113,7 +119,7 @@ pub fn submit_to_watcher() -> Result<()> {
     Ok(())
 }
 
-/// Runs a command that calls [`submit_to_watcher`] to its end; `power_off` is called where the plan says so.
+/// Runs a command that calls [`submit_to_watcher`] to its end; `power_off` is called where the plan says so, for a disturbance too.
 ///
 /// # Errors
 /// If the machine does not let processes be watched. What the child does is no error.

@@ -12,6 +12,7 @@ mod hurried;
 mod judge;
 mod pickup;
 mod queue;
+mod stubborn;
 
 use anyhow::{Context, Result, bail};
 use facts::Facts;
@@ -105,6 +106,14 @@ pub const CARELESS: Workload = Workload {
     check: files::check,
 };
 
+/// Breaks one in another way: it believes the second sync.
+pub const STUBBORN: Workload = Workload {
+    name: "stubborn",
+    prepare: stubborn::prepare,
+    run: stubborn::run,
+    check: files::check,
+};
+
 /// The exit code of a check that found something wrong.
 pub const WRONG: i32 = 1;
 
@@ -119,7 +128,7 @@ pub fn main(words: &[OsString]) -> Result<i32> {
     };
     let workload = ALL
         .iter()
-        .chain([&CARELESS])
+        .chain([&CARELESS, &STUBBORN])
         .find(|workload| *workload.name == **name)
         .with_context(|| format!("there is no workload {}", name.display()))?;
     let place = Place {

@@ -37,6 +37,21 @@ const PROGRAMS: &[Program] = &[
         reason: "the power cut is on two file systems: XFS loses what ext4 hides",
     },
     Program {
+        command: "nbdkit",
+        package: "nbdkit",
+        reason: "the disk that fails and heals is served by it",
+    },
+    Program {
+        command: "nbdfuse",
+        package: "libnbd-bin",
+        reason: "the disk that fails and heals is shown as a file by it",
+    },
+    Program {
+        command: "fusermount3",
+        package: "fuse3",
+        reason: "the disk that fails and heals is a file in a file system of its own",
+    },
+    Program {
         command: "kill",
         package: "procps",
         reason: "the agent is sent the signals that a service manager sends",

@@ -162,7 +162,7 @@ fn fail(trial: &mut Trial<'_>, plan: Plan) -> Result<(Seen, Option<String>)> {
 
 fn described(fault: Fault) -> String {
     match fault {
-        Fault::PowerOff => "without power".to_owned(),
+        Fault::PowerOff | Fault::Disturbed { .. } => "a fault of another campaign".to_owned(),
         Fault::Fails { errno, sticks } => {
             let errno = Errno::from_raw(errno);
             format!("{errno:?} {}", if sticks { "for good" } else { "once" })

@@ -148,6 +148,7 @@ impl Follower<'_> {
                 ignore_death(ptrace::setregs(thread, registers))?;
                 self.inside.insert(thread, Some(errno));
             }
+            Fault::Disturbed { .. } => (self.power_off)()?,
             Fault::Short(short) => match call.shortened(short) {
                 Some(bytes) => {
                     registers.rdx = bytes;
@@ -163,8 +164,12 @@ impl Follower<'_> {
     /// The fault that meets the call that was just counted.
     fn due(&self) -> Option<Fault> {
         let Plan { at, fault } = self.watch.plan?;
-        let sticks = matches!(fault, Fault::Fails { sticks: true, .. });
-        (self.calls == at || sticks && at < self.calls).then_some(fault)
+        let again = match fault {
+            Fault::Fails { sticks, .. } => sticks && at < self.calls,
+            Fault::Disturbed { calls } => self.calls == at + calls,
+            Fault::PowerOff | Fault::Short(_) => false,
+        };
+        (self.calls == at || again).then_some(fault)
     }
 }
 
