@@ -2,6 +2,7 @@
 
 use crate::receive::FailRule;
 use crate::units::Span;
+use crate::when::When;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     /// Look at the dead letters, and send them again.
     #[command(subcommand)]
     Dead(DeadVerb),
+    /// Send again, to a destination that lost them, documents that were delivered and are still kept.
+    Redeliver(RedeliverArgs),
     /// Check and show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -324,6 +327,41 @@ pub(crate) struct MoveArgs {
 
     /// Why; it is kept with the document and logged.
     #[arg(long, default_value = "by hand")]
+    pub(crate) reason: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay redeliver`.
+#[derive(Debug, Args)]
+pub(crate) struct RedeliverArgs {
+    /// What was delivered since then: a time (`2026-11-21T08:00:00Z`) or an age (`10m`, `2h`).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: When,
+
+    /// And before then [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<When>,
+
+    /// Only to this lane (`route/destination`) [default: every lane that it was delivered to].
+    #[arg(long, value_name = "LANE")]
+    pub(crate) to: Option<String>,
+
+    /// Only to the destinations of this route.
+    #[arg(long, value_name = "NAME", conflicts_with = "to")]
+    pub(crate) route: Option<String>,
+
+    /// Say what would be sent again, and change nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Why; it is logged.
+    #[arg(long, default_value = "redelivered by hand")]
     pub(crate) reason: String,
 
     /// Print JSON.

@@ -2,10 +2,12 @@
 
 mod config;
 mod queue;
+mod redeliver;
 mod status;
 mod submit;
 
 pub(crate) use config::{config, routes};
 pub(crate) use queue::{dead, queue};
+pub(crate) use redeliver::redeliver;
 pub(crate) use status::status;
 pub(crate) use submit::submit;

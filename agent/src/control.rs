@@ -11,6 +11,7 @@
 //! | `GET /documents/{id}`, `GET /documents/{id}/body` | one of them, its content |
 //! | `POST /documents` with the content, and its facts in headers | [`views::Submitted`] |
 //! | `POST /move` with [`views::Move`] | [`views::Moved`] |
+//! | `POST /redeliver` with [`views::Redeliver`] | [`views::Redelivered`] |
 //! | `POST /verify` | [`views::Verified`] |
 //!
 //! A refusal is answered with `{"exit", "error", "help"}`: what the command line prints, and the code it ends with.

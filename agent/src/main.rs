@@ -22,6 +22,7 @@ mod signals;
 mod status;
 mod terminal;
 mod units;
+mod when;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -63,6 +64,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Status(args) => once(log_level, commands::status(args)),
         Command::Queue(verb) => once(log_level, commands::queue(verb)),
         Command::Dead(verb) => once(log_level, commands::dead(verb)),
+        Command::Redeliver(args) => once(log_level, commands::redeliver(args)),
         Command::Config(verb) => commands::config(verb),
         Command::Route(verb) => commands::routes(verb),
     }

@@ -151,7 +151,7 @@ fn findings(verified: &Verified) -> String {
 }
 
 /// One line: id, size, age, name, and where it stands.
-fn row(document: &Document) -> String {
+pub(super) fn row(document: &Document) -> String {
     let Document {
         id,
         accepted,
@@ -212,6 +212,9 @@ fn standing(lane: &Lane) -> String {
             ", again in {}",
             Span(Duration::from_millis(due))
         ));
+    }
+    if let Some(sent_at) = &lane.sent_at {
+        text.add(format_args!(" at {sent_at}"));
     }
     if let Some(error) = &lane.error {
         text.add(format_args!("  {DIM}{}{PLAIN}", visible(error)));

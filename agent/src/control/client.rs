@@ -1,7 +1,9 @@
 //! The command line's side of the control socket.
 
 use super::socket::connect;
-use super::views::{Document, List, Move, Moved, Refused, Submission, Submitted, Verified};
+use super::views::{
+    Document, List, Move, Moved, Redeliver, Redelivered, Refused, Submission, Submitted, Verified,
+};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::patience::within;
@@ -12,6 +14,7 @@ use axum::http::{Method, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::path::PathBuf;
@@ -80,8 +83,21 @@ impl Client {
 
     /// Moves documents by hand.
     pub(crate) async fn change(&self, wish: &Move) -> Result<Moved, Failure> {
+        self.post_json("/move", wish).await
+    }
+
+    /// Sends again what was delivered.
+    pub(crate) async fn redeliver(&self, wish: &Redeliver) -> Result<Redelivered, Failure> {
+        self.post_json("/redeliver", wish).await
+    }
+
+    async fn post_json<T: DeserializeOwned>(
+        &self,
+        uri: &str,
+        wish: &impl Serialize,
+    ) -> Result<T, Failure> {
         let body = serde_json::to_vec(wish).map_err(garbled)?;
-        let mut request = request(Method::POST, "/move", Body::from(body))?;
+        let mut request = request(Method::POST, uri, Body::from(body))?;
         request.headers_mut().insert(
             header::CONTENT_TYPE,
             header::HeaderValue::from_static("application/json"),

@@ -1,6 +1,7 @@
 //! What can be asked of a queue and done with its documents, by whoever has it open.
 
 mod moving;
+mod redelivering;
 mod submitting;
 
 use super::views::{Document, List, Verified};

@@ -2,7 +2,9 @@
 
 use super::client::{Client, answers};
 use super::desk::Desk;
-use super::views::{Document, List, Move, Moved, Submission, Submitted, Verified};
+use super::views::{
+    Document, List, Move, Moved, Redeliver, Redelivered, Submission, Submitted, Verified,
+};
 use crate::cli::PlaceArgs;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -131,6 +133,14 @@ impl Reach {
         match self {
             Self::Agent(client) => client.change(wish).await,
             Self::Folder(here) => here.1.change(wish).await,
+        }
+    }
+
+    /// Sends again what was delivered.
+    pub(crate) async fn redeliver(&self, wish: &Redeliver) -> Result<Redelivered, Failure> {
+        match self {
+            Self::Agent(client) => client.redeliver(wish).await,
+            Self::Folder(here) => here.1.redeliver(wish).await,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Listener;
 use super::desk::Desk;
-use super::views::{List, Move, Refused, Submission};
+use super::views::{List, Move, Redeliver, Refused, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
 use crate::run::Agent;
@@ -42,6 +42,7 @@ pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: Cancellat
         .route("/documents/{id}", get(show))
         .route("/documents/{id}/body", get(content))
         .route("/move", post(change))
+        .route("/redeliver", post(redeliver))
         .route("/verify", post(verify))
         .with_state(Here { agent, desk });
     let serving = axum::serve(listener, router);
@@ -79,6 +80,10 @@ async fn content(State(here): State<Here>, Path(id): Path<String>) -> Response {
 
 async fn change(State(here): State<Here>, Json(wish): Json<Move>) -> Response {
     answer(here.desk.change(&wish).await)
+}
+
+async fn redeliver(State(here): State<Here>, Json(wish): Json<Redeliver>) -> Response {
+    answer(here.desk.redeliver(&wish).await)
 }
 
 async fn verify(State(here): State<Here>) -> Response {

@@ -40,6 +40,9 @@ pub(crate) struct Lane {
     pub(crate) error: Option<String>,
     /// Until it is tried again.
     pub(crate) due_in_ms: Option<u64>,
+    /// When it was delivered, as a date in UTC; only while it is kept.
+    #[serde(default)]
+    pub(crate) sent_at: Option<String>,
 }
 
 /// Which documents to list.
@@ -83,6 +86,37 @@ pub(crate) struct Moved {
     pub(crate) documents: u64,
     /// On how many lanes, all documents together.
     pub(crate) lanes: u64,
+}
+
+/// Which delivered documents to send again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Redeliver {
+    /// Delivered at this time or later, ms since 1970.
+    pub(crate) since: u64,
+    /// Delivered before this time, ms since 1970.
+    pub(crate) until: u64,
+    pub(crate) lane: Option<String>,
+    pub(crate) route: Option<String>,
+    /// Only say what would be sent.
+    pub(crate) dry_run: bool,
+    pub(crate) reason: String,
+}
+
+/// Delivered documents that are sent again, or would be.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Redelivered {
+    pub(crate) documents: u64,
+    /// On how many lanes, all documents together.
+    pub(crate) lanes: u64,
+    pub(crate) bytes: u64,
+    pub(crate) dry_run: bool,
+    /// When the oldest document that is still kept was delivered, as a date in UTC.
+    pub(crate) oldest_kept: Option<String>,
+    /// Whether documents of that time may have been delivered that are no longer kept.
+    pub(crate) is_cut_off: bool,
+    /// The first hundred of them; in a dry run alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) named: Vec<Document>,
 }
 
 /// A document to hand over, without its content.
@@ -149,6 +183,7 @@ impl From<Summary> for Document {
             attempts: lane.attempts,
             error: lane.error,
             due_in_ms: lane.due_in_ms,
+            sent_at: lane.sent_at.map(crate::status::date),
         });
         Self {
             id: summary.id.to_string(),

@@ -13,6 +13,7 @@ mod demonstration;
 mod end_to_end;
 mod killed;
 mod receiver;
+mod redelivering;
 mod status_shape;
 mod stopping;
 mod submitting;

@@ -127,6 +127,8 @@ pub(crate) struct Index {
     hasher: DefaultHashBuilder,
     lanes: Vec<Lane>,
     troubles: HashMap<u32, Trouble>,
+    /// When each delivery that was acknowledged was, ms since 1970; what still waits has no place here.
+    sent_at: HashMap<u32, u64>,
     notes: HashSet<Arc<str>>,
     body_files: HashMap<u32, BodyRef>,
     body_references: HashMap<[u8; 32], u32>,
@@ -159,6 +161,7 @@ impl Index {
             hasher: DefaultHashBuilder::default(),
             lanes: Vec::new(),
             troubles: HashMap::new(),
+            sent_at: HashMap::new(),
             notes: HashSet::new(),
             body_files: HashMap::new(),
             body_references: HashMap::new(),

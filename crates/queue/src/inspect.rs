@@ -66,6 +66,8 @@ pub struct LaneSummary {
     pub error: Option<String>,
     /// How long until its next attempt, ms.
     pub due_in_ms: Option<u64>,
+    /// When it was acknowledged there, ms since 1970; only while it is kept as sent.
+    pub sent_at: Option<u64>,
 }
 
 /// A document with all that is known of it.
@@ -161,6 +163,7 @@ impl Queue {
             state: standing.state,
             attempts: standing.attempts,
             error: standing.note.filter(|note| !note.is_empty()),
+            sent_at: standing.sent_at,
             due_in_ms: standing.due_in.map(|due| due.as_millis() as u64),
         });
         Summary {

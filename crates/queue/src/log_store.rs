@@ -324,6 +324,7 @@ impl Store for LogStore {
             Standing {
                 lane: lane.lane,
                 state: lane.state,
+                sent_at: lane.sent_at,
                 attempts: lane.trouble.as_ref().map_or(0, |trouble| trouble.attempts),
                 note: lane
                     .trouble

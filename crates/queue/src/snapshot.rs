@@ -21,7 +21,7 @@
 use crate::disk::{Disk, DiskFile, Folder};
 use crate::document::{DocumentId, LaneId, Priority, State};
 use crate::frame::SegmentKey;
-use crate::index::{Index, Location, Now};
+use crate::index::{Index, LaneView, Location, Now};
 use crate::ledger::Totals;
 use crate::record::{self, Head, Kind, MovedLane, Record};
 use crate::segment::FORMAT_VERSION;
@@ -160,11 +160,7 @@ fn encode(
             now.wall
                 .saturating_sub(retention.saturating_sub(left).as_millis() as u64)
         });
-        let lanes: Vec<MovedLane> = doc
-            .lanes
-            .iter()
-            .map(|lane| moved_lane(lane, sent))
-            .collect();
+        let lanes = moved_lanes(&doc.lanes, sent);
         let entry = &mut out.pending;
         entry.put_u32(doc.location.segment);
         entry.put_u32(doc.location.offset);
@@ -183,8 +179,23 @@ fn encode(
     Ok(())
 }
 
-/// A lane of a document, as a MOVE record says it.
-pub(crate) fn moved_lane(lane: &crate::index::LaneView, sent: u64) -> MovedLane {
+/// The lanes of a document, as a MOVE record says them. The latest acknowledgement of a document that is sent stands as
+/// `sent`, from which its keeping is counted; the others as they were.
+pub(crate) fn moved_lanes(lanes: &[LaneView], sent: u64) -> Vec<MovedLane> {
+    let latest = lanes.iter().filter_map(|lane| lane.sent_at).max();
+    let lanes = lanes.iter().map(|lane| {
+        let own = lane.sent_at.unwrap_or(sent);
+        let at = match sent {
+            0 => own,
+            _ if lane.sent_at == latest => sent,
+            _ => own.min(sent),
+        };
+        moved_lane(lane, at)
+    });
+    lanes.collect()
+}
+
+fn moved_lane(lane: &LaneView, sent: u64) -> MovedLane {
     let trouble = lane.trouble.as_ref();
     MovedLane {
         lane: lane.lane,

@@ -26,7 +26,8 @@ const SCHEMA: &str = "
         priority INTEGER NOT NULL, payload BLOB NOT NULL, sent_at INTEGER);
     CREATE TABLE IF NOT EXISTS deliveries (
         ord INTEGER NOT NULL, id BLOB NOT NULL, lane INTEGER NOT NULL, state INTEGER NOT NULL,
-        attempts INTEGER NOT NULL DEFAULT 0, note TEXT, due INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (id, lane));
+        attempts INTEGER NOT NULL DEFAULT 0, note TEXT, due INTEGER NOT NULL DEFAULT 0,
+        sent_at INTEGER, PRIMARY KEY (id, lane));
     CREATE INDEX IF NOT EXISTS line ON deliveries (lane, state, ord);
     CREATE TABLE IF NOT EXISTS lanes (lane INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
     CREATE TABLE IF NOT EXISTS claims (id BLOB PRIMARY KEY);
@@ -214,7 +215,7 @@ impl Store for SqliteStore {
         let database = lock(&self.database);
         let leased = lock(&self.leased);
         let mut query = database
-            .prepare_cached("SELECT lane, state, attempts, note, due FROM deliveries WHERE id = ?1 ORDER BY lane")
+            .prepare_cached("SELECT lane, state, attempts, note, due, sent_at FROM deliveries WHERE id = ?1 ORDER BY lane")
             .ok()?;
         let rows = query.query_map([id.to_bytes()], |row| {
             let lane = LaneId(row.get(0)?);
@@ -233,6 +234,7 @@ impl Store for SqliteStore {
                 attempts: row.get(2)?,
                 note: row.get(3)?,
                 due_in,
+                sent_at: row.get::<_, Option<i64>>(5)?.map(|at| at as u64),
             })
         });
         let standing: Vec<Standing> = rows.ok()?.flatten().collect();

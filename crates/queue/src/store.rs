@@ -170,6 +170,8 @@ pub struct Standing {
     pub note: Option<String>,
     /// How long until it is due; only while it waits.
     pub due_in: Option<Duration>,
+    /// When it was acknowledged, ms since 1970; only while it is kept as sent.
+    pub sent_at: Option<u64>,
 }
 
 /// Where documents are stored. Calls block; [`commit`](Store::commit) is called by one thread at a time.

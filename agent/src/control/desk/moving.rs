@@ -28,21 +28,7 @@ impl Desk {
             .map_err(|died| {
                 Failure::new(Exit::Unexpected, "looking up the documents died").because(died)
             })??;
-        let moving = targets
-            .into_iter()
-            .map(|(id, lane)| self.move_one(wish, id, lane));
-        // Many at once share a flush of the disk.
-        let mut moving = futures_util::stream::iter(moving).buffer_unordered(AT_ONCE);
-        let mut moved = Moved::default();
-        let mut ids = HashSet::new();
-        while let Some(done) = moving.next().await {
-            let (id, lanes) = done?;
-            if lanes > 0 {
-                ids.insert(id);
-            }
-            moved.lanes += lanes;
-        }
-        moved.documents = ids.len() as u64;
+        let moved = self.move_all(wish, targets).await?;
         if moved.lanes == 0 {
             let message = format!(
                 "no document is in a state that `{}` fits, so nothing was changed",
@@ -58,6 +44,30 @@ impl Desk {
             reason = wish.reason,
             "moved by hand"
         );
+        Ok(moved)
+    }
+
+    /// Moves each of these, and counts what was moved.
+    pub(super) async fn move_all(
+        &self,
+        wish: &Move,
+        targets: Vec<(DocumentId, LaneId)>,
+    ) -> Result<Moved, Failure> {
+        let moving = targets
+            .into_iter()
+            .map(|(id, lane)| self.move_one(wish, id, lane));
+        // Many at once share a flush of the disk.
+        let mut moving = futures_util::stream::iter(moving).buffer_unordered(AT_ONCE);
+        let mut moved = Moved::default();
+        let mut ids = HashSet::new();
+        while let Some(done) = moving.next().await {
+            let (id, lanes) = done?;
+            if lanes > 0 {
+                ids.insert(id);
+            }
+            moved.lanes += lanes;
+        }
+        moved.documents = ids.len() as u64;
         Ok(moved)
     }
 

@@ -130,6 +130,7 @@ impl Index {
         let mut delivery = self.doc(number).first;
         while delivery != NONE {
             self.troubles.remove(&delivery);
+            self.sent_at.remove(&delivery);
             let Some(gone) = self.deliveries.remove(delivery) else {
                 break;
             };

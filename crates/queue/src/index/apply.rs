@@ -176,6 +176,7 @@ impl Index {
             _ => return Applied::NotFound,
         };
         self.leave(doc);
+        self.note_sent(delivery, next, wall);
         match next {
             State::Dead => {
                 let note = self.note(note);
@@ -202,6 +203,16 @@ impl Index {
         }
         self.enter_at(doc, wall, now);
         Applied::Done
+    }
+
+    /// Keeps when a delivery was acknowledged, and forgets it when it is to be made again. 0 stands for a time that nobody
+    /// wrote down.
+    pub(super) fn note_sent(&mut self, delivery: u32, state: State, wall: u64) {
+        if state == State::Sent && wall != 0 {
+            self.sent_at.insert(delivery, wall);
+        } else {
+            self.sent_at.remove(&delivery);
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one record")]
@@ -327,6 +338,7 @@ impl Index {
 
     pub(super) fn restate_trouble(&mut self, delivery: u32, moved: &MovedLane, now: Now) {
         self.troubles.remove(&delivery);
+        self.note_sent(delivery, moved.state, moved.wall);
         if moved.state == State::Waiting {
             self.wait(
                 delivery,

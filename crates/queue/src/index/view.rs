@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub(crate) struct LaneView {
     pub(crate) lane: LaneId,
     pub(crate) state: State,
+    /// When it was acknowledged, ms since 1970.
+    pub(crate) sent_at: Option<u64>,
     pub(crate) trouble: Option<Trouble>,
 }
 
@@ -81,6 +83,7 @@ impl Index {
         let lanes = self.deliveries_of(number).map(|delivery| LaneView {
             lane: self.delivery(delivery).lane,
             state: self.delivery(delivery).state,
+            sent_at: self.sent_at.get(&delivery).copied(),
             trouble: self.troubles.get(&delivery).cloned(),
         });
         DocView {

@@ -9,7 +9,7 @@ use crate::index::{Location, Now};
 use crate::log::Purpose;
 use crate::record::{self, Kind};
 use crate::segment;
-use crate::snapshot::{self, Covered, moved_lane};
+use crate::snapshot::{self, Covered, moved_lanes};
 use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -402,11 +402,7 @@ impl LogStore {
             now.wall
                 .saturating_sub(self.retain.saturating_sub(left).as_millis() as u64)
         });
-        let lanes: Vec<_> = view
-            .lanes
-            .iter()
-            .map(|lane| moved_lane(lane, sent))
-            .collect();
+        let lanes = moved_lanes(&view.lanes, sent);
         Some(record::encode_move(view.order, created, &lanes, store))
     }
 

@@ -130,11 +130,12 @@ impl SqliteStore {
         let note = (next == State::Dead).then(|| cut_note(note));
         let is_revival = verdict == Verdict::Revived;
         let attempts = if next == State::Dead { "attempts" } else { "0" };
+        let sent_at = (next == State::Sent).then(|| self.clock.wall() as i64);
         let changed = transaction.execute(
             &format!(
-                "UPDATE deliveries SET state = ?3, note = ?4, attempts = {attempts} WHERE id = ?1 AND lane = ?2 AND (state IN ({from}) OR ?5 AND (state = 1 OR state = 0 AND attempts > 0))"
+                "UPDATE deliveries SET state = ?3, note = ?4, attempts = {attempts}, sent_at = ?6 WHERE id = ?1 AND lane = ?2 AND (state IN ({from}) OR ?5 AND (state = 1 OR state = 0 AND attempts > 0))"
             ),
-            params![id.to_bytes(), lane.0, state_byte(next), note, is_revival],
+            params![id.to_bytes(), lane.0, state_byte(next), note, is_revival, sent_at],
         )?;
         if !is_revival {
             lock(&self.leased).remove(&(id, lane));

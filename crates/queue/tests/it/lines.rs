@@ -1,7 +1,7 @@
 //! The order in which documents are offered, and how they wait.
 
 use crate::scratch::{Scratch, body_of, declare, document, drain, put};
-use mainstay_queue::{Filter, NewDocument, Priority, State};
+use mainstay_queue::{Filter, NewDocument, Priority, Queue, State};
 use std::time::Duration;
 
 fn urgent(document: NewDocument, priority: u8) -> NewDocument {
@@ -281,4 +281,35 @@ async fn documents_are_found_by_lane_state_and_text() {
         detail.summary.lanes[0].error.as_deref(),
         Some("unreadable report")
     );
+}
+
+#[tokio::test]
+async fn when_a_document_was_sent_is_known_lane_by_lane_and_after_a_restart() {
+    let scratch = Scratch::new();
+    let (queue, first) = scratch.open();
+    let second = declare(&queue, "second");
+    let id = queue
+        .enqueue(NewDocument::new(vec![first, second], "a"))
+        .await
+        .unwrap()
+        .id();
+    let wall = || mainstay_clock::Clock::wall(&scratch.clock);
+    let times = |queue: &Queue| {
+        let lanes = queue.get(id).unwrap().unwrap().summary.lanes;
+        lanes.iter().map(|lane| lane.sent_at).collect::<Vec<_>>()
+    };
+    let early = wall();
+    queue.try_lease(first).unwrap().ack().await.unwrap();
+    scratch.clock.advance(Duration::from_secs(30));
+    assert_eq!(times(&queue), [Some(early), None]);
+    // From the log, and from a snapshot.
+    assert_eq!(times(&scratch.killed().open().0), [Some(early), None]);
+    let late = wall();
+    queue.try_lease(second).unwrap().ack().await.unwrap();
+    scratch.clock.advance(Duration::from_secs(30));
+    queue.close().await;
+    let (queue, _) = scratch.open();
+    assert_eq!(times(&queue), [Some(early), Some(late)]);
+    queue.revive(id, Some(first), "lost").await.unwrap();
+    assert_eq!(times(&queue), [None, Some(late)]);
 }
