@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[command(name = "mainstay", version, about, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 done, 2 usage, 20-22 configuration, 30-34 service, 40-41 network, \
-                        64-69 data, 75 stopped early (nothing lost)."
+                        64-73 data, 75 stopped early (nothing lost)."
 )]
 pub(crate) struct Cli {
     /// What the log tells: error, warn, info, debug or trace, or a filter such as `mainstay_queue=debug`.
@@ -226,8 +226,14 @@ pub(crate) enum QueueVerb {
     Bury(MoveArgs),
     /// Give documents up for good; the ledger counts them as discarded.
     Discard(MoveArgs),
-    /// Read every document's content back and compare its checksum.
+    /// Read every document back, compare its checksum and say what is unreadable; changes nothing.
     Verify(StatusArgs),
+    /// Set aside what is unreadable, count it and give space back; never removes what can be read.
+    Repair(StatusArgs),
+    /// Write documents as a tar archive, to be carried to another queue; they stay in this one.
+    Export(ExportArgs),
+    /// Store the documents of such an archive, each once by its id.
+    Import(ImportArgs),
 }
 
 /// `mainstay dead …`.
@@ -267,6 +273,43 @@ pub(crate) struct ListArgs {
 
     #[command(flatten)]
     pub(crate) common: DeadListArgs,
+}
+
+/// `mainstay queue export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Only documents in this state [default: all that still have to arrive, dead letters too].
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<StateArg>,
+
+    /// Only this lane (`route/destination`).
+    #[arg(long)]
+    pub(crate) lane: Option<String>,
+
+    /// Where to: a file that is not there yet, or `-` for standard output.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(crate) to: Option<PathBuf>,
+
+    /// Print what was exported as JSON, where the archive goes to a file.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay queue import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The archive; `-` is standard input.
+    pub(crate) file: PathBuf,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 /// `mainstay dead list`.

@@ -1,8 +1,10 @@
 //! The commands that look and act once, beside a running agent or without one.
 
+mod carry;
 mod config;
 mod queue;
 mod redeliver;
+mod repair;
 mod status;
 mod submit;
 

@@ -12,10 +12,13 @@
 //! | `POST /documents` with the content, and its facts in headers | [`views::Submitted`] |
 //! | `POST /move` with [`views::Move`] | [`views::Moved`] |
 //! | `POST /redeliver` with [`views::Redeliver`] | [`views::Redelivered`] |
+//! | `GET /archive?state=&lane=` | a tar archive, and [`views::ExportEnd`] in a trailer |
+//! | `POST /archive` with such an archive | what was new in it |
 //! | `POST /verify` | [`views::Verified`] |
 //!
 //! A refusal is answered with `{"exit", "error", "help"}`: what the command line prints, and the code it ends with.
 
+mod carried;
 mod client;
 mod desk;
 mod reach;
@@ -23,7 +26,8 @@ mod server;
 mod socket;
 pub(crate) mod views;
 
+pub(crate) use carried::unwritten;
 pub(crate) use client::{Client, answers};
-pub(crate) use reach::{Input, Purpose, Reach};
+pub(crate) use reach::{Input, Purpose, Reach, verify_at_rest};
 pub(crate) use server::serve;
 pub(crate) use socket::Listener;

@@ -48,12 +48,14 @@ pub(crate) enum Exit {
     NotBalanced = 68,
     /// The verb does not fit the document's state, so nothing was changed.
     NothingChanged = 69,
+    /// A file that was to be written cannot be, or is there already.
+    NoOutput = 73,
     /// Stopped before all work in hand was done; nothing is lost.
     StoppedEarly = 75,
 }
 
 impl Exit {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::Done,
         Self::Unexpected,
         Self::Usage,
@@ -73,6 +75,7 @@ impl Exit {
         Self::NotTaken,
         Self::NotBalanced,
         Self::NothingChanged,
+        Self::NoOutput,
         Self::StoppedEarly,
     ];
 

@@ -26,6 +26,10 @@ pub(crate) struct Opened {
     pub(crate) queue: Queue,
     /// What opening it found.
     pub(crate) recovery: Recovery,
+    /// Where its queue lies.
+    pub(crate) queue_dir: PathBuf,
+    /// How many documents had been lost to damage before it was opened.
+    pub(crate) unreadable_before: u64,
     _lock: Lock,
 }
 
@@ -43,7 +47,8 @@ impl Opened {
         make(data)?;
         let lock = lock(data, clock).await?;
         let shown = queue_dir.display().to_string();
-        let opened = tokio::task::spawn_blocking(move || Queue::open(&queue_dir, config)).await;
+        let place = queue_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || Queue::open(&place, config)).await;
         let opened = opened.map_err(|died| {
             Failure::new(Exit::StartFailed, "opening the queue died").because(died)
         })?;
@@ -55,10 +60,16 @@ impl Opened {
             )
             .because(error),
         })?;
+        let unreadable_before = queue
+            .ledger()
+            .unreadable
+            .saturating_sub(recovery.documents_unreadable);
         Ok(Self {
             data: data.clone(),
             queue,
             recovery,
+            queue_dir,
+            unreadable_before,
             _lock: lock,
         })
     }
@@ -82,7 +93,7 @@ fn make(data: &DataDir) -> Result<(), Failure> {
 }
 
 /// An agent keeps the lock, and answers on its socket: then there is nothing to wait for.
-async fn lock(data: &DataDir, clock: &SharedClock) -> Result<Lock, Failure> {
+pub(crate) async fn lock(data: &DataDir, clock: &SharedClock) -> Result<Lock, Failure> {
     let deadline = clock.now() + PATIENCE;
     loop {
         match Lock::acquire(&data.lock()) {

@@ -24,7 +24,7 @@ pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, Unread, read_body};
 pub(crate) use intake::{Template, template};
 pub(crate) use progress::Display;
-pub(crate) use report::describe_queue;
+pub(crate) use report::{describe_damage, describe_queue};
 
 use crate::cli::RunArgs;
 use crate::config::{self, Settings};

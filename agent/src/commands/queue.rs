@@ -1,10 +1,10 @@
 //! `mainstay queue …` and `mainstay dead …`.
 
-use crate::cli::{DeadListArgs, DeadVerb, MoveArgs, QueueVerb, ShowArgs, StateArg, StatusArgs};
-use crate::control::views::{Document, Lane, List, Move, Verb, Verified};
+use crate::cli::{DeadListArgs, DeadVerb, MoveArgs, QueueVerb, ShowArgs, StateArg};
+use crate::control::views::{Document, Lane, List, Move, Verb};
 use crate::control::{Purpose, Reach};
 use crate::exit::{Exit, Failure};
-use crate::terminal::{self, BOLD, Count, DIM, GREEN, PLAIN, RED, Text, visible};
+use crate::terminal::{self, BOLD, Count, DIM, PLAIN, Text, visible};
 use crate::units::{Size, Span};
 use mainstay_queue::State;
 use std::time::Duration;
@@ -20,7 +20,10 @@ pub(crate) async fn queue(verb: QueueVerb) -> Result<Exit, Failure> {
         QueueVerb::Retry(args) => change(args, Verb::Retry).await,
         QueueVerb::Bury(args) => change(args, Verb::Bury).await,
         QueueVerb::Discard(args) => change(args, Verb::Discard).await,
-        QueueVerb::Verify(args) => verify(args).await,
+        QueueVerb::Verify(args) => super::repair::verify(args).await,
+        QueueVerb::Repair(args) => super::repair::repair(args).await,
+        QueueVerb::Export(args) => super::carry::export(args).await,
+        QueueVerb::Import(args) => super::carry::import(args).await,
     }
 }
 
@@ -107,47 +110,6 @@ async fn change(args: MoveArgs, verb: Verb) -> Result<Exit, Failure> {
         ))?;
     }
     Ok(Exit::Done)
-}
-
-async fn verify(args: StatusArgs) -> Result<Exit, Failure> {
-    let reach = Reach::open(&args.place, Purpose::Look).await?;
-    let verified = reach.verify().await;
-    reach.done().await;
-    let verified = verified?;
-    if args.json {
-        terminal::print_json(&verified)?;
-    } else {
-        terminal::print(&findings(&verified))?;
-    }
-    let well = verified.damage.is_empty() && verified.ledger.balanced;
-    Ok(if well { Exit::Done } else { Exit::Damaged })
-}
-
-fn findings(verified: &Verified) -> String {
-    let mut text = Text::default();
-    let Verified {
-        bytes,
-        ledger,
-        damage,
-        ..
-    } = verified;
-    let (documents, size) = (Count(verified.documents, "document"), Size(*bytes));
-    text.line(format_args!(
-        "{documents}, {size}, read back and compared with their checksums"
-    ));
-    text.line(format_args!("ledger: {ledger}"));
-    if !ledger.balanced {
-        text.line(format_args!(
-            "{RED}the ledger does not add up{PLAIN}: keep the queue's folder and report this"
-        ));
-    }
-    for damage in damage {
-        text.line(format_args!("{RED}damage{PLAIN}: {}", visible(damage)));
-    }
-    if damage.is_empty() && ledger.balanced {
-        text.line(format_args!("{GREEN}all is well{PLAIN}"));
-    }
-    text.finish()
 }
 
 /// One line: id, size, age, name, and where it stands.

@@ -64,7 +64,7 @@ async fn submit_all(
 }
 
 /// A pipe or a folder among the files is a slip of the hand; standard input has a sign of its own.
-fn regular(file: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn regular(file: &Path) -> Result<PathBuf, Failure> {
     let cannot = || Failure::new(Exit::NoInput, format!("cannot read `{}`", file.display()));
     let metadata = std::fs::metadata(file).map_err(|error| cannot().because(error))?;
     if metadata.is_file() {

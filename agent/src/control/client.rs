@@ -2,7 +2,8 @@
 
 use super::socket::connect;
 use super::views::{
-    Document, List, Move, Moved, Redeliver, Redelivered, Refused, Submission, Submitted, Verified,
+    Document, Export, List, Move, Moved, Redeliver, Redelivered, Refused, Submission, Submitted,
+    Verified,
 };
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -13,10 +14,12 @@ use axum::body::Body;
 use axum::http::{Method, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use mainstay_queue::{Exported, Imported};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -105,6 +108,44 @@ impl Client {
         parsed(self.exchange(request).await?)
     }
 
+    /// Receives documents as an archive.
+    pub(crate) async fn export(
+        &self,
+        wish: &Export,
+        archive: &mut impl Write,
+    ) -> Result<Exported, Failure> {
+        let state = wish.state.map(|state| state.to_string());
+        let mut query = String::new();
+        for (name, value) in [("state", &state), ("lane", &wish.lane)] {
+            if let Some(value) = value {
+                query.extend(["&", name, "=", &percent::encode(value.as_bytes())]);
+            }
+        }
+        let uri = format!("/archive?{}", query.trim_start_matches('&'));
+        let mut request = request(Method::GET, &uri, Body::empty())?;
+        // Without this the server keeps how it came out to itself.
+        request
+            .headers_mut()
+            .insert(header::TE, header::HeaderValue::from_static("trailers"));
+        self.converse(request, async |answer| {
+            let (head, body) = answer.into_parts();
+            if head.status.is_success() {
+                return super::carried::receive(body, archive).await;
+            }
+            let body = body.collect().await.map_err(broken)?.to_bytes();
+            Err(refused(&Response::from_parts(head, body)))
+        })
+        .await
+    }
+
+    /// Hands an archive over.
+    pub(crate) async fn import(&self, archive: Body) -> Result<Imported, Failure> {
+        parsed(
+            self.exchange(request(Method::POST, "/archive", archive)?)
+                .await?,
+        )
+    }
+
     /// Reads every document back.
     pub(crate) async fn verify(&self) -> Result<Verified, Failure> {
         parsed(
@@ -158,8 +199,21 @@ impl Client {
         })
     }
 
-    /// One connection for one request; both are driven here, so nothing is left behind when this is dropped.
     async fn exchange(&self, request: Request<Body>) -> Result<Response<Bytes>, Failure> {
+        self.converse(request, async |answer| {
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(broken)?.to_bytes();
+            Ok(Response::from_parts(head, body))
+        })
+        .await
+    }
+
+    /// One connection for one request; both are driven here, so nothing is left behind when this is dropped.
+    async fn converse<T>(
+        &self,
+        request: Request<Body>,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let stream = connect(&self.socket)
             .await
             .map_err(|error| self.not_running(error))?;
@@ -168,11 +222,7 @@ impl Client {
             .map_err(broken)?;
         let exchange = async move {
             let response = sender.send_request(request).await.map_err(broken)?;
-            let (head, body) = response.into_parts();
-            Ok(Response::from_parts(
-                head,
-                body.collect().await.map_err(broken)?.to_bytes(),
-            ))
+            read(response).await
         };
         let (mut exchange, mut connection) = (std::pin::pin!(exchange), std::pin::pin!(connection));
         tokio::select! {
@@ -216,12 +266,16 @@ fn refusal_or(answer: Response<Bytes>) -> Result<Bytes, Failure> {
     if answer.status().is_success() {
         return Ok(answer.into_body());
     }
+    Err(refused(&answer))
+}
+
+fn refused(answer: &Response<Bytes>) -> Failure {
     match serde_json::from_slice::<Refused>(answer.body()) {
-        Ok(refused) => Err(refused.into()),
-        Err(_) => Err(Failure::new(
+        Ok(refused) => refused.into(),
+        Err(_) => Failure::new(
             Exit::Unexpected,
             format!("the agent answered {}", answer.status()),
-        )),
+        ),
     }
 }
 

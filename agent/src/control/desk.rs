@@ -1,12 +1,13 @@
 //! What can be asked of a queue and done with its documents, by whoever has it open.
 
+mod carrying;
 mod moving;
 mod redelivering;
+mod repairing;
 mod submitting;
 
-use super::views::{Document, List, Verified};
+use super::views::{Document, List};
 use crate::exit::{Exit, Failure};
-use crate::hash::{hex, sha256};
 use crate::run::Template;
 use mainstay_queue::{Body, DocumentId, Error, ErrorKind, Filter, LaneId, Queue};
 use std::io::Read;
@@ -75,61 +76,6 @@ impl Desk {
             }
         }
         Ok(bytes)
-    }
-
-    /// Reads every document back. Blocks.
-    ///
-    /// # Errors
-    /// The disk refuses; what is damaged is part of the answer.
-    pub(crate) fn verify(&self) -> Result<Verified, Failure> {
-        let (mut documents, mut bytes) = (0, 0);
-        let mut page = Filter {
-            limit: 1_000,
-            ..Filter::default()
-        };
-        let mut damage = Vec::new();
-        loop {
-            let found = self
-                .queue
-                .list(&page)
-                .map_err(|error| unreadable("list the documents", error))?;
-            let Some(last) = found.last() else { break };
-            page.after = Some(last.id);
-            for summary in &found {
-                match self.read_back(summary.id) {
-                    Ok(()) => {
-                        documents += 1;
-                        bytes += summary.bytes;
-                    }
-                    Err(why) => damage.push(format!("document {}: {why}", summary.id)),
-                }
-            }
-        }
-        let status = self.queue.status();
-        damage.extend(crate::run::describe_queue(&status, true).damage);
-        Ok(Verified {
-            documents,
-            bytes,
-            ledger: status.ledger.into(),
-            damage,
-        })
-    }
-
-    /// Reads one document's content against its checksum; one that was settled meanwhile is fine.
-    fn read_back(&self, id: DocumentId) -> Result<(), String> {
-        let body = self.queue.content(id).map_err(|error| error.to_string())?;
-        let Some(Body::File(file, _)) = body else {
-            return Ok(());
-        };
-        let hash = hex(&sha256(file).map_err(|error| error.to_string())?);
-        let detail = self.queue.get(id);
-        let expected = detail.ok().flatten().and_then(|detail| detail.sha256);
-        match expected {
-            Some(expected) if expected != hash => {
-                Err("its content is not what was stored".to_owned())
-            }
-            _ => Ok(()),
-        }
     }
 
     fn lane(&self, name: Option<&str>) -> Result<Option<LaneId>, Failure> {

@@ -3,18 +3,22 @@
 use super::client::{Client, answers};
 use super::desk::Desk;
 use super::views::{
-    Document, List, Move, Moved, Redeliver, Redelivered, Submission, Submitted, Verified,
+    Document, Export, List, Move, Moved, Redeliver, Redelivered, Repaired, Submission, Submitted,
+    Verified,
 };
 use crate::cli::PlaceArgs;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::opened::Opened;
-use crate::run::{Template, queue_config, template};
+use crate::run::{Template, describe_damage, queue_config, template};
 use crate::status::{Status, read_stopped};
 use crate::terminal;
 use axum::body::Body;
+use mainstay_queue::{Exported, Imported};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use tokio_util::io::ReaderStream;
 
@@ -55,25 +59,9 @@ impl Reach {
         if answers(&data).await {
             return Ok(Self::Agent(Client::of(&data)));
         }
-        let settings = match config::load(place, &data) {
-            Ok(settings) => settings,
-            // The queue can be looked at without it, unless it was asked for by name.
-            Err(failure) if place.config.is_none() => {
-                terminal::warn(&format!(
-                    "the configuration cannot be used, and the defaults are taken\n{failure}"
-                ));
-                config::defaults(&data)?
-            }
-            Err(failure) => return Err(failure),
-        };
+        let settings = settings(place, &data)?;
         if purpose == Purpose::Look && !settings.queue.dir.exists() {
-            let message = format!(
-                "no agent runs on the data folder `{}`, and it holds no queue",
-                data.path().display()
-            );
-            return Err(
-                Failure::new(Exit::NotRunning, message).help("name the right folder with --data")
-            );
+            return Err(no_queue(&data));
         }
         let clock = mainstay_clock::system();
         let config = queue_config(&settings, &clock);
@@ -144,11 +132,61 @@ impl Reach {
         }
     }
 
-    /// Reads every document back.
-    pub(crate) async fn verify(&self) -> Result<Verified, Failure> {
+    /// Sets aside what cannot be read; only where no agent runs.
+    pub(crate) async fn repair(&self) -> Result<Repaired, Failure> {
         match self {
-            Self::Agent(client) => client.verify().await,
-            Self::Folder(here) => here.1.verify(),
+            Self::Agent(client) => {
+                let pid = client.status().await.ok().and_then(|status| status.pid);
+                let stop = pid.map_or_else(String::new, |pid| format!(" (kill {pid})"));
+                Err(Failure::new(Exit::InUse, "cannot repair the queue: its agent runs").help(format!(
+                    "`mainstay queue verify` reads everything beside it\nstop it first{stop} to have damage set aside; it does so by itself at every start, too"
+                )))
+            }
+            Self::Folder(here) => here.1.repair(&here.0).await,
+        }
+    }
+
+    /// Writes documents as an archive.
+    pub(crate) async fn export(
+        &self,
+        wish: &Export,
+        archive: &mut impl Write,
+    ) -> Result<Exported, Failure> {
+        match self {
+            Self::Agent(client) => client.export(wish, archive).await,
+            Self::Folder(here) => here.1.export(wish, archive),
+        }
+    }
+
+    /// Stores the documents of an archive.
+    pub(crate) async fn import(&self, input: Input) -> Result<Imported, Failure> {
+        match (self, input) {
+            (Self::Agent(client), Input::File(path)) => {
+                let file = tokio::fs::File::open(&path)
+                    .await
+                    .map_err(|error| no_input(&path, error))?;
+                client
+                    .import(Body::from_stream(ReaderStream::new(file)))
+                    .await
+            }
+            (Self::Agent(client), Input::Standard) => {
+                let archive = ReaderStream::new(tokio::io::stdin());
+                client.import(Body::from_stream(archive)).await
+            }
+            (Self::Folder(here), input) => {
+                let archive: Box<dyn Read + Send> = match input {
+                    Input::File(path) => {
+                        Box::new(File::open(&path).map_err(|error| no_input(&path, error))?)
+                    }
+                    Input::Standard => Box::new(std::io::stdin()),
+                };
+                let desk = here.1.clone();
+                tokio::task::spawn_blocking(move || desk.import(archive))
+                    .await
+                    .map_err(|died| {
+                        Failure::new(Exit::Unexpected, "importing died").because(died)
+                    })?
+            }
         }
     }
 
@@ -189,6 +227,68 @@ impl Reach {
             opened.close().await;
         }
     }
+}
+
+/// Reads every document back and changes nothing: beside a running agent, or with the folder locked for so long.
+///
+/// # Errors
+/// There is no queue, or somebody else has it.
+pub(crate) async fn verify_at_rest(place: &PlaceArgs) -> Result<Verified, Failure> {
+    let data = DataDir::of(place)?;
+    if answers(&data).await {
+        return Client::of(&data).verify().await;
+    }
+    let settings = settings(place, &data)?;
+    if !settings.queue.dir.exists() {
+        return Err(no_queue(&data));
+    }
+    let clock = mainstay_clock::system();
+    let held = crate::opened::lock(&data, &clock).await;
+    if matches!(&held, Err(failure) if failure.exit() == Exit::InUse) && answers(&data).await {
+        return Client::of(&data).verify().await;
+    }
+    let _held = held?;
+    let config = queue_config(&settings, &clock);
+    let folder = settings.queue.dir.clone();
+    let found = tokio::task::spawn_blocking(move || mainstay_queue::verify(&folder, &config));
+    let found = found
+        .await
+        .map_err(|died| Failure::new(Exit::Unexpected, "reading the queue died").because(died))?
+        .map_err(|error| {
+            let exit = match error.kind() {
+                mainstay_queue::ErrorKind::NotFound => Exit::NotRunning,
+                mainstay_queue::ErrorKind::Damaged => Exit::Damaged,
+                _ => Exit::Unexpected,
+            };
+            Failure::new(exit, "cannot verify the queue").because(error)
+        })?;
+    Ok(Verified {
+        documents: found.documents,
+        bytes: found.bytes,
+        ledger: found.ledger.into(),
+        damage: found.damage.iter().map(describe_damage).collect(),
+    })
+}
+
+/// The settings; the queue can be looked at without the configuration, unless it was asked for by name.
+fn settings(place: &PlaceArgs, data: &DataDir) -> Result<Settings, Failure> {
+    match config::load(place, data) {
+        Err(failure) if place.config.is_none() => {
+            terminal::warn(&format!(
+                "the configuration cannot be used, and the defaults are taken\n{failure}"
+            ));
+            config::defaults(data)
+        }
+        loaded => loaded,
+    }
+}
+
+fn no_queue(data: &DataDir) -> Failure {
+    let message = format!(
+        "no agent runs on the data folder `{}`, and it holds no queue",
+        data.path().display()
+    );
+    Failure::new(Exit::NotRunning, message).help("name the right folder with --data")
 }
 
 fn no_input(path: &std::path::Path, error: std::io::Error) -> Failure {

@@ -1,8 +1,9 @@
 //! The agent's side of the control socket.
 
 use super::Listener;
+use super::carried;
 use super::desk::Desk;
-use super::views::{List, Move, Redeliver, Refused, Submission};
+use super::views::{Export, List, Move, Redeliver, Refused, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
 use crate::run::Agent;
@@ -43,6 +44,7 @@ pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: Cancellat
         .route("/documents/{id}/body", get(content))
         .route("/move", post(change))
         .route("/redeliver", post(redeliver))
+        .route("/archive", get(export).post(import))
         .route("/verify", post(verify))
         .with_state(Here { agent, desk });
     let serving = axum::serve(listener, router);
@@ -84,6 +86,23 @@ async fn change(State(here): State<Here>, Json(wish): Json<Move>) -> Response {
 
 async fn redeliver(State(here): State<Here>, Json(wish): Json<Redeliver>) -> Response {
     answer(here.desk.redeliver(&wish).await)
+}
+
+async fn export(State(here): State<Here>, Query(wish): Query<Export>) -> Response {
+    carried::answer(here.desk, wish)
+}
+
+async fn import(State(here): State<Here>, body: Body) -> Response {
+    let stream = body.into_data_stream().map_err(io::Error::other);
+    let mut archive = SyncIoBridge::new(StreamReader::new(stream));
+    blocking(move || {
+        let imported = here.desk.import(&mut archive);
+        if imported.is_err() {
+            carried::drain(archive);
+        }
+        imported
+    })
+    .await
 }
 
 async fn verify(State(here): State<Here>) -> Response {

@@ -2,8 +2,9 @@
 
 use crate::exit::{Exit, Failure};
 use crate::status::Ledger;
-use mainstay_queue::{Detail, State, Summary};
+use mainstay_queue::{Compacted, Detail, Exported, State, Summary};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// A document and where it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -145,6 +146,44 @@ pub(crate) struct Verified {
     pub(crate) ledger: Ledger,
     /// What could not be read; empty when all is well.
     pub(crate) damage: Vec<String>,
+}
+
+/// What was set aside, and what stays.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Repaired {
+    /// Documents that can be read.
+    pub(crate) documents: u64,
+    pub(crate) bytes: u64,
+    pub(crate) ledger: Ledger,
+    /// Documents that were found to be lost now.
+    pub(crate) lost: u64,
+    /// Documents whose content is damaged, moved to the dead letters now.
+    pub(crate) buried: u64,
+    /// Unreadable places that were copied aside.
+    pub(crate) copies: u64,
+    pub(crate) damaged_folder: PathBuf,
+    /// The bytes of the log.
+    pub(crate) log: Compacted,
+    /// What could not be read; empty when all was well.
+    pub(crate) damage: Vec<String>,
+}
+
+/// Which documents to carry elsewhere.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Export {
+    /// None for all that still has to arrive.
+    pub(crate) state: Option<State>,
+    pub(crate) lane: Option<String>,
+}
+
+/// How an export came out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExportEnd {
+    /// The archive is whole.
+    Done(Exported),
+    /// It is not.
+    Refused(Refused),
 }
 
 /// A refusal.

@@ -176,21 +176,25 @@ pub(crate) fn describe_queue(queue: &mainstay_queue::Status, has_room: bool) -> 
             ("full", reason.to_owned())
         }
     };
-    let damage = queue.damage.iter().map(|damage| {
-        let copy = damage
-            .copied_to
-            .as_ref()
-            .map_or_else(String::new, |copy| format!(", copied to `damaged/{copy}`"));
-        format!(
-            "`{}` bytes {} to {}: {}{copy}",
-            damage.file, damage.start, damage.end, damage.what
-        )
-    });
     status::Queue {
         mode: mode.to_owned(),
         reason,
         documents: queue.waiting_documents,
         bytes: queue.waiting_bytes,
-        damage: damage.collect(),
+        damage: queue.damage.iter().map(describe_damage).collect(),
     }
+}
+
+/// A place in the queue's files that cannot be read, in a line.
+pub(crate) fn describe_damage(damage: &mainstay_queue::Damage) -> String {
+    let copy = damage
+        .copied_to
+        .as_ref()
+        .map_or_else(String::new, |copy| format!(", copied to `damaged/{copy}`"));
+    let place = match (damage.start, damage.end) {
+        (0, 0) => String::new(),
+        (start, 0) => format!(" at byte {start}"),
+        (start, end) => format!(" bytes {start} to {end}"),
+    };
+    format!("`{}`{place}: {}{copy}", damage.file, damage.what)
 }

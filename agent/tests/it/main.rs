@@ -8,6 +8,7 @@
 
 mod agent_is_alone;
 mod by_hand;
+mod carrying;
 mod configuration;
 mod demonstration;
 mod end_to_end;

@@ -7,9 +7,11 @@ use crate::document::{DocumentId, NewBody, NewDocument, Priority, Receipt, State
 use crate::error::{Error, ErrorKind};
 use crate::inspect::Filter;
 use crate::queue::Queue;
-use crate::store::{Body, Store};
+use crate::store::{Body, Store, StoredBody};
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// The facts of a document in an archive.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,8 +29,30 @@ struct Facts {
     body_bytes: u64,
 }
 
+impl Facts {
+    /// The hash of the body, where it is known; an error if it is not one.
+    fn hash(&self) -> Result<Option<[u8; 32]>, ()> {
+        let Some(text) = &self.sha256 else {
+            return Ok(None);
+        };
+        let bytes = from_hex(text).ok_or(())?;
+        bytes.try_into().map(Some).map_err(drop)
+    }
+}
+
+/// What an export came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exported {
+    /// Documents in the archive.
+    pub documents: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Documents that are not in it because they cannot be read; the queue reports where.
+    pub unreadable: u64,
+}
+
 /// What an import came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     /// Stored now.
     pub accepted: u64,
@@ -40,21 +64,28 @@ pub struct Imported {
 const FACTS_MAX: u64 = 1024 * 1024;
 
 impl Queue {
-    /// Writes the documents that a filter asks for as a tar archive; returns how many. They stay in the queue. Blocks.
+    /// Writes the documents that a filter asks for as a tar archive. They stay in the queue. What cannot be read is left out
+    /// and counted; every body is held against its checksum before it is written. Blocks.
     ///
     /// # Errors
     /// [`Io`](ErrorKind::Io) if the queue cannot be read or the archive not be written; the archive is then incomplete.
-    pub fn export(&self, filter: &Filter, archive: impl Write) -> Result<u64, Error> {
+    pub fn export(&self, filter: &Filter, archive: impl Write) -> Result<Exported, Error> {
         let mut tar = tar::Builder::new(archive);
-        let mut count = 0;
+        let mut exported = Exported::default();
+        let lost_before = self.raw_store().damage().len();
         for summary in self.list(filter)? {
             let Some((document, standing)) = self.look_up(summary.id)? else {
                 continue;
             };
             let body = match self.raw_store().body(&document) {
                 Ok(body) => body,
+                // It is among the damage now, where it is counted.
                 Err(error) if error.kind() == ErrorKind::Damaged => continue,
                 Err(error) => return Err(error),
+            };
+            let Some(body) = whole(body, &document.body)? else {
+                exported.unreadable += 1;
+                continue;
             };
             let undelivered: Vec<String> = (summary.lanes.iter())
                 .filter(|lane| !matches!(lane.state, State::Sent | State::Discarded))
@@ -77,17 +108,19 @@ impl Queue {
                 sha256: document.hash.map(|hash| crate::bodies::hex(&hash)),
                 body_bytes: body.len(),
             };
+            exported.bytes += facts.body_bytes;
             append(&mut tar, &facts, document.created / 1000, body).map_err(|error| {
                 Error::io(
                     format!("cannot write document {} to the archive", facts.id),
                     error,
                 )
             })?;
-            count += 1;
+            exported.documents += 1;
         }
+        exported.unreadable += (self.raw_store().damage().len() - lost_before) as u64;
         let finished = tar.into_inner().and_then(|mut archive| archive.flush());
         finished.map_err(|error| Error::io("cannot finish the archive", error))?;
-        Ok(count)
+        Ok(exported)
     }
 
     /// Stores the documents of an archive under their own ids; what is known is passed over. Blocks.
@@ -156,13 +189,7 @@ impl Queue {
             .map(|lane| self.declare_lane(lane))
             .collect::<Result<Vec<_>, _>>()?;
         let source = from_hex(&facts.source_hex).ok_or_else(not_hex)?;
-        let hash = match &facts.sha256 {
-            None => None,
-            Some(text) => {
-                let bytes = from_hex(text).ok_or_else(not_hex)?;
-                Some(<[u8; 32]>::try_from(bytes).map_err(|_| not_hex())?)
-            }
-        };
+        let hash = facts.hash().map_err(|()| not_hex())?;
         let cut = || {
             Error::new(
                 ErrorKind::Invalid,
@@ -181,12 +208,19 @@ impl Queue {
             if writer.len() != facts.body_bytes {
                 return Err(cut());
             }
-            NewBody::File(writer.finish()?)
+            let file = writer.finish()?;
+            if hash.is_some_and(|hash| hash != file.hash()) {
+                return Err(changed(facts.id));
+            }
+            NewBody::File(file)
         } else {
             let mut bytes = Vec::new();
             body.read_to_end(&mut bytes).map_err(unreadable)?;
             if bytes.len() as u64 != facts.body_bytes {
                 return Err(cut());
+            }
+            if hash.is_some_and(|hash| Sha256::digest(&bytes)[..] != hash) {
+                return Err(changed(facts.id));
             }
             NewBody::Inline(bytes.into())
         };
@@ -203,6 +237,37 @@ impl Queue {
         };
         self.enqueue_blocking(document)
     }
+}
+
+/// The body if its bytes are those that were stored; those in memory were held against their checksum when they were read.
+fn whole(body: Body, stored: &StoredBody) -> Result<Option<Body>, Error> {
+    let (Body::File(file, len), StoredBody::File(hash, _)) = (&body, stored) else {
+        return Ok(Some(body));
+    };
+    let mut file: &File = file;
+    let unreadable = |error| Error::io("cannot read a body for the archive", error);
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 256 * 1024];
+    let mut read = 0;
+    loop {
+        match file.read(&mut piece).map_err(unreadable)? {
+            0 => break,
+            some => {
+                hasher.update(piece.get(..some).unwrap_or_default());
+                read += some as u64;
+            }
+        }
+    }
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let is_whole = read == *len && hasher.finalize()[..] == *hash;
+    Ok(is_whole.then_some(body))
+}
+
+fn changed(id: DocumentId) -> Error {
+    let message = format!(
+        "document {id} in the archive is not what was exported; what came before is stored"
+    );
+    Error::new(ErrorKind::Invalid, message)
 }
 
 fn append(

@@ -69,6 +69,7 @@
 
 mod archive;
 mod bodies;
+mod compact;
 mod config;
 mod core;
 mod damage;
@@ -103,8 +104,9 @@ mod watermark;
 mod wire;
 mod writer;
 
-pub use archive::Imported;
+pub use archive::{Exported, Imported};
 pub use bodies::{BodyFile, BodyWriter};
+pub use compact::Compacted;
 pub use config::{Config, Io, WhenFull};
 pub use damage::Damage;
 pub use document::{

@@ -53,6 +53,8 @@ pub struct LogStore {
     bodies: Arc<Bodies>,
     readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     mode: Mutex<Mode>,
+    /// Held by whoever keeps house: one at a time.
+    house: Mutex<()>,
     /// How many bytes the disk had left when it was last found full.
     free_when_full: AtomicU64,
     damage: Mutex<Vec<Damage>>,
@@ -138,6 +140,7 @@ impl LogStore {
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
             mode: Mutex::new(Mode::Writable),
+            house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
             damage: Mutex::new(damage),
         };
@@ -241,6 +244,25 @@ impl LogStore {
     /// The bytes of all segments on the disk.
     pub fn log_bytes(&self) -> u64 {
         lock(&self.writer).log.disk_bytes()
+    }
+
+    /// The segment that is written to.
+    pub(crate) fn active_segment(&self) -> u64 {
+        lock(&self.writer).log.active_id()
+    }
+
+    /// The oldest segment that holds a document.
+    pub(crate) fn oldest_segment(&self) -> Option<u64> {
+        lock(&self.index).oldest_segment().map(u64::from)
+    }
+
+    /// The bytes of all documents in the log.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        lock(&self.index).live_log_bytes()
+    }
+
+    pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
+        self.disk.free_bytes()
     }
 
     /// How many documents are kept after they were sent, and their bytes.

@@ -397,6 +397,11 @@ impl Queue {
         }
     }
 
+    /// Has the writer do something, and waits for it.
+    pub(crate) fn ask_writer(&self, op: Op) -> Result<Outcome, Error> {
+        self.core().submit_blocking(op)
+    }
+
     pub(crate) fn raw_store(&self) -> &LogStore {
         self.store()
     }

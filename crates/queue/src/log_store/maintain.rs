@@ -49,6 +49,7 @@ pub struct Maintained {
 impl LogStore {
     /// Does what is due. Blocks for the disk, but holds up nobody who commits.
     pub fn maintain(&self) -> Maintained {
+        let _one_at_a_time = lock(&self.house);
         let mut done = Maintained::default();
         self.retire();
         self.keep_reserve(&mut done);

@@ -129,3 +129,85 @@ async fn verifying_reads_everything_and_changes_nothing() {
     let nothing = verify(&scratch.folder.path().join("nowhere"), &scratch.config).unwrap_err();
     assert_eq!(nothing.kind(), ErrorKind::NotFound);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_left_out_of_an_archive_and_counted() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    put(&queue, lane, "whole").await;
+    let mut writer = queue.body_writer().unwrap();
+    writer.write(&[5; 500_000]).unwrap();
+    let body = NewBody::File(writer.finish().unwrap());
+    let large = NewDocument {
+        body,
+        ..document(lane, "")
+    };
+    queue.enqueue(large).await.unwrap();
+    let bodies = std::fs::read_dir(scratch.path().join("bodies")).unwrap();
+    for body in bodies {
+        std::fs::write(body.unwrap().path(), vec![6; 500_000]).unwrap();
+    }
+    let queue = queue.clone();
+    let exported = tokio::task::spawn_blocking(move || {
+        let mut archive = Vec::new();
+        queue.export(&Filter::default(), &mut archive).unwrap()
+    });
+    let exported = exported.await.unwrap();
+    assert_eq!((exported.documents, exported.unreadable), (1, 1));
+}
+
+#[tokio::test]
+async fn an_archive_that_was_changed_on_the_way_is_refused() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let body = vec![b'x'; 5000];
+    let hash = <sha2::Sha256 as sha2::Digest>::digest(&body).into();
+    let hashed = NewDocument {
+        hash: Some(hash),
+        ..document(lane, body)
+    };
+    queue.enqueue(hashed).await.unwrap();
+    let mut archive = export(&queue).await;
+    let place = archive
+        .windows(100)
+        .position(|window| window == [b'x'; 100])
+        .unwrap();
+    archive[place] ^= 1;
+    let (target, lane) = Scratch::new().open();
+    let refused = import(&target, archive).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert!(refused.to_string().contains("not what was exported"));
+    assert_eq!(drain(&target, lane).await.len(), 0);
+}
+
+#[tokio::test]
+async fn compacting_gives_back_what_is_settled_and_loses_nothing() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 0..200u8 {
+        put(&queue, lane, vec![number; 5000]).await;
+    }
+    for number in 0..200u8 {
+        let lease = queue.try_lease(lane).unwrap();
+        if number % 10 == 0 {
+            let after = std::time::Duration::from_mins(5);
+            lease.retry(after, "busy").await.unwrap();
+        } else {
+            lease.ack().await.unwrap();
+        }
+    }
+    scratch.clock.advance(std::time::Duration::from_mins(20));
+    let compacting = queue.clone();
+    let compacted = tokio::task::spawn_blocking(move || compacting.compact());
+    let compacted = compacted.await.unwrap();
+    assert!(compacted.after < compacted.before, "{compacted:?}");
+    let killed = scratch.killed();
+    let (after, lane) = killed.open();
+    let left: Vec<u8> = drain(&after, lane)
+        .await
+        .iter()
+        .map(|body| body[0])
+        .collect();
+    assert_eq!(left, (0..200u8).step_by(10).collect::<Vec<_>>());
+    assert!(after.ledger().is_balanced());
+}
