@@ -11,6 +11,9 @@ use mainstay_files::Lock;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+/// One that writes and one that keeps house.
+const THREADS: u32 = 2;
+
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) store: LogStore,
@@ -27,8 +30,9 @@ pub(crate) struct Core {
     pending: Arc<Semaphore>,
     /// Held as long as a thread or a handle works on the folder.
     lock: Mutex<Option<Lock>>,
-    is_finished: Mutex<bool>,
-    finished: Condvar,
+    /// How many of its threads are at work.
+    threads: Mutex<u32>,
+    ended: Condvar,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -47,8 +51,8 @@ impl Core {
             promised: Mutex::new((0, 0)),
             pending: Arc::new(Semaphore::new(config.pending_bytes as usize)),
             lock: Mutex::new(Some(folder)),
-            is_finished: Mutex::new(false),
-            finished: Condvar::new(),
+            threads: Mutex::new(THREADS),
+            ended: Condvar::new(),
             config,
         })
     }
@@ -219,18 +223,22 @@ impl Core {
         }
     }
 
-    /// Called by the writer when all is done: the folder is free for the next.
-    pub(crate) fn finished(&self) {
-        lock(&self.lock).take();
-        *lock(&self.is_finished) = true;
-        self.finished.notify_all();
+    /// Called by each thread at its end. The folder is free for the next only after the last: a thread that makes segments
+    /// ahead would take those of the next process for leftovers of its own, and remove them.
+    pub(crate) fn thread_ended(&self) {
+        let mut threads = lock(&self.threads);
+        *threads = threads.saturating_sub(1);
+        if *threads == 0 {
+            lock(&self.lock).take();
+            self.ended.notify_all();
+        }
     }
 
     pub(crate) fn wait_until_finished(&self) {
-        let is_finished = lock(&self.is_finished);
+        let threads = lock(&self.threads);
         drop(
-            self.finished
-                .wait_while(is_finished, |finished| !*finished)
+            self.ended
+                .wait_while(threads, |threads| *threads != 0)
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }

@@ -23,7 +23,7 @@ use crate::store::{Body, Committed, Document, Op, Standing, Store};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ pub struct LogStore {
     bodies: Arc<Bodies>,
     readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     mode: Mutex<Mode>,
+    /// Whether the queue is being closed, and nothing more is made ahead.
+    is_closing: AtomicBool,
     /// Held by whoever keeps house: one at a time.
     house: Mutex<()>,
     /// How many bytes the disk had left when it was last found full.
@@ -140,6 +142,7 @@ impl LogStore {
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
             mode: Mutex::new(Mode::Writable),
+            is_closing: AtomicBool::new(false),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
             damage: Mutex::new(damage),

@@ -3,7 +3,7 @@
 use crate::bodies::BodyWriter;
 use crate::config::Config;
 use crate::core::Core;
-use crate::disk::RealDisk;
+use crate::disk::{Disk, RealDisk};
 use crate::document::{Batch, ClaimId, DocumentId, LaneId, LaneInfo, NewDocument, Receipt};
 use crate::error::{Error, ErrorKind};
 use crate::lease::Lease;
@@ -62,17 +62,21 @@ impl Queue {
         })?;
         let disk =
             RealDisk::open(folder, config.io).map_err(|error| Error::io(cannot("open"), error))?;
-        let (store, recovery) = LogStore::open(Arc::new(disk), &config)?;
+        Self::open_on(Arc::new(disk), config, held)
+    }
+
+    fn open_on(disk: Arc<dyn Disk>, config: Config, held: Lock) -> Result<(Self, Recovery), Error> {
+        let (store, recovery) = LogStore::open(disk, &config)?;
         let core = Core::new(store, config, held);
         spawn("queue-writer", &core, writer::write)
             .and_then(|()| spawn("queue-house", &core, |core| writer::keep_house(core)))
-            .map_err(|error| Error::io(cannot("start the threads of"), error))?;
-        Ok((
-            Self {
-                handle: Arc::new(Handle { core }),
-            },
-            recovery,
-        ))
+            .map_err(|error| {
+                core.close();
+                core.thread_ended();
+                Error::io("cannot start the threads of the queue", error)
+            })?;
+        let handle = Arc::new(Handle { core });
+        Ok((Self { handle }, recovery))
     }
 
     fn core(&self) -> &Arc<Core> {
@@ -453,3 +457,6 @@ fn spawn(name: &str, core: &Arc<Core>, work: fn(&Arc<Core>)) -> std::io::Result<
         .spawn(move || work(&core))
         .map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,8 +54,19 @@ impl Bell {
     }
 }
 
+/// Lets go of the folder, as far as the thread that keeps house is concerned, in whatever way it ends.
+#[derive(Debug)]
+struct Leaving<'a>(&'a Core);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.thread_ended();
+    }
+}
+
 /// Keeps segments ready and the log short, until the queue is closed.
 pub(crate) fn keep_house(core: &Core) {
+    let _leaving = Leaving(core);
     let mut patience = Some(Duration::ZERO);
     while core.bell.wait(patience) {
         let done = core.store.maintain();
@@ -78,10 +89,11 @@ impl Drop for Ending<'_> {
             );
         }
         self.0.close();
+        self.0.store.stop_making_ahead();
         self.0.bell.close();
         // What a bug left undone is dropped, which tells those who wait for it that the queue is closed.
         drop(self.0.mailbox.receive(Some(Duration::ZERO)));
-        self.0.finished();
+        self.0.thread_ended();
     }
 }
 

@@ -197,8 +197,13 @@ impl LogStore {
         }
     }
 
+    /// Nothing is made ahead any more: whoever opens the queue next is not to wait for it.
+    pub(crate) fn stop_making_ahead(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
     fn make_spares(&self, done: &mut Maintained) {
-        loop {
+        while !self.is_closing.load(Ordering::Relaxed) {
             let (id, size) = {
                 let mut writer = lock(&self.writer);
                 let size = writer.log.next_size();

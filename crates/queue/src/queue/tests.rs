@@ -1,0 +1,93 @@
+use super::*;
+use crate::disk::{DiskFile, Entry, Folder};
+use std::io;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A real disk on which making a segment ahead takes until it is let go on.
+#[derive(Debug)]
+struct Slow {
+    real: RealDisk,
+    gate: Arc<(Mutex<Gate>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    is_shut: bool,
+    waiting: bool,
+}
+
+impl Disk for Slow {
+    fn list(&self, folder: Folder) -> io::Result<Vec<Entry>> {
+        self.real.list(folder)
+    }
+
+    fn create(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        let by_house = std::thread::current().name() == Some("queue-house");
+        if by_house && crate::segment::id_of(name).is_some() {
+            let (gate, changed) = &*self.gate;
+            let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            gate.waiting = true;
+            changed.notify_all();
+            let open = changed.wait_while(gate, |gate| gate.is_shut);
+            drop(open.unwrap_or_else(PoisonError::into_inner));
+        }
+        self.real.create(folder, name)
+    }
+
+    fn open(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.real.open(folder, name)
+    }
+
+    fn rename(&self, folder: Folder, from: &str, to: &str) -> io::Result<()> {
+        self.real.rename(folder, from, to)
+    }
+
+    fn remove(&self, folder: Folder, name: &str) -> io::Result<()> {
+        self.real.remove(folder, name)
+    }
+
+    fn sync_folder(&self, folder: Folder) -> io::Result<()> {
+        self.real.sync_folder(folder)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.real.free_bytes()
+    }
+}
+
+/// The folder was free as soon as the last group was written, while the other thread was still making a segment ahead. The
+/// next process could have made one of the same name meanwhile and stored documents in it: it was taken for a leftover, and
+/// removed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "that nothing happens can only be seen by waiting a while"
+)]
+#[test]
+fn the_folder_is_not_free_before_the_last_thread_has_left_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("LOCK");
+    let gate = Arc::new((Mutex::new(Gate::default()), Condvar::new()));
+    gate.0.lock().unwrap().is_shut = true;
+    let disk = Slow {
+        real: RealDisk::open(folder.path(), crate::Io::Auto).unwrap(),
+        gate: Arc::clone(&gate),
+    };
+    let held = Lock::acquire(&path).unwrap();
+    let (queue, _) = Queue::open_on(Arc::new(disk), Config::default(), held).unwrap();
+    let waiting = gate
+        .1
+        .wait_while(gate.0.lock().unwrap(), |gate| !gate.waiting);
+    drop(waiting.unwrap());
+    let closing = std::thread::spawn(move || queue.close_blocking());
+    // The writer ends within milliseconds.
+    let deadline = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < deadline {
+        assert!(Lock::holder(&path).is_some(), "somebody still works in it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    gate.0.lock().unwrap().is_shut = false;
+    gate.1.notify_all();
+    closing.join().unwrap();
+    assert!(Lock::acquire(&path).is_ok());
+}
