@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// Show the routes.
     #[command(subcommand)]
     Route(RouteVerb),
+    /// Measure how quickly this machine's own disk makes documents durable.
+    Bench(BenchArgs),
 }
 
 /// Where the configuration and the data are.
@@ -406,6 +408,21 @@ pub(crate) struct RedeliverArgs {
     /// Why; it is logged.
     #[arg(long, default_value = "redelivered by hand")]
     pub(crate) reason: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay bench`.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// How long to measure, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
 
     /// Print JSON.
     #[arg(long)]

@@ -4,6 +4,7 @@
 //! agent itself ([`run`]), the receiving end ([`receive`]), the control socket ([`control`]) and the demonstration ([`demo`]).
 //! It alone prints, and it alone decides how the process ends ([`exit`]).
 
+mod bench;
 mod cli;
 mod commands;
 mod config;
@@ -18,6 +19,7 @@ mod patience;
 mod percent;
 mod receive;
 mod run;
+mod scratch;
 mod signals;
 mod status;
 mod terminal;
@@ -65,6 +67,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Queue(verb) => once(log_level, commands::queue(verb)),
         Command::Dead(verb) => once(log_level, commands::dead(verb)),
         Command::Redeliver(args) => once(log_level, commands::redeliver(args)),
+        Command::Bench(args) => once(log_level, bench::bench(args)),
         Command::Config(verb) => commands::config(verb),
         Command::Route(verb) => commands::routes(verb),
     }

@@ -13,6 +13,7 @@ mod configuration;
 mod demonstration;
 mod end_to_end;
 mod killed;
+mod measuring;
 mod receiver;
 mod redelivering;
 mod status_shape;
