@@ -30,7 +30,8 @@ pub(crate) fn copy_aside(
     start: u64,
     end: u64,
 ) -> Option<String> {
-    if end <= start {
+    // Nothing lies there to be copied.
+    if end <= start || file.len().is_ok_and(|len| len <= start) {
         return None;
     }
     let copy_name = format!("{name}.{start}-{end}");

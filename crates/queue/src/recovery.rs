@@ -10,6 +10,7 @@
 //! Steps 1 to 3 write nothing but copies of damaged bytes. Step 4 changes nothing that it would read again before the
 //! fresh segment is durable; a crash anywhere in it leads to the same result at the next start.
 
+mod losses;
 mod replay;
 
 use crate::damage::Damage;
@@ -17,7 +18,7 @@ use crate::disk::{Disk, DiskFile, Folder};
 use crate::error::Error;
 use crate::format::{FORMAT_FILE, newer, read_block, read_format};
 use crate::frame::SegmentKey;
-use crate::group::{GROUP_HEADER, GroupHead};
+use crate::group::{BLOCK, GROUP_HEADER, GroupHead};
 use crate::index::{Index, Now};
 use crate::log::Tail;
 use crate::record::Kind;
@@ -26,10 +27,18 @@ use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
 use crate::snapshot::{self, Covered};
 use crate::spare::{RESERVE_FILE, Spare};
 use crate::watermark::{Watermark, WatermarkFile};
+use losses::Losses;
 use replay::Replayed;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
+
+/// So many bytes behind a head that is not there are looked at before a segment counts as never used: its first write has
+/// two groups or more, and reading this much costs no more than reading one block.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// What is wrong with a segment that is needed and not there.
+const MISSING: &str = "the segment is missing";
 
 /// What opening a queue found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -147,13 +156,11 @@ impl Loader<'_> {
         let known = watermark
             .sequence
             .max(covered.map_or(0, |covered| covered.upto.sequence));
-        let replayed = self.replay(&chain, covered, known)?;
+        let mut replayed = self.replay(&chain, covered, watermark)?;
         self.index.forget_before(replayed.cursor as u32);
-        if replayed.last.last_sequence < watermark.sequence {
-            // The end of the log is lost; what it contained is still known.
-            self.index.set_totals(totals);
-        }
-        self.balance();
+        replayed.end_with(self.index, watermark, totals);
+        self.forget_missing_before(replayed.cursor);
+        self.balance(&replayed.losses);
         self.index.order_sent();
         self.index.expire(self.now.moment);
 
@@ -262,15 +269,26 @@ impl Loader<'_> {
                 Err(BadHead::Newer(version)) => return Err(newer(version)),
                 // A segment of another queue has no place here; it is read as one that was never used.
                 Ok(_) | Err(BadHead::NotThisSegment) => {
-                    let key = SegmentKey::new(&self.secret, id);
-                    let first = block.get(FIRST_GROUP as usize..).unwrap_or_default();
-                    if GroupHead::parse(first, &key).is_ok() || watermark.segment == id {
+                    if watermark.segment == id || self.holds_group(id)? {
                         self.heads.insert(id, None);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Whether a group of its own lies at the beginning of a segment that has no head.
+    fn holds_group(&self, id: u64) -> Result<bool, Error> {
+        let key = SegmentKey::new(&self.secret, id);
+        let mut bytes = vec![0; LOOKED_AT];
+        let read = self
+            .open(id)?
+            .read_at(&mut bytes, FIRST_GROUP)
+            .map_err(|error| self.cannot_read(id, error))?;
+        bytes.truncate(read);
+        let mut blocks = bytes.chunks(BLOCK);
+        Ok(blocks.any(|block| GroupHead::parse(block, &key).is_ok()))
     }
 
     fn read_snapshot(&mut self) -> Result<Option<Covered>, Error> {
@@ -308,7 +326,7 @@ impl Loader<'_> {
                 let Ok(group) = GroupHead::parse(head.get(..read).unwrap_or_default(), &key) else {
                     break;
                 };
-                oldest = Some(group.facts.oldest);
+                oldest = oldest.max(Some(group.facts.oldest));
                 offset += group.len as u64;
             }
             if let Some(oldest) = oldest {
@@ -347,7 +365,7 @@ impl Loader<'_> {
                 file: segment::file_name(previous),
                 start: 0,
                 end: end.unwrap_or(0),
-                what: "the segment is missing".to_owned(),
+                what: MISSING.to_owned(),
                 copied_to: None,
             });
             // What is older is still needed, and still there.
@@ -360,35 +378,48 @@ impl Loader<'_> {
         chain
     }
 
+    /// Segments that were looked for because the group that says that they are not needed is not the first: no damage.
+    fn forget_missing_before(&mut self, cursor: u64) {
+        self.report.damage.retain(|damage| {
+            let of = segment::id_of(&damage.file);
+            damage.what != MISSING || of.is_none_or(|id| cursor <= id)
+        });
+    }
+
     /// Holds the account against what was found.
-    fn balance(&mut self) {
-        let missing = self.index.ledger().missing();
-        let mut totals = self.index.totals();
+    fn balance(&mut self, losses: &Losses) {
         let is_damaged = self
             .report
             .damage
             .iter()
             .any(|damage| damage.file != FORMAT_FILE && damage.file != "snapshot");
-        if missing > 0 && is_damaged {
-            totals.unreadable += missing as u64;
-            self.report.documents_unreadable = missing as u64;
+        let ledger = self.index.ledger();
+        let missing = ledger.missing();
+        if !is_damaged {
+            if missing != 0 {
+                self.report.unbalanced = missing;
+                tracing::error!(
+                    missing,
+                    "the ledger does not balance, and no damage was found"
+                );
+            }
+            return;
+        }
+        let documents = losses.documents(missing, ledger.queued + ledger.dead);
+        if documents > 0 {
             tracing::error!(
-                documents = missing,
+                documents,
                 "documents are lost with the damaged part of the queue"
             );
-        } else if missing < 0 && is_damaged {
-            // Lost with the damage is the word that some of them were settled: they are offered again.
-            let again = missing.unsigned_abs();
-            let from_delivered = again.min(totals.delivered);
-            totals.delivered -= from_delivered;
-            totals.discarded = totals.discarded.saturating_sub(again - from_delivered);
-        } else if missing != 0 {
-            self.report.unbalanced = missing;
-            tracing::error!(
-                missing,
-                "the ledger does not balance, and no damage was found"
-            );
         }
+        self.report.documents_unreadable = documents;
+        let mut totals = self.index.totals();
+        totals.unreadable += documents;
+        // Lost with the damage is the word that others were settled: they are offered again.
+        let again = (documents as i64 - missing) as u64;
+        let from_delivered = again.min(totals.delivered);
+        totals.delivered -= from_delivered;
+        totals.discarded = totals.discarded.saturating_sub(again - from_delivered);
         self.index.set_totals(totals);
     }
 
@@ -414,7 +445,7 @@ pub(crate) fn read_unconfirmed(
     let key = SegmentKey::new(secret, part.segment);
     let known = Known {
         sealed_end: Some(part.end),
-        confirmed: 0,
+        ..Known::default()
     };
     let mut records = Vec::new();
     scan(&*file, &key, part.start, 0, known, &mut |found| {

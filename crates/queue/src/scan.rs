@@ -1,8 +1,8 @@
 //! Reads a segment from one end to the other, and says of every byte whether it is good, damaged or was never confirmed.
 //!
-//! A group that cannot be read is one of two things. It is **damage** if it was confirmed: when a valid group lies
-//! behind it (one is written only after the one before was confirmed), when the next segment says that the log goes on
-//! further, or when the watermark does. Otherwise it is a **torn tail**: it was being written when the end came, nobody
+//! A group that cannot be read is one of two things. It is **damage** if it was confirmed: when any group behind it says
+//! so, when the next segment says that the log goes on further, or when the watermark does. Then every record of it that
+//! passes its own check is still taken. Otherwise it is a **torn tail**: it was being written when the end came, nobody
 //! was told that it is stored, and it is left out as a whole.
 
 use crate::disk::DiskFile;
@@ -11,6 +11,9 @@ use crate::group::{BLOCK, GROUP_BYTES_MAX, GROUP_HEADER, GroupHead};
 use crate::record::Kind;
 use std::io;
 
+/// More than any record is long: a body that is kept in the log, its names, its headers, and a note for each lane.
+const RECORD_BYTES_MAX: u64 = 1024 * 1024;
+
 /// What is known from elsewhere of how far a segment was confirmed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
@@ -18,6 +21,8 @@ pub(crate) struct Known {
     pub(crate) sealed_end: Option<u64>,
     /// Everything up to this sequence was confirmed.
     pub(crate) confirmed: u64,
+    /// Everything before this offset was confirmed; 0 where that is not known.
+    pub(crate) confirmed_end: u64,
 }
 
 /// What a scan comes upon, in the order of the log.
@@ -73,7 +78,7 @@ pub(crate) fn scan(
         last_sequence,
         torn: false,
     };
-    while at.end + BLOCK as u64 <= limit {
+    while at.end < limit {
         match scanner.group(at)? {
             Step::Group(head, records, lost) => {
                 report_gap(at, &head, found);
@@ -98,13 +103,21 @@ pub(crate) fn scan(
                 at.end += head.len as u64;
                 at.last_sequence = head.last_sequence();
             }
-            Step::Damaged(next) => {
-                found(Found::Damage {
-                    start: at.end,
-                    end: next,
-                    what: "unreadable blocks",
-                });
-                at.end = next;
+            Step::Damaged(Salvage { end, records, lost }) => {
+                let len = (end - at.end) as usize;
+                emit(scanner.window.get(at.end, len)?, at.end, &records, found);
+                for (start, end) in lost {
+                    let (start, end) = (at.end + start, at.end + end);
+                    found(Found::Damage {
+                        start,
+                        end,
+                        what: "unreadable blocks",
+                    });
+                }
+                at.end = end;
+                at.last_sequence = records
+                    .last()
+                    .map_or(at.last_sequence, |place| place.sequence);
             }
             Step::Tail { torn } => {
                 at.torn = torn;
@@ -153,6 +166,17 @@ struct Place {
     len: usize,
 }
 
+impl Place {
+    fn of(start: usize, frame: &frame::Frame<'_>) -> Self {
+        Self {
+            kind: frame.kind,
+            sequence: frame.sequence,
+            start,
+            len: frame.payload.len(),
+        }
+    }
+}
+
 fn emit(group: &[u8], group_offset: u64, records: &[Place], found: &mut dyn FnMut(Found<'_>)) {
     for place in records {
         let start = place.start + frame::FRAME_HEADER;
@@ -170,11 +194,20 @@ fn emit(group: &[u8], group_offset: u64, records: &[Place], found: &mut dyn FnMu
 enum Step {
     /// A group, its records, and the byte ranges of it that are unreadable although they were confirmed.
     Group(GroupHead, Vec<Place>, Vec<(u64, u64)>),
-    /// Nothing to be read before this offset.
-    Damaged(u64),
+    /// No group, but perhaps some of its records.
+    Damaged(Salvage),
     Tail {
         torn: bool,
     },
+}
+
+/// What is left of groups whose heads are unreadable.
+struct Salvage {
+    /// Where the next group may begin.
+    end: u64,
+    records: Vec<Place>,
+    /// What is unreadable, counted from where the first group began.
+    lost: Vec<(u64, u64)>,
 }
 
 struct Scanner<'a> {
@@ -194,16 +227,33 @@ impl Scanner<'_> {
         if lost.is_empty() {
             return Ok(Step::Group(head, records, lost));
         }
-        let confirmed = self.known.sealed_end.is_some()
-            || head.last_sequence() <= self.known.confirmed
-            || self
-                .next_group(at.end + head.len as u64, head.last_sequence())?
-                .is_some_and(|(_, next)| head.last_sequence() <= next.facts.confirmed);
-        Ok(if confirmed {
+        let behind = at.end + BLOCK as u64;
+        Ok(if self.is_confirmed(behind, head.last_sequence() - 1)? {
             Step::Group(head, records, lost)
         } else {
             Step::Tail { torn: true }
         })
+    }
+
+    /// Whether anything says that the record behind `sequence` was confirmed: one that is written later than that record,
+    /// at `from` or behind it, or what is known from elsewhere.
+    fn is_confirmed(&mut self, from: u64, sequence: u64) -> io::Result<bool> {
+        if self.known.sealed_end.is_some()
+            || sequence < self.known.confirmed
+            || from <= self.known.confirmed_end
+        {
+            return Ok(true);
+        }
+        // The groups of one write are confirmed together, so the first that follows may not say it, and a later one does.
+        let mut offset = from;
+        while let Some((start, group)) = self.next_group(offset, sequence)? {
+            if sequence < group.facts.confirmed {
+                return Ok(true);
+            }
+            // Block by block: a group that lies in the wrong place hides none behind it.
+            offset = start + BLOCK as u64;
+        }
+        Ok(false)
     }
 
     /// The head of a group at `offset` that can follow `last_sequence` and lies within the limit.
@@ -219,27 +269,42 @@ impl Scanner<'_> {
 
     /// What a block is that no group can be read from.
     fn unreadable(&mut self, at: ScanEnd) -> io::Result<Step> {
-        if let Some((offset, next)) = self.next_group(at.end + BLOCK as u64, at.last_sequence)? {
-            // The groups of one write are confirmed together: the later one says so only of what came before the write.
-            let confirmed =
-                at.last_sequence < next.facts.confirmed || self.known.sealed_end.is_some();
-            return Ok(if confirmed {
-                Step::Damaged(offset)
-            } else {
-                Step::Tail { torn: true }
-            });
+        let behind = at.end + BLOCK as u64;
+        if !self.is_confirmed(behind, at.last_sequence)? {
+            let torn = self.is_begun(at)?;
+            return Ok(Step::Tail { torn });
         }
-        if let Some(sealed) = self.known.sealed_end {
-            return Ok(Step::Damaged(sealed.min(self.limit)));
-        }
-        if at.last_sequence < self.known.confirmed {
-            // Confirmed, and nothing of it is left to read.
-            return Ok(Step::Damaged(self.limit));
-        }
+        let next = self.next_group(behind, at.last_sequence)?;
+        let (end, last) = match next {
+            Some((offset, head)) => (offset, head.sequence - 1),
+            None if self.known.sealed_end.is_some() => (self.limit, u64::MAX),
+            // Behind what was confirmed there may be groups that were not.
+            None if behind <= self.known.confirmed_end => (
+                self.known.confirmed_end.min(self.limit),
+                self.known.confirmed,
+            ),
+            // Confirmed, and nothing says how far it went.
+            None => (self.limit, self.known.confirmed),
+        };
+        // So much is held in memory at a time; what lies across its end is looked at again.
+        let end = end.min(at.end + GROUP_BYTES_MAX as u64);
+        let bytes = self.window.get(at.end, (end - at.end) as usize)?;
+        let mut salvage = salvage(bytes, self.key, at.last_sequence, last);
+        salvage.end = if end < at.end + GROUP_BYTES_MAX as u64 {
+            end
+        } else {
+            end - RECORD_BYTES_MAX
+        };
+        Ok(Step::Damaged(salvage))
+    }
+
+    /// Whether a write was begun here: zeros, or what an earlier life of the file left, are the plain end; a record of our
+    /// own is not, nor is our id in the place of a head.
+    fn is_begun(&mut self, at: ScanEnd) -> io::Result<bool> {
+        let (key, last) = (self.key, at.last_sequence);
         let block = self.window.get(at.end, BLOCK)?;
-        // Zeros, or what an earlier life of the file left here, are the plain end; our own id in the place of a head is not.
-        let torn = block.get(8..16) == Some(&self.key.id.to_le_bytes()[..]);
-        Ok(Step::Tail { torn })
+        let is_head = block.get(8..16) == Some(&key.id.to_le_bytes()[..]);
+        Ok(is_head || resync(block, 0, key, last, u64::MAX).is_some())
     }
 
     fn next_group(
@@ -265,10 +330,11 @@ fn read_records(group: &[u8], key: &SegmentKey, head: &GroupHead) -> (Vec<Place>
     let mut sequence = head.sequence;
     let mut offset = GROUP_HEADER;
     while sequence < head.last_sequence() {
-        let (at, frame) = match readable_at(group, offset, key, sequence, head) {
+        let last = head.last_sequence();
+        let (at, frame) = match readable_at(group, offset, key, sequence, last) {
             Some(frame) => (offset, frame),
             None => {
-                if let Some((at, frame)) = resync(group, offset, key, sequence, head) {
+                if let Some((at, frame)) = resync(group, offset + 8, key, sequence, last) {
                     lost.push((offset as u64, at as u64));
                     (at, frame)
                 } else {
@@ -278,45 +344,62 @@ fn read_records(group: &[u8], key: &SegmentKey, head: &GroupHead) -> (Vec<Place>
             }
         };
         sequence = frame.sequence;
-        records.push(Place {
-            kind: frame.kind,
-            sequence,
-            start: at,
-            len: frame.payload.len(),
-        });
+        records.push(Place::of(at, &frame));
         offset = at + frame::framed_len(frame.payload.len());
     }
     (records, lost)
+}
+
+/// The records, behind the sequence `after` and up to `last`, in bytes whose groups have no readable head.
+fn salvage(bytes: &[u8], key: &SegmentKey, after: u64, last: u64) -> Salvage {
+    let mut salvage = Salvage {
+        end: 0,
+        records: Vec::new(),
+        lost: Vec::new(),
+    };
+    let (mut offset, mut sequence) = (0, after);
+    while let Some((at, frame)) = resync(bytes, offset, key, sequence, last) {
+        if offset < at {
+            salvage.lost.push((offset as u64, at as u64));
+        }
+        sequence = frame.sequence;
+        salvage.records.push(Place::of(at, &frame));
+        offset = at + frame::framed_len(frame.payload.len());
+    }
+    // Behind the very last record there is only padding.
+    let is_padding = sequence == last && !salvage.records.is_empty();
+    if !is_padding && offset < bytes.len() {
+        salvage.lost.push((offset as u64, bytes.len() as u64));
+    }
+    salvage
 }
 
 fn readable_at<'a>(
     group: &'a [u8],
     offset: usize,
     key: &SegmentKey,
+    after: u64,
     last: u64,
-    head: &GroupHead,
 ) -> Option<frame::Frame<'a>> {
     let frame = frame::parse(group.get(offset..)?, key).ok()?;
-    let fits = last < frame.sequence
-        && frame.sequence <= head.last_sequence()
-        && frame.kind != Kind::Group;
+    let fits = after < frame.sequence && frame.sequence <= last && frame.kind != Kind::Group;
     fits.then_some(frame)
 }
 
-/// The next record behind an unreadable one.
+/// The next record that can be read, at `from` or behind it.
 fn resync<'a>(
     group: &'a [u8],
     from: usize,
     key: &SegmentKey,
+    after: u64,
     last: u64,
-    head: &GroupHead,
 ) -> Option<(usize, frame::Frame<'a>)> {
     let id = key.id.to_le_bytes();
-    (from + 8..group.len())
+    (from..group.len())
         .step_by(8)
         // The segment's id is looked at before the checksum, so that a search stays linear.
         .filter(|at| group.get(at + 8..at + 16) == Some(&id[..]))
-        .find_map(|at| readable_at(group, at, key, last, head).map(|frame| (at, frame)))
+        .find_map(|at| readable_at(group, at, key, after, last).map(|frame| (at, frame)))
 }
 
 /// A part of a file in memory, so that a scan reads a megabyte at a time.
@@ -346,8 +429,7 @@ impl<'a> Window<'a> {
         if !inside {
             let wanted =
                 (len.max(Self::STEP) as u64).min(self.file_len.saturating_sub(offset)) as usize;
-            self.bytes.clear();
-            self.bytes.resize(wanted, 0);
+            self.bytes = vec![0; wanted];
             let read = self.file.read_at(&mut self.bytes, offset)?;
             self.bytes.truncate(read);
             self.start = offset;

@@ -3,11 +3,12 @@
 use crate::config::Config;
 use crate::damage::Damage;
 use crate::disk::{Disk, DiskFile, Folder, RealDisk};
+use crate::document::DocumentId;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, SegmentKey};
 use crate::index::{Index, Location, Now, Retention};
 use crate::ledger::Ledger;
-use crate::record::Kind;
+use crate::record::{self, Kind};
 use crate::recovery;
 use crate::segment;
 use bytes::Bytes;
@@ -15,6 +16,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::path::Path;
+
+/// So many bytes are read without asking first whether the file has them: a document without large headers.
+const LEN_TRUSTED: usize = 512 * 1024;
 
 /// What a verification found.
 #[derive(Clone, Debug, Serialize)]
@@ -67,7 +71,7 @@ pub(crate) fn verify_disk(disk: &dyn Disk, config: &Config) -> Result<Verificati
     };
     for view in index.views() {
         found.documents += 1;
-        let record = read_record(disk, &loaded.secret, view.location);
+        let record = read_record(disk, &loaded.secret, view.id, view.location);
         let mut note = |file: String, what: String| {
             found.damage.push(Damage {
                 file,
@@ -110,25 +114,37 @@ fn body_name(hash: &[u8; 32]) -> String {
 fn read_record(
     disk: &dyn Disk,
     secret: &[u8; 16],
+    id: DocumentId,
     location: Location,
 ) -> io::Result<(Kind, Bytes)> {
     let segment = u64::from(location.segment);
     let file = disk.open(Folder::Root, &segment::file_name(segment))?;
-    read_frame(&*file, &SegmentKey::new(secret, segment), location)
+    read_frame(&*file, &SegmentKey::new(secret, segment), id, location)
 }
 
-/// The record at a location: its kind and its payload, held against its checksum.
+/// The record of a document at a location: its kind and its payload, held against its checksum and the document's id.
 pub(crate) fn read_frame(
     file: &dyn DiskFile,
     key: &SegmentKey,
+    id: DocumentId,
     location: Location,
 ) -> io::Result<(Kind, Bytes)> {
-    let mut bytes = vec![0; frame::FRAME_HEADER + location.len as usize];
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let len = frame::FRAME_HEADER + location.len as usize;
+    // What a false length asks for is not more than the file has.
+    if LEN_TRUSTED < len && file.len()? < u64::from(location.offset) + len as u64 {
+        return Err(invalid("the file ends before the record does"));
+    }
+    let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, u64::from(location.offset))?;
     bytes.truncate(read);
-    let kind = frame::parse(&bytes, key)
-        .map(|frame| frame.kind)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "the checksum does not match"))?;
+    let frame = frame::parse(&bytes, key).map_err(|_| invalid("the checksum does not match"))?;
+    // A block in the wrong place brings whole records of others.
+    let of = record::store_part(frame.kind, frame.payload).unwrap_or_default();
+    if !of.starts_with(&id.to_bytes()) {
+        return Err(invalid("the record of something else lies there"));
+    }
+    let kind = frame.kind;
     Ok((kind, Bytes::from(bytes).slice(frame::FRAME_HEADER..)))
 }
 

@@ -396,7 +396,7 @@ impl LogStore {
             let is_sent = view.lanes.iter().all(|lane| lane.state == State::Sent);
             (view, is_sent.then(|| index.kept_until_of(id)).flatten())
         };
-        let Ok((kind, payload)) = self.read_record(view.location) else {
+        let Ok((kind, payload)) = self.read_record(id, view.location) else {
             // Reading it the usual way reports it, and lets go of it if it is lost.
             self.load_document(id).err();
             return None;

@@ -12,6 +12,7 @@ use crate::segment;
 use crate::store::{Body, Document, StoredBody};
 use crate::verify::read_frame;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ impl LogStore {
             let Some(view) = lock(&self.index).get(id) else {
                 return Ok(None);
             };
-            match self.read_record(view.location) {
+            match self.read_record(id, view.location) {
                 Ok((kind, payload)) => return Self::decode(id, kind, &payload).map(Some),
                 Err(error) => {
                     // It may have been moved while it was read.
@@ -42,11 +43,15 @@ impl LogStore {
         }
     }
 
-    /// The record at a location, with its STORE part as payload.
-    pub(super) fn read_record(&self, location: Location) -> io::Result<(Kind, Bytes)> {
+    /// The record of a document at a location.
+    pub(super) fn read_record(
+        &self,
+        id: DocumentId,
+        location: Location,
+    ) -> io::Result<(Kind, Bytes)> {
         let file = self.reader(location.segment)?;
         let key = SegmentKey::new(&self.secret, u64::from(location.segment));
-        read_frame(&*file, &key, location)
+        read_frame(&*file, &key, id, location)
     }
 
     fn reader(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
@@ -125,6 +130,10 @@ impl LogStore {
                     file.read_at(&mut bytes, 0).map_err(|error| {
                         Error::io(format!("cannot read the body of document {id}"), error)
                     })?;
+                    if <[u8; 32]>::from(Sha256::digest(&bytes)) != *hash {
+                        let what = "the body is not what was stored".to_owned();
+                        return Err(self.body_lost(id, &name, what));
+                    }
                     Ok(Body::Bytes(bytes.into()))
                 }
             },

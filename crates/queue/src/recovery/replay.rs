@@ -1,6 +1,7 @@
 //! Takes the log in, group by group.
 
 use super::Loader;
+use super::losses::Losses;
 use crate::damage::Damage;
 use crate::damage::copy_aside;
 use crate::disk::DiskFile;
@@ -20,8 +21,11 @@ impl Loader<'_> {
         &mut self,
         chain: &[(u64, Option<u64>)],
         covered: Option<Covered>,
-        confirmed: u64,
+        watermark: Watermark,
     ) -> Result<Replayed, Error> {
+        let confirmed = watermark
+            .sequence
+            .max(covered.map_or(0, |covered| covered.upto.sequence));
         let mut replayed = Replayed::default();
         if let Some(covered) = covered {
             replayed.last = ScanEnd {
@@ -29,11 +33,14 @@ impl Loader<'_> {
                 last_sequence: covered.upto.sequence,
                 torn: false,
             };
+            replayed.is_counting = true;
+            replayed.losses.begin(covered.upto.sequence);
         }
         for (place, (id, sealed_end)) in chain.iter().enumerate() {
             let (mut from, mut last) = (FIRST_GROUP, replayed.last.last_sequence);
             if let Some(head) = self.heads.get(id).copied().flatten() {
                 last = head.sequence.saturating_sub(1);
+                replayed.has_gap |= replayed.last.last_sequence < last;
             }
             if let Some(covered) = covered {
                 if *id < covered.upto.segment {
@@ -47,6 +54,11 @@ impl Loader<'_> {
             let known = Known {
                 sealed_end: *sealed_end,
                 confirmed: if is_last { confirmed } else { 0 },
+                confirmed_end: if watermark.segment == *id {
+                    watermark.end
+                } else {
+                    0
+                },
             };
             self.replay_segment(*id, from, last, known, &mut replayed)?;
         }
@@ -73,6 +85,9 @@ impl Loader<'_> {
                 "the head of the segment is unreadable",
             );
         }
+        if let Some(head) = self.heads.get(&id).copied().flatten() {
+            self.note_short(&name, &*file, head.size)?;
+        }
         let key = SegmentKey::new(&self.secret, id);
         let mut taker = Taker {
             index: &mut *self.index,
@@ -96,6 +111,17 @@ impl Loader<'_> {
             last_sequence,
             ..end
         };
+        Ok(())
+    }
+
+    /// A segment has its full length before it is used: one that is shorter was cut.
+    fn note_short(&mut self, name: &str, file: &dyn DiskFile, size: u64) -> Result<(), Error> {
+        let len = file
+            .len()
+            .map_err(|error| Error::io(format!("cannot read `{name}`"), error))?;
+        if len < size {
+            self.note_damage(name, file, len, size, "the file was cut");
+        }
         Ok(())
     }
 
@@ -143,6 +169,7 @@ impl Taker<'_> {
                 payload,
                 offset,
             } => {
+                self.replayed.losses.see(sequence);
                 let location = Location {
                     segment: self.segment,
                     offset: offset as u32,
@@ -153,20 +180,25 @@ impl Taker<'_> {
                 } else {
                     self.damage
                         .push((offset, offset, "a record says what cannot be"));
+                    self.replayed.has_gap = true;
                 }
             }
-            Found::Damage { start, end, what } => self.damage.push((start, end, what)),
+            Found::Damage { start, end, what } => {
+                self.damage.push((start, end, what));
+                self.replayed.has_gap = true;
+            }
         }
     }
 
     fn group(&mut self, head: &GroupHead, offset: u64) {
+        self.replayed.losses.see(head.sequence);
         if let Some(totals) = self.totals_after.take() {
-            self.index.set_totals(totals);
+            self.replayed.state(self.index, totals);
         }
         if head.facts.copied {
             self.totals_after = Some(head.facts.totals);
         } else {
-            self.index.set_totals(head.facts.totals);
+            self.replayed.state(self.index, head.facts.totals);
         }
         self.replayed.groups += 1;
         self.replayed.cursor = self.replayed.cursor.max(head.facts.oldest);
@@ -175,7 +207,7 @@ impl Taker<'_> {
 
     fn finish(self) -> Vec<(u64, u64, &'static str)> {
         if let Some(totals) = self.totals_after {
-            self.index.set_totals(totals);
+            self.replayed.state(self.index, totals);
         }
         self.damage
     }
@@ -190,6 +222,12 @@ pub(super) struct Replayed {
     pub(super) last: ScanEnd,
     /// Where the last group of the last segment lies, and which sequence it says was confirmed before it.
     last_group: Option<(u64, u64)>,
+    /// What is missing, as far as the log states it.
+    pub(super) losses: Losses,
+    /// Whether there is an account already that the next that is stated can be held against.
+    is_counting: bool,
+    /// Whether something could not be read since the last that was stated.
+    has_gap: bool,
 }
 
 impl Default for Replayed {
@@ -203,11 +241,33 @@ impl Default for Replayed {
                 torn: false,
             },
             last_group: None,
+            losses: Losses::default(),
+            is_counting: false,
+            has_gap: false,
         }
     }
 }
 
 impl Replayed {
+    /// Takes over the account that the log states at this point.
+    fn state(&mut self, index: &mut Index, totals: Totals) {
+        if self.is_counting {
+            self.losses.note(index.totals(), totals, self.has_gap);
+        }
+        (self.is_counting, self.has_gap) = (true, false);
+        index.set_totals(totals);
+    }
+
+    /// Takes over the account that the watermark states, unless the log goes further.
+    pub(super) fn end_with(&mut self, index: &mut Index, watermark: Watermark, totals: Totals) {
+        if self.last.last_sequence <= watermark.sequence {
+            // What lay behind is lost.
+            self.losses.see(watermark.sequence + 1);
+            self.has_gap |= self.last.last_sequence < watermark.sequence;
+            self.state(index, totals);
+        }
+    }
+
     /// Where the confirmed part of the last segment ends.
     pub(super) fn confirmed_end(&self, segment: u64, watermark: Watermark) -> u64 {
         let end = self.last.end;
