@@ -142,7 +142,8 @@ impl AtWork {
         let exported = || -> Result<()> {
             let mut writer = mainstay_files::Writer::create(&path)?;
             let count = self.queue.export(&filter, &mut writer)?;
-            anyhow::ensure!(count == all.len() as u64, "{count} were exported");
+            let documents = count.documents;
+            anyhow::ensure!(documents == all.len() as u64, "{documents} were exported");
             writer.commit()?;
             Ok(())
         };
