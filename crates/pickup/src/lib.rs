@@ -95,7 +95,7 @@
 //!    proof (network shares, files of other users without privileges), size and time have to stay as they are for `settle`,
 //!    measured by the monotonic clock. A time of modification in the future delays nothing but that.
 //! 2. It is **claimed** by one rename, `drop/x` to `work/<claim>.x`, that fails rather than replaces; its marker moves with it.
-//!    Up to 64 claims share one sync: of the file system where originals are kept, so that these are whole whatever happens
+//!    Up to 512 claims share one sync: of the file system where originals are kept, so that these are whole whatever happens
 //!    later; else of the work folder and of each folder that they left.
 //! 3. It is **read** from where nobody else can open it: a regular file, with one name, not too large, still not open for
 //!    writing, and the same after reading as before.
