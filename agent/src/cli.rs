@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Route(RouteVerb),
     /// Measure how quickly this machine's own disk makes documents durable.
     Bench(BenchArgs),
+    /// Try on this machine's own disk that nothing is lost: kills, damage, a full disk, a power cut.
+    Selftest(SelftestArgs),
 }
 
 /// Where the configuration and the data are.
@@ -408,6 +410,25 @@ pub(crate) struct RedeliverArgs {
     /// Why; it is logged.
     #[arg(long, default_value = "redelivered by hand")]
     pub(crate) reason: String,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+/// `mainstay selftest`.
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// Go on for so long, again and again, instead of about 20 s.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) torture: Option<Span>,
+
+    /// Repeat a run: where bytes are damaged, and when processes are killed and the power is cut.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
 
     /// Print JSON.
     #[arg(long)]

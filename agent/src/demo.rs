@@ -4,23 +4,17 @@
 //! is killed and comes back, and the agent is killed twice with SIGKILL. At the end the receiver's files are compared, by
 //! content, with what was dropped: nothing is assumed.
 
-mod child;
-mod files;
-mod stage;
-mod verdict;
 mod watcher;
 
 use crate::cli::DemoArgs;
 use crate::exit::{Exit, Failure};
 use crate::signals::Stop;
+use crate::stage::{Sample, Stage, Verdict, samples};
 use crate::terminal::{self, BOLD, GREEN, PLAIN, RED};
-use files::Sample;
 use mainstay_clock::SharedClock;
-use stage::Stage;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
-use verdict::Verdict;
 use watcher::Watcher;
 
 /// Between two handfuls of files, so that the outage and the kills come in the middle of work and not after it.
@@ -32,7 +26,7 @@ const HANDFULS: usize = 80;
 /// After this the demonstration has failed: an agent that does not come to its end is a finding.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Runs the demonstration. To be called on the main thread, in a runtime that stays on it: see [`child::Child::start`].
+/// Runs the demonstration. To be called on the main thread, in a runtime that stays on it: see [`crate::stage`].
 ///
 /// # Errors
 /// It could not be run to its end. That something was lost is no error of the demonstration, but its exit code says so.
@@ -65,7 +59,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<Exit, Failure> {
 
 async fn play(args: &DemoArgs, folder: &Path) -> Result<Verdict, Failure> {
     let clock = mainstay_clock::system();
-    let samples = files::samples(args.files);
+    let samples = samples(args.files);
     terminal::say(&format!(
         "{BOLD}{} files, one outage, two kills{PLAIN}, in {}",
         samples.len(),

@@ -44,7 +44,7 @@ pub(crate) enum Exit {
     NoInput = 66,
     /// The queue did not take the document.
     NotTaken = 67,
-    /// Documents were lost or doubled: the demonstration found what must not be.
+    /// Documents were lost or doubled: the demonstration or the self-test found what must not be.
     NotBalanced = 68,
     /// The verb does not fit the document's state, so nothing was changed.
     NothingChanged = 69,

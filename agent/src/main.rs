@@ -20,7 +20,9 @@ mod percent;
 mod receive;
 mod run;
 mod scratch;
+mod selftest;
 mod signals;
+mod stage;
 mod status;
 mod terminal;
 mod units;
@@ -67,6 +69,9 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Queue(verb) => once(log_level, commands::queue(verb)),
         Command::Dead(verb) => once(log_level, commands::dead(verb)),
         Command::Redeliver(args) => once(log_level, commands::redeliver(args)),
+        // On this one thread too, for its children.
+        // What it breaks on purpose is nothing for the log.
+        Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
         Command::Config(verb) => commands::config(verb),
         Command::Route(verb) => commands::routes(verb),

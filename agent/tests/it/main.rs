@@ -16,6 +16,7 @@ mod killed;
 mod measuring;
 mod receiver;
 mod redelivering;
+mod selftest;
 mod status_shape;
 mod stopping;
 mod submitting;

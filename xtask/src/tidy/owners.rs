@@ -36,7 +36,7 @@ const OWNED: &[Owned] = &[
             "crates/files/",
             "crates/queue/",
             // Plays an ordinary producer, who syncs nothing.
-            "agent/src/demo/",
+            "agent/src/stage.rs",
             // Play producers, disks and destinations that misbehave.
             "testkit/",
             "bench/",

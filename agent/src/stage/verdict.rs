@@ -1,6 +1,6 @@
 //! What arrived, compared with what was dropped: by content, from the receiver's own files.
 
-use super::files::Sample;
+use super::samples::Sample;
 use crate::exit::{Exit, Failure};
 use crate::hash::sha256;
 use crate::receive::Key;
@@ -9,21 +9,21 @@ use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// The result of the demonstration.
+/// What arrived and what did not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// Files that were dropped.
-    pub(super) offered: u64,
+    pub(crate) offered: u64,
     /// The agent's own books.
-    pub(super) ledger: Ledger,
+    pub(crate) ledger: Ledger,
     /// Files in the receiver's store.
-    pub(super) stored: u64,
+    pub(crate) stored: u64,
     /// Dropped files whose content is not in the store.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Files in the store whose content is there already.
-    pub(super) duplicated: u64,
+    pub(crate) duplicated: u64,
     /// Files in the store that nobody dropped.
-    pub(super) foreign: u64,
+    pub(crate) foreign: u64,
 }
 
 impl Verdict {
@@ -31,7 +31,7 @@ impl Verdict {
     ///
     /// # Errors
     /// A file of the store cannot be read.
-    pub(super) fn reach(samples: &[Sample], store: &Path, ledger: Ledger) -> Result<Self, Failure> {
+    pub(crate) fn reach(samples: &[Sample], store: &Path, ledger: Ledger) -> Result<Self, Failure> {
         let stored = stored_hashes(store).map_err(|error| {
             Failure::new(
                 Exit::NoInput,
@@ -53,7 +53,7 @@ impl Verdict {
     }
 
     /// Whether every file arrived exactly once, and the books say the same.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         let arrived = self.lost == 0
             && self.duplicated == 0
             && self.foreign == 0
@@ -72,7 +72,7 @@ impl Verdict {
     }
 
     /// The line that all of this is about.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Ledger {
             accepted,
             delivered,
@@ -112,7 +112,7 @@ pub(super) fn stored_files(store: &Path) -> std::io::Result<Vec<std::path::PathB
 #[expect(clippy::disallowed_methods, reason = "tests lay files out by hand")]
 mod tests {
     use super::*;
-    use crate::demo::files::samples;
+    use crate::stage::samples;
 
     fn ledger(number: u64) -> Ledger {
         Ledger {

@@ -1,4 +1,4 @@
-//! Real processes of this same program, which never outlive the demonstration.
+//! Real processes of this same program, which never outlive this one.
 
 use crate::exit::{Exit, Failure};
 use mainstay_clock::SharedClock;
@@ -31,7 +31,7 @@ impl Child {
         };
         #[expect(
             clippy::disallowed_methods,
-            reason = "a log of the demonstration; nothing depends on it"
+            reason = "a log of what is tried; nothing depends on it"
         )]
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -44,7 +44,7 @@ impl Child {
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(cannot)?)
             .stderr(log)
-            // A group of its own, so that Ctrl-C reaches the demonstration alone, which then ends its children.
+            // A group of its own, so that Ctrl-C reaches this process alone, which then ends its children.
             .process_group(0)
             .spawn()
             .map_err(cannot)?;

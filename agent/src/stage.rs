@@ -1,14 +1,20 @@
-//! The stage of the demonstration: a folder with a receiver, an agent, and a producer that drops files.
+//! A stage for the demonstration and the self-test: a folder with a receiver, an agent, and a producer that drops files.
 
-use super::child::Child;
-use super::files::Sample;
-use super::verdict::stored_files;
+mod child;
+mod samples;
+mod verdict;
+
+pub(crate) use samples::{Sample, samples};
+pub(crate) use verdict::Verdict;
+
 use crate::exit::{Exit, Failure};
 use crate::opened::Opened;
 use crate::status::Status;
+use child::Child;
 use mainstay_clock::SharedClock;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use verdict::stored_files;
 
 /// How long a child may take to be ready; on a busy machine ten times what it needs.
 const READY: Duration = Duration::from_secs(20);
@@ -20,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The folder, and who runs in it.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     folder: PathBuf,
     clock: SharedClock,
     address: String,
@@ -33,7 +39,7 @@ impl Stage {
     ///
     /// # Errors
     /// One of them does not start.
-    pub(super) async fn set(folder: &Path, clock: SharedClock) -> Result<Self, Failure> {
+    pub(crate) async fn set(folder: &Path, clock: SharedClock) -> Result<Self, Failure> {
         let mut stage = Self {
             folder: folder.to_owned(),
             clock,
@@ -55,7 +61,7 @@ impl Stage {
     ///
     /// # Errors
     /// It does not start, or is not ready in time.
-    pub(super) async fn start_receiver(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn start_receiver(&mut self) -> Result<(), Failure> {
         let (store, ready) = (self.path("store"), self.path("ready"));
         let args = [
             "receive",
@@ -92,7 +98,7 @@ impl Stage {
     ///
     /// # Errors
     /// It cannot be started; that it ends later is seen by [`check`](Self::check).
-    pub(super) fn start_agent(&mut self) -> Result<(), Failure> {
+    pub(crate) fn start_agent(&mut self) -> Result<(), Failure> {
         let (drop, data, url) = (
             self.path("drop"),
             self.path("data"),
@@ -118,14 +124,14 @@ impl Stage {
     }
 
     /// Kills the receiver: from now on its port refuses connections.
-    pub(super) fn kill_receiver(&mut self) {
+    pub(crate) fn kill_receiver(&mut self) {
         if let Some(receiver) = self.receiver.take() {
             receiver.kill();
         }
     }
 
     /// Kills the agent in the middle of whatever it does.
-    pub(super) fn kill_agent(&mut self) {
+    pub(crate) fn kill_agent(&mut self) {
         if let Some(agent) = self.agent.take() {
             agent.kill();
         }
@@ -139,7 +145,7 @@ impl Stage {
         clippy::disallowed_methods,
         reason = "an ordinary producer syncs nothing; the demonstration plays one"
     )]
-    pub(super) fn drop_file(&self, sample: &Sample) -> Result<(), Failure> {
+    pub(crate) fn drop_file(&self, sample: &Sample) -> Result<(), Failure> {
         let drop = self.folder.join("drop");
         let unfinished = drop.join(format!(".{}.part", sample.name));
         std::fs::write(&unfinished, &sample.content)
@@ -151,7 +157,7 @@ impl Stage {
     }
 
     /// How many documents the receiver has stored by now.
-    pub(super) fn stored(&self) -> usize {
+    pub(crate) fn stored(&self) -> usize {
         stored_files(&self.store()).map_or(0, |files| files.len())
     }
 
@@ -159,7 +165,7 @@ impl Stage {
     ///
     /// # Errors
     /// The agent or the receiver ended by itself.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         let ended = |child: &mut Option<Child>| child.as_mut().and_then(Child::ended);
         if let Some(status) = ended(&mut self.agent) {
             return Err(self.died("agent", &status.to_string()));
@@ -171,7 +177,7 @@ impl Stage {
     }
 
     /// What the running agent says of itself; nothing while it starts.
-    pub(super) async fn status(&self) -> Option<Status> {
+    pub(crate) async fn status(&self) -> Option<Status> {
         crate::control::Client::of(&self.data().ok()?)
             .status()
             .await
@@ -182,7 +188,7 @@ impl Stage {
     ///
     /// # Errors
     /// One does not stop in order, or the books cannot be read.
-    pub(super) async fn end(mut self) -> Result<Status, Failure> {
+    pub(crate) async fn end(mut self) -> Result<Status, Failure> {
         if let Some(agent) = self.agent.take() {
             agent.stop(&self.clock, STOP).await?;
         }
@@ -201,7 +207,7 @@ impl Stage {
     }
 
     /// Where the receiver keeps what it received.
-    pub(super) fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.folder.join("store")
     }
 

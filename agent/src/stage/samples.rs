@@ -1,17 +1,17 @@
-//! What the demonstration drops: files of the kinds that stations make, no two alike.
+//! What is dropped on the stage: files of the kinds that stations make, no two alike.
 
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 
 /// A file to drop.
 #[derive(Debug, Clone)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its content.
-    pub(super) content: Vec<u8>,
+    pub(crate) content: Vec<u8>,
     /// The SHA-256 of its content, by which it is found again at the other end.
-    pub(super) sha256: [u8; 32],
+    pub(crate) sha256: [u8; 32],
 }
 
 macro_rules! examples {
@@ -44,7 +44,7 @@ const EXAMPLES: [(&str, &[u8]); 16] = examples![
 const LARGE: usize = 300 * 1024;
 
 /// `count` files with contents that all differ.
-pub(super) fn samples(count: u32) -> Vec<Sample> {
+pub(crate) fn samples(count: u32) -> Vec<Sample> {
     let mut seen = HashSet::new();
     let examples = EXAMPLES
         .iter()
