@@ -14,7 +14,7 @@ use crate::control;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::scratch::Scratch;
-use crate::signals::Stop;
+use crate::signals::{Handlers, Stop};
 use crate::terminal;
 use documents::Load;
 use flushes::Meter;
@@ -98,6 +98,7 @@ struct Ground {
 pub(crate) async fn bench(args: BenchArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     let beside_an_agent = control::answers(&data).await;
+    let handlers = Handlers::register()?;
     let scratch = Scratch::make(&data, ROOM)?;
     let stop = Stop::default();
     let ground = Ground {
@@ -113,10 +114,16 @@ pub(crate) async fn bench(args: BenchArgs) -> Result<Exit, Failure> {
             scratch.path().display()
         ));
     }
+    // The first request to stop is answered by the part that is under way: it lets go of the folder before that is removed.
     let rows = tokio::select! {
         rows = measure(&ground) => rows,
-        failed = stop.listen() => Err(failed),
-        () = stop.asked.cancelled() => Err(Failure::new(Exit::StoppedEarly, "the measurement was interrupted")),
+        failed = stop.listen_to(handlers) => Err(failed),
+        () = stop.at_once.cancelled() => Err(interrupted()),
+    };
+    let rows = if stop.asked.is_cancelled() {
+        Err(interrupted())
+    } else {
+        rows
     };
     let folder = ground.folder;
     let file_system = mainstay_files::file_system(&folder)
@@ -137,12 +144,19 @@ pub(crate) async fn bench(args: BenchArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn interrupted() -> Failure {
+    Failure::new(Exit::StoppedEarly, "the measurement was interrupted")
+}
+
 /// Every part in turn, and again: what else the disk does meanwhile falls on all of them alike.
 async fn measure(ground: &Ground) -> Result<Vec<Row>, Failure> {
     let meter = Meter::of(&ground.folder);
     let mut sums: Vec<(Option<Taken>, Option<u64>)> = Vec::new();
     for _ in 0..ROUNDS {
         for (place, (_, part)) in PARTS.iter().enumerate() {
+            if ground.stop.is_cancelled() {
+                return Err(interrupted());
+            }
             let before = meter.now();
             let taken = match part {
                 Part::Bare(io) => bare::measure(ground, *io).await?,

@@ -1,8 +1,8 @@
 //! Being asked to stop, and being tied to the life of another process.
 
 use crate::exit::{Exit, Failure};
-use rustix::process::{Pid, Signal};
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::Pid;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// What the operator or the service manager asked for.
@@ -14,24 +14,48 @@ pub(crate) struct Stop {
     pub(crate) at_once: CancellationToken,
 }
 
+/// The signals that ask to stop; from here on they end nothing by themselves.
+#[derive(Debug)]
+pub(crate) struct Handlers {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Handlers {
+    /// Registers for SIGTERM and SIGINT (Ctrl-C), before anything is made that a stop has to take away.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn register() -> Result<Self, Failure> {
+        let both = signal(SignalKind::terminate())
+            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
+        let (terminate, interrupt) = both.map_err(|error| {
+            Failure::new(Exit::StartFailed, "cannot listen for SIGTERM and SIGINT").because(error)
+        })?;
+        Ok(Self {
+            terminate,
+            interrupt,
+        })
+    }
+}
+
 impl Stop {
     /// Listens for SIGTERM and SIGINT (Ctrl-C) for as long as it is polled: the first asks to stop, the second to stop at once.
     ///
     /// It ends only when the system refuses to register the handlers, with the failure to report.
     pub(crate) async fn listen(&self) -> Failure {
-        let handlers = signal(SignalKind::terminate())
-            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-        let (mut terminate, mut interrupt) = match handlers {
-            Ok(handlers) => handlers,
-            Err(error) => {
-                return Failure::new(Exit::StartFailed, "cannot listen for SIGTERM and SIGINT")
-                    .because(error);
-            }
-        };
+        match Handlers::register() {
+            Ok(handlers) => self.listen_to(handlers).await,
+            Err(failure) => failure,
+        }
+    }
+
+    /// The same with handlers that are registered; never ends.
+    pub(crate) async fn listen_to(&self, mut handlers: Handlers) -> Failure {
         loop {
             tokio::select! {
-                _ = terminate.recv() => self.ask("SIGTERM"),
-                _ = interrupt.recv() => self.ask("Ctrl-C"),
+                _ = handlers.terminate.recv() => self.ask("SIGTERM"),
+                _ = handlers.interrupt.recv() => self.ask("Ctrl-C"),
             }
         }
     }
@@ -62,7 +86,7 @@ pub(crate) fn end_with(parent: i32) -> Result<(), Failure> {
         )
         .help("--with-parent takes the id of the process that starts this one")
     };
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(|error| refused("the system refuses").because(error))?;
     // Asked after the request above, so that a parent that ends in between is seen by one of the two.
     if rustix::process::getppid()
