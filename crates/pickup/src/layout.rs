@@ -127,8 +127,11 @@ mod tests {
             "cannot use `ROOT/link/work`: the work folder lies in the drop folder; move it out"
         );
         assert_eq!(
-            refusal(|root, config| config.drop = root.join("work/drop")),
-            "cannot use `ROOT/work/drop`: the drop folder lies in the work folder; move it out"
+            refusal(|root, config| {
+                config.work = root.join("inner");
+                config.drop = root.join("inner/drop");
+            }),
+            "cannot use `ROOT/inner/drop`: the drop folder lies in the work folder; move it out"
         );
         assert_eq!(
             refusal(|_, config| {

@@ -88,9 +88,12 @@ impl Collector {
         let (root, id) = match opened {
             Ok(opened) => opened,
             Err(error) => {
+                let remedy = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "let the user that Mainstay runs as read it",
+                    _ => "make it, mount it, or correct the path",
+                };
                 let reason = format!(
-                    "drop folder `{}` cannot be opened ({error}): make it, mount it, or correct the path; it is looked for \
-                     every {} s",
+                    "drop folder `{}` cannot be opened ({error}): {remedy}; it is looked for every {} s",
                     Shown(&self.config.drop),
                     self.config.rescan.as_secs_f32()
                 );

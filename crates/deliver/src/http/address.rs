@@ -23,7 +23,7 @@ impl Address {
         // Nothing is quoted before it is known that the address holds no password.
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::setting(
-                "the address of the destination has no scheme; write it as https://host/path",
+                "the address of the destination has no scheme; write it as http://host/path or https://host/path",
             ));
         };
         let scheme = match scheme.to_ascii_lowercase().as_str() {
@@ -31,7 +31,7 @@ impl Address {
             "https" => Scheme::HTTPS,
             _ => {
                 return Err(Error::setting(
-                    "the address of the destination is neither http nor https",
+                    "the address of the destination is neither http nor https; write it as http://host/path or https://host/path",
                 ));
             }
         };
@@ -50,7 +50,7 @@ impl Address {
         );
         let authority = host.parse().ok().filter(has_valid_port).ok_or_else(|| {
             Error::setting(format!(
-                "`{shown}` has no valid host and port; write them as host:port"
+                "`{shown}` has no valid host and port; write it as {scheme}://host:port/path, the port only where it is not the usual one"
             ))
         })?;
         let rest = if rest.starts_with('/') {
