@@ -17,7 +17,7 @@ use std::path::PathBuf;
 )]
 pub(crate) struct Cli {
     /// What the log tells: error, warn, info, debug or trace, or a filter such as `mainstay_queue=debug`.
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, value_name = "LEVEL", display_order = 1_000)]
     pub(crate) log_level: Option<String>,
 
     /// What to do.
@@ -28,11 +28,11 @@ pub(crate) struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Take every file that appears in a folder and deliver it; the main job.
+    /// Take every file that appears in a folder, and deliver it.
     Run(RunArgs),
-    /// See an outage, two kills and the recovery in front of your eyes, in under a minute.
+    /// See an outage, two kills and the recovery, in under a minute.
     Demo(DemoArgs),
-    /// Receive documents over HTTP and store each one once; the other end for one machine.
+    /// Receive documents over HTTP, and store each one once.
     Receive(ReceiveArgs),
     /// Hand over single files, or standard input, without a drop folder.
     Submit(SubmitArgs),
@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Look at the dead letters, and send them again.
     #[command(subcommand)]
     Dead(DeadVerb),
-    /// Send again, to a destination that lost them, documents that were delivered and are still kept.
+    /// Send delivered documents again, to a destination that lost them.
     Redeliver(RedeliverArgs),
     /// Check and show the configuration.
     #[command(subcommand)]
@@ -52,9 +52,9 @@ pub(crate) enum Command {
     /// Show the routes.
     #[command(subcommand)]
     Route(RouteVerb),
-    /// Measure how quickly this machine's own disk makes documents durable.
+    /// Measure how quickly this machine's own disk stores documents.
     Bench(BenchArgs),
-    /// Try on this machine's own disk that nothing is lost: kills, damage, a full disk, a power cut.
+    /// Try on this machine's own disk that nothing is lost.
     Selftest(SelftestArgs),
 }
 

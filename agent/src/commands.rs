@@ -12,4 +12,4 @@ pub(crate) use config::{config, routes};
 pub(crate) use queue::{dead, queue};
 pub(crate) use redeliver::redeliver;
 pub(crate) use status::status;
-pub(crate) use submit::submit;
+pub(crate) use submit::{advice, submit};

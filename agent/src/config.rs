@@ -173,11 +173,18 @@ fn unreadable(path: &Path, error: std::io::Error) -> Failure {
         return Failure::new(Exit::ConfigNotFound, format!("there is no configuration file `{shown}`"))
             .help("name another one with --config, or start without one: mainstay run --from DIR --to URL");
     }
+    let help = match error.kind() {
+        std::io::ErrorKind::InvalidData => "it has to be text in UTF-8; is it the right file?",
+        std::io::ErrorKind::PermissionDenied => "let the user that Mainstay runs as read it",
+        std::io::ErrorKind::IsADirectory => "name the file in it",
+        _ => "name another one with --config",
+    };
     Failure::new(
         Exit::ConfigUnreadable,
         format!("cannot read the configuration `{shown}`"),
     )
     .because(error)
+    .help(help)
 }
 
 /// Every problem in one failure, so that one look is enough.

@@ -9,6 +9,9 @@ use crate::units::{Size, Span};
 use mainstay_queue::State;
 use std::time::Duration;
 
+/// So far the lines below a document's first are set in.
+const INDENT: usize = 4;
+
 /// Looks at documents, and moves them by hand.
 ///
 /// # Errors
@@ -112,21 +115,77 @@ async fn change(args: MoveArgs, verb: Verb) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// One line: id, size, age, name, and where it stands.
+/// Id, date, size and state in a line; lane and name in the next; what there is to say of an attempt in one of its own. On a
+/// terminal no line is longer than it is wide.
 pub(super) fn row(document: &Document) -> String {
-    let Document {
-        id,
-        accepted,
-        bytes,
-        ..
-    } = document;
-    let lanes: Vec<String> = document.lanes.iter().map(standing).collect();
+    let mut text = Text::default();
+    let width = terminal::width().unwrap_or(usize::MAX);
+    let accepted = to_the_second(&document.accepted);
+    let size = Size(document.bytes).to_string();
+    let state = match document.lanes.as_slice() {
+        [first, others @ ..] if others.iter().all(|lane| lane.state == first.state) => {
+            first.state.to_string()
+        }
+        _ => "mixed".to_owned(),
+    };
+    text.line(format_args!(
+        "{}  {accepted}  {size:>9}  {state}",
+        document.id
+    ));
     let name = visible(&document.source);
+    let is_plain = |lane: &Lane| lane.attempts == 0 && lane.error.is_none();
+    match document.lanes.as_slice() {
+        [lane] => {
+            let lane_name = visible(&lane.lane);
+            let left = width.saturating_sub(INDENT + lane_name.chars().count() + 2);
+            text.line(format_args!(
+                "    {lane_name}  {BOLD}{}{PLAIN}",
+                shortened(&name, left)
+            ));
+            if !is_plain(lane) {
+                text.line(format_args!("    {}", told(lane, width)));
+            }
+        }
+        lanes => {
+            text.line(format_args!(
+                "    {BOLD}{}{PLAIN}",
+                shortened(&name, width.saturating_sub(INDENT))
+            ));
+            for lane in lanes {
+                text.line(format_args!("    {}", told(lane, width)));
+            }
+        }
+    }
+    text.finish()
+}
+
+/// Where a document stands on a lane, no longer than the terminal.
+fn told(lane: &Lane, width: usize) -> String {
+    let plain: String = standing(lane).replace(DIM, "").replace(PLAIN, "");
     format!(
-        "{id}  {accepted}  {:>9}  {BOLD}{name}{PLAIN}  {}\n",
-        Size(*bytes).to_string(),
-        lanes.join("; ")
+        "{DIM}{}{PLAIN}",
+        shortened(&plain, width.saturating_sub(INDENT))
     )
+}
+
+/// A date without fractions of a second.
+fn to_the_second(date: &str) -> String {
+    match date.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => date.to_owned(),
+    }
+}
+
+/// The text in at most so many characters; of a longer one the beginning and the end, which tell names apart.
+fn shortened(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most || most < 3 {
+        return text.to_owned();
+    }
+    let (head, tail) = (most / 2, most - most / 2 - 1);
+    let start: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(count - tail).collect();
+    format!("{start}…{end}")
 }
 
 fn page(document: &Document) -> String {
@@ -193,5 +252,25 @@ impl From<StateArg> for State {
             StateArg::Sent => Self::Sent,
             StateArg::Dead => Self::Dead,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_beginning_and_its_end() {
+        assert_eq!(shortened("report-4711.json", 40), "report-4711.json");
+        assert_eq!(shortened("report-4711.json", 11), "repor….json");
+        assert_eq!(shortened("Prüfung.json", 9), "Prüf…json");
+        assert_eq!(
+            to_the_second("2026-11-21T07:33:34.41Z"),
+            "2026-11-21T07:33:34Z"
+        );
+        assert_eq!(
+            to_the_second("2026-11-21T07:33:34Z"),
+            "2026-11-21T07:33:34Z"
+        );
     }
 }

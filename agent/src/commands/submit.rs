@@ -5,6 +5,7 @@ use crate::control::views::{Submission, Submitted};
 use crate::control::{Input, Purpose, Reach};
 use crate::exit::{Exit, Failure};
 use crate::terminal;
+use std::io::IsTerminal;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -54,7 +55,27 @@ async fn submit_all(
             content_type: args.content_type.clone(),
             priority: args.priority,
         };
-        let stored = reach.submit(submission, input).await?;
+        if is_standard && std::io::stdin().is_terminal() {
+            terminal::say("reading from the terminal; Ctrl-D on a line of its own ends it");
+        }
+        let stored = match reach.submit(submission, input).await {
+            Ok(stored) => stored,
+            Err(failure) => {
+                terminal::say(&format!(
+                    "`{}` was not stored; {} before it",
+                    terminal::visible(&file.display().to_string()),
+                    match submitted.len() as u64 {
+                        0 => "nothing was".to_owned(),
+                        1 => "1 was".to_owned(),
+                        stored => format!("{stored} were"),
+                    }
+                ));
+                return Err(failure);
+            }
+        };
+        if is_standard && stored.bytes == 0 {
+            terminal::warn("standard input was empty: a document without content is stored");
+        }
         if !args.json {
             terminal::print(&stored.id)?;
         }
@@ -63,10 +84,22 @@ async fn submit_all(
     Ok(())
 }
 
+/// What to do about a file that cannot be opened.
+pub(crate) fn advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "check its name; a relative one starts in the folder that you are in"
+        }
+        std::io::ErrorKind::PermissionDenied => "run this as a user that may read it",
+        _ => "look after the disk that it is on",
+    }
+}
+
 /// A pipe or a folder among the files is a slip of the hand; standard input has a sign of its own.
 pub(super) fn regular(file: &Path) -> Result<PathBuf, Failure> {
     let cannot = || Failure::new(Exit::NoInput, format!("cannot read `{}`", file.display()));
-    let metadata = std::fs::metadata(file).map_err(|error| cannot().because(error))?;
+    let metadata =
+        std::fs::metadata(file).map_err(|error| cannot().help(advice(&error)).because(error))?;
     if metadata.is_file() {
         return Ok(file.to_owned());
     }

@@ -250,7 +250,7 @@ fn an_address_that_cannot_be_is_refused_at_its_destination() {
     let refused = Written::new(&ROUTE.replace("https://", "ftp://")).refused();
     assert_eq!(
         refused,
-        "m.toml:6:11: the address of the destination is neither http nor https"
+        "m.toml:6:11: the address of the destination is neither http nor https; write it as http://host/path or https://host/path"
     );
     let refused = Written::new(&ROUTE.replace("https://", "https://user:s3cret@")).refused();
     assert!(

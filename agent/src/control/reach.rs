@@ -284,6 +284,10 @@ fn settings(place: &PlaceArgs, data: &DataDir) -> Result<Settings, Failure> {
 }
 
 fn no_queue(data: &DataDir) -> Failure {
+    if data.path().is_file() {
+        let message = format!("`{}` is a file, not a data folder", data.path().display());
+        return Failure::new(Exit::NotRunning, message).help("name the folder with --data");
+    }
     let message = format!(
         "no agent runs on the data folder `{}`, and it holds no queue",
         data.path().display()
@@ -292,7 +296,10 @@ fn no_queue(data: &DataDir) -> Failure {
 }
 
 fn no_input(path: &std::path::Path, error: std::io::Error) -> Failure {
-    Failure::new(Exit::NoInput, format!("cannot read `{}`", path.display())).because(error)
+    let help = crate::commands::advice(&error);
+    Failure::new(Exit::NoInput, format!("cannot read `{}`", path.display()))
+        .because(error)
+        .help(help)
 }
 
 /// The routes of the configuration; without one, those that the queue knows from the last run, else the defaults.

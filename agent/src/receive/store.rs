@@ -77,8 +77,11 @@ impl Store {
                 format!("cannot {what} the store `{shown}`"),
             )
         };
-        mainstay_files::create_dir_all(dir, 0o755)
-            .map_err(|error| cannot("make").because(error))?;
+        mainstay_files::create_dir_all(dir, 0o755).map_err(|error| {
+            cannot("make")
+                .because(error)
+                .help("name another folder with --store, or let this user write there")
+        })?;
         let lock = Lock::acquire(&dir.join(LOCK_FILE)).map_err(|error| match error.kind() {
             ErrorKind::Locked => {
                 Failure::new(Exit::InUse, format!("cannot use the store `{shown}`"))

@@ -69,9 +69,13 @@ pub(super) fn tell(agent: &Agent) -> Exit {
             ));
         }
         if told.scans == 0 || told.state == State::Missing || told.state == State::Failed {
+            // A pickup that has stopped has nothing to say any more: why, the folder itself tells.
+            let why = match std::fs::read_dir(&source.settings.folder) {
+                Err(error) if told.reason.is_empty() => error.to_string(),
+                _ => told.reason.clone(),
+            };
             terminal::warn(&format!(
-                "the drop folder `{folder}` could not be looked through: {}",
-                told.reason
+                "the drop folder `{folder}` could not be looked through: {why}"
             ));
             exit = Exit::NoInput;
         }

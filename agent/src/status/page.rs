@@ -33,17 +33,13 @@ impl Page {
             State::Stopping => (YELLOW, "stopping"),
             State::Stopped => (DIM, "not running"),
         };
-        let pid = status
-            .pid
-            .map_or_else(String::new, |pid| format!(", process {pid}"));
-        let since = status
-            .since
-            .as_ref()
-            .map_or_else(String::new, |since| format!(", since {since}"));
         self.line(format_args!(
-            "{BOLD}mainstay {}{PLAIN}  {colour}{word}{PLAIN}{pid}{since}",
+            "{BOLD}mainstay {}{PLAIN}  {colour}{word}{PLAIN}",
             status.version
         ));
+        if let (Some(pid), Some(since)) = (status.pid, &status.since) {
+            self.line(format_args!("agent     process {pid}, since {since}"));
+        }
         self.line(format_args!("data      {}", status.data.display()));
         let station = &status.station;
         let known = [&station.name, &station.location, &station.purpose];
@@ -122,7 +118,11 @@ impl Page {
             _ => YELLOW,
         };
         let probe = to.next_attempt_seconds.map_or_else(String::new, |seconds| {
-            format!(", next attempt in {seconds:.0} s")
+            if seconds < 1.0 {
+                ", tried again now".to_owned()
+            } else {
+                format!(", next attempt in {seconds:.0} s")
+            }
         });
         let place = if to.address.is_empty() {
             &to.lane

@@ -94,7 +94,7 @@ fn what_the_command_line_asks_for_is_checked_before_anything_starts() {
         &drop,
         "htp://h/",
         2,
-        "--to: the address of the destination is neither http nor https",
+        "--to: the address of the destination is neither http nor https; write it as http://host/path or https://host/path",
     );
     refused(&drop, "http://u:s3cret@h/", 2, "set them as `auth`");
     refused(

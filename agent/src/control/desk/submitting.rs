@@ -5,7 +5,7 @@ use crate::control::views::{Submission, Submitted};
 use crate::exit::{Exit, Failure};
 use crate::hash::hex;
 use crate::run::{BODY_MAX, Template, Unread, read_body};
-use mainstay_queue::{DocumentId, NewDocument, Priority};
+use mainstay_queue::{DocumentId, Error, ErrorKind, NewDocument, Priority};
 use std::io::{self, Read};
 
 impl Desk {
@@ -29,10 +29,7 @@ impl Desk {
         });
         let died = |died| Failure::new(Exit::Unexpected, "reading the content died").because(died);
         let (document, submitted) = reading.await.map_err(died)??;
-        self.queue
-            .enqueue(document)
-            .await
-            .map_err(|error| not_taken().because(error))?;
+        self.queue.enqueue(document).await.map_err(not_taken)?;
         Ok(submitted)
     }
 
@@ -99,10 +96,21 @@ fn unread(unread: Unread) -> Failure {
             Failure::new(Exit::NoInput, "cannot read the content to its end").because(error)
         }
         Unread::TooLarge => Failure::new(Exit::NotTaken, "the document is larger than 256 MiB"),
-        Unread::Queue(error) => not_taken().because(error),
+        Unread::Queue(error) => not_taken(error),
     }
 }
 
-fn not_taken() -> Failure {
+fn not_taken(error: Error) -> Failure {
+    let help = match error.kind() {
+        ErrorKind::Full => {
+            "make room on the disk of the data folder, or let it deliver; then submit this one and those after it again"
+        }
+        ErrorKind::NotDurable => {
+            "look after the disk; then submit it again: `mainstay status` says how the queue is"
+        }
+        _ => "`mainstay status` says how the queue is",
+    };
     Failure::new(Exit::NotTaken, "the queue did not take the document")
+        .because(error)
+        .help(help)
 }
