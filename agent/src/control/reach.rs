@@ -15,6 +15,7 @@ use crate::run::{Template, describe_damage, queue_config, template};
 use crate::status::{Status, read_stopped};
 use crate::terminal;
 use axum::body::Body;
+use mainstay_files::Lock;
 use mainstay_queue::{Exported, Imported};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -250,6 +251,15 @@ pub(crate) async fn verify_at_rest(place: &PlaceArgs) -> Result<Verified, Failur
     let _held = held?;
     let config = queue_config(&settings, &clock);
     let folder = settings.queue.dir.clone();
+    // The queue may lie elsewhere, where another data folder names it too.
+    let _queue = Lock::acquire(&folder.join("LOCK")).map_err(|error| {
+        let exit = match error.kind() {
+            mainstay_files::ErrorKind::Locked => Exit::InUse,
+            _ => Exit::StartFailed,
+        };
+        let message = format!("cannot lock the queue in `{}`", folder.display());
+        Failure::new(exit, message).because(error)
+    })?;
     let found = tokio::task::spawn_blocking(move || mainstay_queue::verify(&folder, &config));
     let found = found
         .await
