@@ -65,20 +65,28 @@ pub(crate) fn newer(version: u32) -> Error {
     )
 }
 
-/// What FORMAT says: `mainstay-queue VERSION SECRET`.
+/// What FORMAT says: `mainstay-queue VERSION SECRET CHECKSUM`.
 fn format_text(secret: &[u8; 16]) -> String {
     let secret = crate::document::ClaimId::from_bytes(*secret);
-    format!("mainstay-queue {FORMAT_VERSION} {secret}\n")
+    let text = format!("mainstay-queue {FORMAT_VERSION} {secret}");
+    let checksum = crc32c::crc32c(text.as_bytes());
+    format!("{text} {checksum:08x}\n")
 }
 
+/// The version and the secret. With a wrong secret all segments would be taken for another queue's, and used again.
 fn parse_format(text: &str) -> Option<(u32, [u8; 16])> {
     let mut words = text.split_whitespace();
-    if words.next()? != "mainstay-queue" {
+    let (name, version, secret) = (words.next()?, words.next()?, words.next()?);
+    let said = format!("{name} {version} {secret}");
+    let checksum = u32::from_str_radix(words.next()?, 16).ok()?;
+    if checksum != crc32c::crc32c(said.as_bytes()) {
         return None;
     }
-    let version = words.next()?.parse().ok()?;
-    let secret: crate::document::ClaimId = words.next()?.parse().ok()?;
-    Some((version, secret.to_bytes()))
+    if name != "mainstay-queue" {
+        return None;
+    }
+    let secret: crate::document::ClaimId = secret.parse().ok()?;
+    Some((version.parse().ok()?, secret.to_bytes()))
 }
 
 fn secret_of(disk: &dyn Disk, id: u64) -> Result<Option<[u8; 16]>, Error> {
@@ -113,4 +121,22 @@ pub(crate) fn write(disk: &dyn Disk, secret: &[u8; 16]) -> io::Result<()> {
     file.sync()?;
     disk.rename(Folder::Root, NEW, FORMAT_FILE)?;
     disk.sync_folder(Folder::Root)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_flipped_bit_of_format_makes_another_secret_or_version() {
+        let text = format_text(&[7; 16]);
+        assert_eq!(parse_format(&text), Some((FORMAT_VERSION, [7; 16])));
+        for bit in 0..text.len() * 8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let found = parse_format(&String::from_utf8_lossy(&bytes));
+            let is_right = found.is_none_or(|found| found == (FORMAT_VERSION, [7; 16]));
+            assert!(is_right, "bit {bit}: {found:?}");
+        }
+    }
 }

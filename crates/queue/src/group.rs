@@ -75,12 +75,7 @@ impl GroupHead {
             confirmed: reader.u64()?,
             wall: reader.u64()?,
             oldest: reader.u64()?,
-            totals: Totals {
-                accepted: reader.u64()?,
-                delivered: reader.u64()?,
-                discarded: reader.u64()?,
-                unreadable: reader.u64()?,
-            },
+            totals: Totals::read(&mut reader)?,
             copied: reader.u8()? != 0,
         };
         reader.take(7)?;

@@ -1,5 +1,6 @@
 //! The account of every document: `accepted = delivered + queued + dead + discarded`, and nothing else.
 
+use crate::wire::{Malformed, Reader};
 use serde::{Deserialize, Serialize};
 
 /// What has happened since the queue was made; it stands in every group of the log.
@@ -9,6 +10,27 @@ pub(crate) struct Totals {
     pub(crate) delivered: u64,
     pub(crate) discarded: u64,
     pub(crate) unreadable: u64,
+}
+
+/// More documents than any queue ever sees: a million a second for nine years.
+const DOCUMENTS_MAX: u64 = 1 << 48;
+
+impl Totals {
+    /// Reads the four numbers; refuses what cannot be, so that sums of them never overflow.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut number = || {
+            reader.u64().and_then(|number| {
+                let is_possible = number <= DOCUMENTS_MAX;
+                is_possible.then_some(number).ok_or(Malformed)
+            })
+        };
+        Ok(Self {
+            accepted: number()?,
+            delivered: number()?,
+            discarded: number()?,
+            unreadable: number()?,
+        })
+    }
 }
 
 /// The account of every document that was ever accepted.

@@ -160,6 +160,9 @@ impl Loader<'_> {
         self.index.forget_before(replayed.cursor as u32);
         replayed.end_with(self.index, watermark, totals);
         self.forget_missing_before(replayed.cursor);
+        if let Some(covered) = covered {
+            self.look_for_last(covered);
+        }
         self.balance(&replayed.losses);
         self.index.order_sent();
         self.index.expire(self.now.moment);
@@ -376,6 +379,22 @@ impl Loader<'_> {
         }
         chain.reverse();
         chain
+    }
+
+    /// The segment that a clean stop ended in may be missing: then nothing goes on in it.
+    fn look_for_last(&mut self, covered: Covered) {
+        let Watermark { segment, end, .. } = covered.upto;
+        let name = segment::file_name(segment);
+        let is_known = |damage: &Damage| damage.file == name;
+        if !self.segments.contains_key(&segment) && !self.report.damage.iter().any(is_known) {
+            self.report.damage.push(Damage {
+                file: name,
+                start: 0,
+                end,
+                what: MISSING.to_owned(),
+                copied_to: None,
+            });
+        }
     }
 
     /// Segments that were looked for because the group that says that they are not needed is not the first: no damage.

@@ -92,28 +92,14 @@ pub(crate) fn scan(
                     &records,
                     found,
                 );
-                for (start, end) in lost {
-                    let (start, end) = (at.end + start, at.end + end);
-                    found(Found::Damage {
-                        start,
-                        end,
-                        what: "unreadable records",
-                    });
-                }
+                report_lost(at, &lost, "unreadable records", found);
                 at.end += head.len as u64;
                 at.last_sequence = head.last_sequence();
             }
             Step::Damaged(Salvage { end, records, lost }) => {
                 let len = (end - at.end) as usize;
                 emit(scanner.window.get(at.end, len)?, at.end, &records, found);
-                for (start, end) in lost {
-                    let (start, end) = (at.end + start, at.end + end);
-                    found(Found::Damage {
-                        start,
-                        end,
-                        what: "unreadable blocks",
-                    });
-                }
+                report_lost(at, &lost, "unreadable blocks", found);
                 at.end = end;
                 at.last_sequence = records
                     .last()
@@ -144,6 +130,18 @@ fn report_short(at: ScanEnd, known: Known, file_len: u64, found: &mut dyn FnMut(
         end,
         what,
     });
+}
+
+fn report_lost(
+    at: ScanEnd,
+    lost: &[(u64, u64)],
+    what: &'static str,
+    found: &mut dyn FnMut(Found<'_>),
+) {
+    for (start, end) in lost {
+        let (start, end) = (at.end + start, at.end + end);
+        found(Found::Damage { start, end, what });
+    }
 }
 
 fn report_gap(at: ScanEnd, head: &GroupHead, found: &mut dyn FnMut(Found<'_>)) {

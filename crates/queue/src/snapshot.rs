@@ -378,17 +378,8 @@ fn decode_head(
     if reader.array::<16>()? != *secret {
         return Err(Malformed);
     }
-    let upto = Watermark {
-        segment: reader.u64()?,
-        end: reader.u64()?,
-        sequence: reader.u64()?,
-    };
-    let totals = Totals {
-        accepted: reader.u64()?,
-        delivered: reader.u64()?,
-        discarded: reader.u64()?,
-        unreadable: reader.u64()?,
-    };
+    let upto = Watermark::read(reader)?;
+    let totals = Totals::read(reader)?;
     Ok((Covered { upto, clean }, totals, reader.u32()?))
 }
 

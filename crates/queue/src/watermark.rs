@@ -16,7 +16,7 @@ use crate::disk::{Disk, DiskFile, Folder};
 use crate::frame::SegmentKey;
 use crate::group::BLOCK;
 use crate::ledger::Totals;
-use crate::wire::{Put, Reader};
+use crate::wire::{Malformed, Put, Reader};
 use std::io;
 
 const FILE: &str = "watermark";
@@ -29,6 +29,22 @@ pub(crate) struct Watermark {
     pub(crate) segment: u64,
     pub(crate) end: u64,
     pub(crate) sequence: u64,
+}
+
+impl Watermark {
+    /// Reads the three numbers; refuses what cannot be, so that nothing that is computed from them overflows.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mark = Self {
+            segment: reader.u64()?,
+            end: reader.u64()?,
+            sequence: reader.u64()?,
+        };
+        // Segments and offsets in them are kept in 32 bits, and a sequence of 48 bits lasts for centuries.
+        let is_possible = u32::try_from(mark.segment).is_ok()
+            && u32::try_from(mark.end).is_ok()
+            && mark.sequence < 1 << 48;
+        is_possible.then_some(mark).ok_or(Malformed)
+    }
 }
 
 fn encode(mark: Watermark, totals: Totals, key: &SegmentKey) -> Vec<u8> {
@@ -57,18 +73,8 @@ fn encode(mark: Watermark, totals: Totals, key: &SegmentKey) -> Vec<u8> {
 
 fn decode(bytes: &[u8], key: &SegmentKey) -> Option<(Watermark, Totals)> {
     let mut reader = Reader::new(bytes);
-    let mut next = || reader.u64().ok();
-    let mark = Watermark {
-        segment: next()?,
-        end: next()?,
-        sequence: next()?,
-    };
-    let totals = Totals {
-        accepted: next()?,
-        delivered: next()?,
-        discarded: next()?,
-        unreadable: next()?,
-    };
+    let mark = Watermark::read(&mut reader).ok()?;
+    let totals = Totals::read(&mut reader).ok()?;
     let crc = reader.u32().ok()?;
     (key.crc(bytes.get(..COVERED)?) == crc).then_some((mark, totals))
 }

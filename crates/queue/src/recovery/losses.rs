@@ -24,7 +24,8 @@ impl Losses {
     /// Counts the records that are missing before this one.
     pub(super) fn see(&mut self, sequence: u64) {
         if self.seen != 0 {
-            self.records += sequence.saturating_sub(self.seen + 1);
+            let missing = sequence.saturating_sub(self.seen.saturating_add(1));
+            self.records = self.records.saturating_add(missing);
         }
         self.seen = self.seen.max(sequence);
     }
@@ -38,16 +39,19 @@ impl Losses {
         // Without a gap, more were settled whose records lay in segments that are gone by now; fewer, where a start before
         // this one took it back.
         if is_gap || settled < 0 {
-            self.settled += settled;
+            self.settled = self.settled.saturating_add(settled);
         }
     }
 
     /// How many documents are lost, where so many are missing in the sum and `live` are there. Of what is possible it says
     /// the most: a document may have been stored and settled by records that are both lost.
     pub(super) fn documents(&self, missing: i64, live: u64) -> u64 {
-        let others = self.records as i64 - self.settled;
+        let others = (self.records as i64).saturating_sub(self.settled);
         let again = self.settled.min(live as i64);
-        others.min(missing + again).max(missing).max(0) as u64
+        others
+            .min(missing.saturating_add(again))
+            .max(missing)
+            .max(0) as u64
     }
 }
 
