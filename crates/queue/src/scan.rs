@@ -301,7 +301,8 @@ impl Scanner<'_> {
     fn is_begun(&mut self, at: ScanEnd) -> io::Result<bool> {
         let (key, last) = (self.key, at.last_sequence);
         let block = self.window.get(at.end, BLOCK)?;
-        let is_head = block.get(8..16) == Some(&key.id.to_le_bytes()[..]);
+        let is_head = block.get(8..16) == Some(&key.id.to_le_bytes()[..])
+            && block.get(..8).is_some_and(|front| front != [0; 8]);
         Ok(is_head || resync(block, 0, key, last, u64::MAX).is_some())
     }
 
