@@ -1,6 +1,7 @@
 //! The campaigns: each breaks something on purpose, again and again, and asks the oracle.
 
 mod agentcut;
+mod corruption;
 mod disk_full;
 mod faulty;
 mod kill9;
@@ -87,6 +88,12 @@ pub const ALL: &[Campaign] = &[
         about: "a real block device that fails for some calls and heals, so that the next sync lies",
         in_short: true,
         run: lyingsync::run,
+    },
+    Campaign {
+        name: "corruption",
+        about: "every bit of a segment flipped, blocks zeroed, swapped and stale, files cut at every length, false lengths",
+        in_short: true,
+        run: corruption::run,
     },
 ];
 

@@ -1,0 +1,125 @@
+//! Every bit of a segment flipped, and worse: detected, named, counted, and never handed out.
+//!
+//! All of it happens in memory, on the queue's real code: a queue is made, one thing in its folder is changed, and it
+//! is opened and read as a whole. A second reader of the format (`map.rs`) says which bytes mean something; every
+//! other byte may change without a trace, and none of these. The queue ends in four ways, because what a start may
+//! believe depends on it.
+
+mod blocks;
+mod cases;
+mod files;
+mod flips;
+mod judge;
+mod lies;
+mod map;
+mod memory;
+mod originals;
+
+use super::Effort;
+use crate::verdict::Verdict;
+use anyhow::{Context, Result};
+use judge::{Harm, Judged, judge};
+use mainstay_queue::disk::Folder;
+use originals::{Ending, Original, SEGMENT};
+use std::time::Instant;
+
+/// In the short form a segment is cut at every length that is a multiple of this; in the long form at every length.
+const CUT_STRIDE: usize = 7;
+
+pub(super) fn run(effort: Effort) -> Verdict {
+    match campaign(effort) {
+        Ok(Ok(tally)) => Verdict::Pass(tally.words()),
+        Ok(Err(verdict)) => verdict,
+        Err(error) => Verdict::from(error),
+    }
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+struct Tally {
+    flips: usize,
+    flip_seconds: f64,
+    blocks: usize,
+    cuts: usize,
+    files: usize,
+    lies: usize,
+    judged: Judged,
+}
+
+impl Tally {
+    fn words(&self) -> String {
+        format!(
+            "{} bits flipped ({:.0} a second), {} blocks lost or misplaced, {} lengths cut, {} other files damaged, {} false numbers; {} of the segment were damage, {} torn tails, {} in dead bytes, {} where a clean start reads nothing",
+            self.flips,
+            self.flips as f64 / self.flip_seconds.max(0.001),
+            self.blocks,
+            self.cuts,
+            self.files,
+            self.lies,
+            self.judged.damaged,
+            self.judged.torn,
+            self.judged.dead,
+            self.judged.unread,
+        )
+    }
+}
+
+fn campaign(effort: Effort) -> Result<Result<Tally, Verdict>> {
+    let mut tally = Tally::default();
+    for ending in Ending::ALL {
+        let original = originals::make(effort.seed, ending)?;
+        // The judge has to find nothing where nothing was done.
+        judge(&original, &original.image, &Harm::at(0..0))
+            .map_err(anyhow::Error::msg)
+            .context("a queue that is whole")?;
+        if let Err(verdict) = harm(&original, effort, &mut tally)? {
+            return Ok(Err(verdict));
+        }
+    }
+    match files::bodies(effort.seed)? {
+        Ok(cases) => tally.files += cases,
+        Err(verdict) => return Ok(Err(verdict)),
+    }
+    Ok(Ok(tally))
+}
+
+fn harm(original: &Original, effort: Effort, tally: &mut Tally) -> Result<Result<(), Verdict>> {
+    let others = others(original)?;
+    let mut phases = || {
+        let start = Instant::now();
+        let (judged, flips) = flips::run(original, effort.is_long)?;
+        tally.judged.add(judged);
+        tally.flips += flips;
+        tally.flip_seconds += start.elapsed().as_secs_f64();
+        let (judged, blocks) = blocks::run(original, &others)?;
+        tally.judged.add(judged);
+        tally.blocks += blocks;
+        let stride = if effort.is_long { 1 } else { CUT_STRIDE };
+        let (judged, cuts) = blocks::cut(original, stride)?;
+        tally.judged.add(judged);
+        tally.cuts += cuts;
+        if files::are_there(original.ending) {
+            tally.files += files::run(original)?;
+            tally.lies += lies::run(original)?;
+        }
+        println!(
+            "  {flips} bits, {blocks} blocks, {cuts} lengths after {}",
+            original.ending.words()
+        );
+        Ok(())
+    };
+    Ok(phases())
+}
+
+/// Blocks that may turn up in the segment: of its earlier life, and of another queue.
+fn others(original: &Original) -> Result<blocks::Others> {
+    let foreign = originals::make(original.seed + 1, original.ending)?;
+    Ok(blocks::Others {
+        earlier: original.earlier.clone(),
+        foreign: foreign
+            .image
+            .get(Folder::Root, SEGMENT)
+            .context("the other queue has the segment too")?
+            .to_vec(),
+    })
+}
