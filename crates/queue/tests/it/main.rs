@@ -15,6 +15,7 @@ mod bodies;
 mod damage;
 mod ends;
 mod failing_disk;
+mod golden;
 mod house;
 mod limits;
 mod lines;
