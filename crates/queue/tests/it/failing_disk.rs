@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 /// What goes wrong, and what was done.
 #[derive(Debug, Default)]
-struct Faults {
+pub(crate) struct Faults {
     /// So many commits fail, one after the other.
-    commits_that_fail: AtomicI64,
+    pub(crate) commits_that_fail: AtomicI64,
     /// After so many changes the machine stops: nothing more reaches the disk. 0 for never.
-    stops_after: AtomicU64,
+    pub(crate) stops_after: AtomicU64,
     changes: AtomicU64,
     /// So many bytes are left on the disk.
-    free: AtomicU64,
+    pub(crate) free: AtomicU64,
     /// Files that a commit or a sync failed on, and what was committed to or synced after that.
     failed: Mutex<HashSet<String>>,
     touched_again: Mutex<Vec<String>>,
@@ -154,14 +154,14 @@ impl DiskFile for FaultyFile {
     }
 }
 
-struct Bench {
-    folder: TempDir,
+pub(crate) struct Bench {
+    pub(crate) folder: TempDir,
     config: Config,
-    faults: Arc<Faults>,
+    pub(crate) faults: Arc<Faults>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let config = Config {
             first_segment_bytes: 64 * 1024,
             segment_bytes: 256 * 1024,
@@ -179,14 +179,14 @@ impl Bench {
         bench
     }
 
-    fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.faults.commits_that_fail.store(0, Ordering::SeqCst);
         self.faults.stops_after.store(0, Ordering::SeqCst);
         self.faults.changes.store(0, Ordering::SeqCst);
         self.faults.free.store(1 << 40, Ordering::SeqCst);
     }
 
-    fn try_open(&self) -> Result<LogStore, mainstay_queue::Error> {
+    pub(crate) fn try_open(&self) -> Result<LogStore, mainstay_queue::Error> {
         let disk = RealDisk::open(self.folder.path(), Io::Buffered).unwrap();
         let disk = FaultyDisk {
             disk,
@@ -195,7 +195,7 @@ impl Bench {
         LogStore::open(Arc::new(disk), &self.config).map(|(store, _)| store)
     }
 
-    fn open(&self) -> (LogStore, LaneId) {
+    pub(crate) fn open(&self) -> (LogStore, LaneId) {
         let store = self.try_open().unwrap();
         let answer = store
             .commit(&[Op::DeclareLane("main".to_owned())])
@@ -209,7 +209,7 @@ impl Bench {
     }
 }
 
-fn put(store: &LogStore, lane: LaneId, size: usize) -> Result<DocumentId, ErrorKind> {
+pub(crate) fn put(store: &LogStore, lane: LaneId, size: usize) -> Result<DocumentId, ErrorKind> {
     let document = NewDocument::new(vec![lane], vec![7; size]);
     let id = document.id;
     let op = Op::Enqueue {
@@ -224,7 +224,7 @@ fn put(store: &LogStore, lane: LaneId, size: usize) -> Result<DocumentId, ErrorK
         .map_err(|error| error.kind())
 }
 
-fn acknowledge(store: &LogStore, lane: LaneId) -> Result<(), ErrorKind> {
+pub(crate) fn acknowledge(store: &LogStore, lane: LaneId) -> Result<(), ErrorKind> {
     settle(store, lane, store.lease(lane).expect("a document is ready"))
 }
 

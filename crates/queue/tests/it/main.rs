@@ -20,5 +20,6 @@ mod house;
 mod limits;
 mod lines;
 mod model;
+mod museum;
 mod scratch;
 mod travel;

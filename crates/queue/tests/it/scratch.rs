@@ -82,7 +82,7 @@ pub(crate) fn declare(queue: &Queue, name: &str) -> LaneId {
         .unwrap()
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
