@@ -102,6 +102,7 @@ impl LogStore {
             tail,
             unconfirmed,
             leftover,
+            cursor,
         } = recovery::load(&*disk, &mut index, now, true)?;
         if is_new
             || report
@@ -112,9 +113,6 @@ impl LogStore {
             format::write(&*disk, &secret)
                 .map_err(|error| Error::io("cannot write FORMAT of the queue", error))?;
         }
-        let cursor = index
-            .oldest_segment()
-            .map_or(tail.confirmed.segment, u64::from);
         let copied = unconfirmed
             .map(|part| recovery::read_unconfirmed(&*disk, &secret, part))
             .transpose()

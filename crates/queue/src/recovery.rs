@@ -68,6 +68,8 @@ pub(crate) struct Loaded {
     pub(crate) unconfirmed: Option<Unconfirmed>,
     /// Segments that nothing needs: what a crash left behind.
     pub(crate) leftover: Vec<Spare>,
+    /// Segments before this one are not needed, as the log itself says.
+    pub(crate) cursor: u64,
 }
 
 /// Groups that were written and never confirmed.
@@ -119,6 +121,7 @@ pub(crate) fn load(
             tail,
             unconfirmed: None,
             leftover,
+            cursor: 0,
         });
     };
     Loader {
@@ -160,7 +163,10 @@ impl Loader<'_> {
         self.index.forget_before(replayed.cursor as u32);
         replayed.end_with(self.index, watermark, totals);
         self.forget_missing_before(replayed.cursor);
-        if let Some(covered) = covered {
+        let ended_in = covered.map_or(0, |covered| covered.upto.segment);
+        if let Some(covered) = covered
+            && chain.last().is_none_or(|(id, _)| *id < ended_in)
+        {
             self.look_for_last(covered);
         }
         self.balance(&replayed.losses);
@@ -189,6 +195,7 @@ impl Loader<'_> {
                 .spares(|id| id <= last_used && !chain.iter().any(|(member, _)| *member == id)),
             report: self.report,
             unconfirmed,
+            cursor: cursor.max(replayed.cursor),
         })
     }
 
@@ -381,7 +388,8 @@ impl Loader<'_> {
         chain
     }
 
-    /// The segment that a clean stop ended in may be missing: then nothing goes on in it.
+    /// The segment that a clean stop ended in, and behind which nothing was written, may be missing: then nothing goes on in
+    /// it.
     fn look_for_last(&mut self, covered: Covered) {
         let Watermark { segment, end, .. } = covered.upto;
         let name = segment::file_name(segment);

@@ -363,6 +363,10 @@ fn decode(
         };
         index.apply(&record, 0, location, now);
     }
+    // Each that is kept after it was sent was counted as delivered.
+    if totals.delivered < index.sent().0 {
+        return Ok(None);
+    }
     index.set_totals(totals);
     Ok(Some(covered))
 }

@@ -405,6 +405,30 @@ fn a_segment_that_was_made_ahead_and_is_too_small_is_never_written_after_a_later
 }
 
 #[test]
+fn a_segment_that_was_given_back_is_never_missed_at_a_start() {
+    let bench = Bench::new();
+    let (store, lane) = bench.open();
+    put(&store, lane, 300).unwrap();
+    drop(store);
+    // Its document is copied forward, and no later group says yet that it is not needed.
+    let (store, lane) = bench.open();
+    put(&store, lane, 300).unwrap();
+    assert!(store.clean_step());
+    for _ in 0..3 {
+        drop(store_after_upkeep(&bench));
+    }
+    assert_eq!(bench.open().0.ledger().queued, 2);
+}
+
+/// Opens the store, which has to miss nothing, and gives back what it can.
+fn store_after_upkeep(bench: &Bench) -> LogStore {
+    let (store, _) = bench.open();
+    assert_eq!(store.damage(), []);
+    store.maintain();
+    store
+}
+
+#[test]
 fn a_recovery_that_is_cut_anywhere_leads_to_the_same_result_at_the_next_start() {
     let bench = Bench::new();
     let (store, lane) = bench.open();
