@@ -48,6 +48,9 @@ impl Kind {
 /// The most characters kept of what went wrong.
 pub(crate) const NOTE_CHARS_MAX: usize = 500;
 
+/// More bytes than any body has: sums of so many documents of it stay below 64 bits.
+pub(crate) const BODY_BYTES_MAX: u64 = 1 << 40;
+
 /// What became of a document on a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -215,7 +218,8 @@ pub(crate) fn decode_store(payload: &[u8]) -> Result<Stored<'_>, Malformed> {
         Some(hash.ok_or(Malformed)?)
     };
     let inline_len = if body_file.is_some() { 0 } else { body_len };
-    if reader.rest().len() as u64 != inline_len || lanes.is_empty() {
+    let is_possible = body_len <= BODY_BYTES_MAX && !lanes.is_empty();
+    if reader.rest().len() as u64 != inline_len || !is_possible {
         return Err(Malformed);
     }
     let head = Head {

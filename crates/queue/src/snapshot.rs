@@ -404,6 +404,9 @@ fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>
     } else {
         (Some(reader.array()?), reader.u64()?)
     };
+    if body_len > record::BODY_BYTES_MAX {
+        return Err(Malformed);
+    }
     let names: Vec<LaneId> = lanes.iter().map(|lane| lane.lane).collect();
     let head = Head {
         id,

@@ -59,12 +59,15 @@ impl Index {
                 self.waiting_bytes -= cost;
             }
             State::Sent => {
-                self.totals.delivered -= 1;
+                // The totals come from the disk, and need not fit what lies there.
+                self.totals.delivered = self.totals.delivered.saturating_sub(1);
                 self.sent_bytes -= cost;
                 self.sent_documents -= 1;
                 self.sent_again.insert(doc, None);
             }
-            State::Discarded => self.totals.discarded -= 1,
+            State::Discarded => {
+                self.totals.discarded = self.totals.discarded.saturating_sub(1);
+            }
             State::Ready | State::Leased | State::Waiting => {
                 self.queued -= 1;
                 self.waiting_bytes -= cost;
