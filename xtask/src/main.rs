@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod faults;
+mod fuzz;
 mod mutate;
 mod process;
 mod test;
@@ -31,6 +32,8 @@ cargo xtask VERB
                  [--short | --long] [--kill9 CYCLES] [NAME of one campaign]
   faults mutate [--write | NAME…]
                  take out what the promises rest on, one thing at a time; a test has to see each
+  fuzz [ARGS]    readers and sequences of operations with made-up input, where a nightly compiler
+                 and cargo-fuzz are at hand: [--long] [NAME of one target]
   bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
   help           this text";
 
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         ("faults", _) => {
             Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))
         }
+        ("fuzz", _) => Workspace::load().and_then(|workspace| fuzz::verb(&workspace, arguments)),
         ("bench", _) => Workspace::load().and_then(|workspace| bench::verb(&workspace, arguments)),
         ("ci" | "tidy", _) => {
             eprintln!("error: `cargo xtask {verb}` takes no arguments\n\n{HELP}");

@@ -74,7 +74,7 @@ fn format_text(secret: &[u8; 16]) -> String {
 }
 
 /// The version and the secret. With a wrong secret all segments would be taken for another queue's, and used again.
-fn parse_format(text: &str) -> Option<(u32, [u8; 16])> {
+pub(crate) fn parse_format(text: &str) -> Option<(u32, [u8; 16])> {
     let mut words = text.split_whitespace();
     let (name, version, secret) = (words.next()?, words.next()?, words.next()?);
     let said = format!("{name} {version} {secret}");

@@ -78,6 +78,9 @@ mod document;
 mod error;
 mod format;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod group;
 mod index;
 mod inspect;
