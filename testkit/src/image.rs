@@ -114,10 +114,9 @@ impl Image {
         &self.point
     }
 
-    /// Leaves the file where it is when this is dropped, to be looked at; returns where.
-    pub fn keep(&mut self) -> PathBuf {
+    /// Leaves the file where it is when this is dropped, to be looked at.
+    pub fn keep(&mut self) {
         self.is_kept = true;
-        self.file.clone()
     }
 
     /// What it is, and how its power goes, in words.

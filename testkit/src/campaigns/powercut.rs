@@ -48,12 +48,6 @@ impl fmt::Display for Count {
     }
 }
 
-/// A promise that was broken, and where the disk is.
-struct Broken {
-    what: String,
-    kept: PathBuf,
-}
-
 pub(super) fn run(effort: Effort) -> Verdict {
     if !tracer::IS_SUPPORTED {
         return Verdict::NotMeasured(
@@ -77,11 +71,11 @@ pub(super) fn run(effort: Effort) -> Verdict {
         let everywhere = everywhere || effort.is_long;
         match cut_all(disks, everywhere, effort.seed, &mut count) {
             Ok(None) => println!("  {} {cut:?}: {count}", kind.name()),
-            Ok(Some(broken)) => {
+            Ok(Some(what)) => {
                 return Verdict::Violation {
-                    what: broken.what,
+                    what,
                     seed: effort.seed,
-                    kept: Some(broken.kept),
+                    kept: Some(folder.keep()),
                 };
             }
             Err(error) => return Verdict::from(error),
@@ -133,13 +127,13 @@ fn cut_all(
     everywhere: bool,
     seed: u64,
     count: &mut Count,
-) -> Result<Option<Broken>> {
+) -> Result<Option<String>> {
     for workload in ALL {
         let mut random = Random::new(seed);
         if let Some(what) = cut_workload(&mut disks, workload, everywhere, &mut random, count)? {
-            let kept = disks.near.keep();
+            disks.near.keep();
             disks.far.keep();
-            return Ok(Some(Broken { what, kept }));
+            return Ok(Some(what));
         }
     }
     Ok(None)

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use mainstay_queue::{
     Batch, ClaimId, Config, DocumentId, Filter, LaneId, Lease, NewBody, NewDocument, Queue,
 };
+use std::io::BufWriter;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
@@ -140,11 +141,12 @@ impl AtWork {
         };
         println!("exporting {} {}", path.display(), all.len());
         let exported = || -> Result<()> {
-            let mut writer = mainstay_files::Writer::create(&path)?;
-            let count = self.queue.export(&filter, &mut writer)?;
-            let documents = count.documents;
+            // In large pieces: cutting into each of fifty small ones would say nothing more.
+            let writer = mainstay_files::Writer::create(&path)?;
+            let mut pieces = BufWriter::with_capacity(256 * 1024, writer);
+            let documents = self.queue.export(&filter, &mut pieces)?.documents;
             anyhow::ensure!(documents == all.len() as u64, "{documents} were exported");
-            writer.commit()?;
+            pieces.into_inner()?.commit()?;
             Ok(())
         };
         if refused("an export", exported()).is_some() {
