@@ -79,7 +79,7 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// What the system says; then the names may be lost.
     fn sync_folder(&self, folder: Folder) -> io::Result<()>;
 
-    /// How many bytes the disk has left for us.
+    /// How many bytes the disk has left for us; 0 as well where it has no names left for files.
     ///
     /// # Errors
     /// What the system says.

@@ -7,7 +7,7 @@
 
 use super::{Disk, DiskFile, Entry, Folder};
 use crate::config::Io;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, StatVfs};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
@@ -133,9 +133,21 @@ impl Disk for RealDisk {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let facts = rustix::fs::statvfs(&self.root)?;
-        Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+        Ok(room(&rustix::fs::statvfs(&self.root)?))
     }
+}
+
+/// With fewer names than this left for files, a disk counts as full: a segment, a snapshot and a few large bodies need one
+/// each.
+const LEAST_FILES: u64 = 8;
+
+/// Room for bytes is none where there are no names left to put them under. A file system without a fixed number of files
+/// (btrfs) says that it has 0 in all.
+fn room(facts: &StatVfs) -> u64 {
+    if facts.f_files != 0 && facts.f_favail < LEAST_FILES {
+        return 0;
+    }
+    facts.f_bavail.saturating_mul(facts.f_frsize)
 }
 
 /// Written through the page cache.
@@ -214,4 +226,25 @@ fn read_full(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         }
     }
     Ok(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_no_more_files_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut facts = rustix::fs::statvfs(folder.path()).unwrap();
+        (facts.f_bavail, facts.f_frsize) = (1000, 4096);
+        for (all, left, expected) in [
+            (100, 50, 4_096_000),
+            (100, LEAST_FILES, 4_096_000),
+            (100, LEAST_FILES - 1, 0),
+            (0, 0, 4_096_000),
+        ] {
+            (facts.f_files, facts.f_favail) = (all, left);
+            assert_eq!(room(&facts), expected, "{left} of {all}");
+        }
+    }
 }
