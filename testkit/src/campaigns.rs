@@ -3,6 +3,7 @@
 mod agentcut;
 mod corruption;
 mod disk_full;
+mod exhaustion;
 mod faulty;
 mod kill9;
 mod lyingsync;
@@ -94,6 +95,12 @@ pub const ALL: &[Campaign] = &[
         about: "every bit of a segment flipped, blocks zeroed, swapped and stale, files cut at every length, false lengths",
         in_short: true,
         run: corruption::run,
+    },
+    Campaign {
+        name: "exhaustion",
+        about: "disks filled to every level, and the agent without inodes, descriptors, memory, or its disk",
+        in_short: true,
+        run: exhaustion::run,
     },
 ];
 

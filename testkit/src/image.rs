@@ -152,6 +152,24 @@ impl Image {
         self.mount()
     }
 
+    /// Takes it away at once, under whoever uses it; what is open stays open until it is closed.
+    ///
+    /// # Errors
+    /// If it is not mounted.
+    pub fn pull(&mut self) -> Result<()> {
+        umount2(&self.point, MntFlags::MNT_DETACH)?;
+        self.is_mounted = false;
+        Ok(())
+    }
+
+    /// Brings it back to its place.
+    ///
+    /// # Errors
+    /// If it cannot be mounted.
+    pub fn plug(&mut self) -> Result<()> {
+        self.mount()
+    }
+
     fn mount(&mut self) -> Result<()> {
         let none: Option<&str> = None;
         mount(

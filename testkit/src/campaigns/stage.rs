@@ -16,6 +16,8 @@ pub(super) struct Stage {
     folder: TempDir,
     /// Where drop folder and data folder lie, if they have a disk of their own.
     disk: Option<PathBuf>,
+    /// Where the drop folder lies, if it is alone on another one.
+    far: Option<PathBuf>,
     pub(super) binary: PathBuf,
     pub(super) oracle: Oracle,
     pub(super) random: Random,
@@ -35,6 +37,7 @@ impl Stage {
             binary: binary()?,
             folder,
             disk: None,
+            far: None,
             oracle: Oracle::default(),
             random: Random::new(seed),
             seed,
@@ -43,8 +46,9 @@ impl Stage {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        match (&self.disk, name) {
-            (Some(disk), "drop" | "incoming" | "data") => disk.join(name),
+        match (&self.disk, &self.far, name) {
+            (_, Some(far), "drop" | "incoming") => far.join(name),
+            (Some(disk), _, "drop" | "incoming" | "data") => disk.join(name),
             _ => self.folder.path().join(name),
         }
     }
@@ -57,6 +61,15 @@ impl Stage {
             fs::create_dir(self.path(name))?;
         }
         mainstay_files::sync_filesystem(disk)?;
+        Ok(())
+    }
+
+    /// Puts the drop folder alone on another disk.
+    pub(super) fn drop_on(&mut self, disk: &Path) -> Result<()> {
+        self.far = Some(disk.to_owned());
+        for name in ["drop", "incoming"] {
+            fs::create_dir(self.path(name))?;
+        }
         Ok(())
     }
 
@@ -178,6 +191,11 @@ impl Stage {
         Ok(self.oracle.compare(&Oracle::read(&self.path("store"))?))
     }
 
+    /// Leaves everything where it is, to be looked at; returns where.
+    pub(super) fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
     /// Holds everything against the oracle: the store, the folders, the ledgers.
     pub(super) fn judge(self, data: &[&str], measured: &str) -> Verdict {
         match self.what_is_wrong(data) {
@@ -197,7 +215,8 @@ impl Stage {
         }
     }
 
-    fn what_is_wrong(&self, data: &[&str]) -> Result<Option<String>> {
+    /// What the oracle, the folders and the ledgers say, if anything.
+    pub(super) fn what_is_wrong(&self, data: &[&str]) -> Result<Option<String>> {
         let tally = self.tally()?;
         if !tally.is_exact() {
             return Ok(Some(format!("{tally:?}")));
