@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -206,9 +206,8 @@ fn text(thread: Pid, address: u64) -> Option<PathBuf> {
         let until = (4096 - (here % 4096) as usize).min(bytes.len() - read);
         let got = memory.read_at(&mut bytes[read..read + until], here).ok()?;
         if let Some(end) = bytes[read..read + got].iter().position(|byte| *byte == 0) {
-            let text = OsString::from_vec(bytes[..read + end].to_vec());
-            debug_assert!(text.as_bytes().len() < bytes.len());
-            return Some(text.into());
+            bytes.truncate(read + end);
+            return Some(OsString::from_vec(bytes).into());
         }
         if got == 0 {
             return None;
