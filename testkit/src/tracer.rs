@@ -22,7 +22,9 @@ pub const IS_SUPPORTED: bool = cfg!(all(target_os = "linux", target_arch = "x86_
 pub enum Watched {
     /// Those that may change something, or make it durable.
     Changes,
-    /// Those, and every opening of a file or folder, which needs a descriptor.
+    /// Only those that ask the disk to confirm: `fsync`, `fdatasync` and `syncfs`.
+    Syncs,
+    /// Changes, and every opening of a file or folder, which needs a descriptor.
     Openings,
 }
 

@@ -12,9 +12,12 @@ use crate::workloads::{ALL, STUBBORN, Workload, complaints};
 use anyhow::Result;
 use std::path::Path;
 
-/// Failures of each workload on each file system. A run costs about 150 ms.
-const RUNS_SHORT: u64 = 10;
+/// Failures of each workload on each file system at random calls, besides one at every sync. A run costs about 150 ms.
+const RUNS_SHORT: u64 = 4;
 const RUNS_LONG: u64 = 200;
+
+/// More syncs than any workload makes.
+const SYNCS_MAX: u64 = 500;
 
 /// The disk fails during so many calls, at most.
 const CALLS_MAX: u64 = 6;
@@ -68,37 +71,49 @@ fn fail_all(
     let caught = catch_the_stubborn(&mut disk, folder)?;
     for workload in ALL {
         let mut random = Random::new(effort.seed);
-        let calls = {
-            let mut trial = trial(workload, disk.path(), folder)?;
-            trial.rehearse()?.0
-        };
-        for _ in 0..each {
-            let plan = Plan {
-                at: 1 + random.below(calls),
-                fault: Fault::Disturbed {
-                    calls: 1 + random.below(CALLS_MAX),
-                },
+        let calls = trial(workload, disk.path(), folder, Watched::Changes)?
+            .rehearse()?
+            .0;
+        let at_random = (0..each).map(|_| {
+            let fault = Fault::Disturbed {
+                calls: 1 + random.below(CALLS_MAX),
             };
-            let (call, wrong) = fail(&mut disk, workload, folder, plan)?;
+            let at = 1 + random.below(calls);
+            (Watched::Changes, Plan { at, fault })
+        });
+        // From one sync to the next: so the one that comes after it is the one that lies.
+        let fault = Fault::Disturbed { calls: 1 };
+        let at_syncs = (1..=SYNCS_MAX).map(|at| (Watched::Syncs, Plan { at, fault }));
+        for (watched, plan) in at_random.chain(at_syncs) {
+            let (call, wrong) = fail(&mut disk, workload, folder, watched, plan)?;
             *runs += u64::from(call.is_some());
-            if let (Some(call), Some(wrong)) = (call, wrong) {
-                let what = format!(
-                    "{}, the disk failing from call {} ({call}), {:?}: {wrong}",
-                    workload.name, plan.at, plan.fault
-                );
-                return Ok((caught, Some(what)));
+            match (call, wrong) {
+                (Some(call), Some(wrong)) => {
+                    let what = format!(
+                        "{}, the disk failing from call {} ({call}), {:?}: {wrong}",
+                        workload.name, plan.at, plan.fault
+                    );
+                    return Ok((caught, Some(what)));
+                }
+                (None, _) if watched == Watched::Syncs => break,
+                _ => {}
             }
         }
     }
     Ok((caught, None))
 }
 
-fn trial<'a>(workload: &'a Workload, disk: &Path, folder: &Path) -> Result<Trial<'a>> {
+fn trial<'a>(
+    workload: &'a Workload,
+    disk: &Path,
+    folder: &Path,
+    watched: Watched,
+) -> Result<Trial<'a>> {
     let (near, far) = (disk.join("near"), disk.join("far"));
     std::fs::create_dir_all(&near)?;
     std::fs::create_dir_all(&far)?;
     let notes = folder.join("notes");
-    Trial::new(workload, &near, &far, &notes, Watched::Changes)
+    Trial::new(workload, &near, &far, &notes, watched)
 }
 
 /// The call from which on the disk failed, if it came to that, and what was wrong afterwards.
@@ -106,9 +121,10 @@ fn fail(
     disk: &mut FailingDisk,
     workload: &Workload,
     folder: &Path,
+    watched: Watched,
     plan: Plan,
 ) -> Result<(Option<String>, Option<String>)> {
-    let mut trial = trial(workload, disk.path(), folder)?;
+    let mut trial = trial(workload, disk.path(), folder, watched)?;
     trial.reset()?;
     let (seen, told) = trial.run(Some(plan), &mut || disk.turn())?;
     disk.heal()?;
@@ -129,7 +145,7 @@ fn catch_the_stubborn(disk: &mut FailingDisk, folder: &Path) -> Result<u64> {
             at,
             fault: Fault::Disturbed { calls: 1 },
         };
-        let (call, wrong) = fail(disk, &STUBBORN, folder, plan)?;
+        let (call, wrong) = fail(disk, &STUBBORN, folder, Watched::Changes, plan)?;
         if call.is_none() {
             break;
         }

@@ -99,6 +99,10 @@ impl Call {
     ) -> Option<Self> {
         let number = registers.orig_rax as i64;
         let (_, name, places) = CALLS.iter().find(|(known, _, _)| *known == number)?;
+        const SYNCS: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
+        if watched == Watched::Syncs && !SYNCS.contains(name) {
+            return None;
+        }
         let arguments = [
             registers.rdi,
             registers.rsi,
@@ -112,7 +116,7 @@ impl Call {
                 const CHANGES: i32 =
                     libc::O_CREAT | libc::O_TRUNC | libc::O_TMPFILE & !libc::O_DIRECTORY;
                 let changes = arguments[*flags] as i32 & CHANGES != 0;
-                if !changes && watched == Watched::Changes {
+                if !changes && watched != Watched::Openings {
                     return None;
                 }
             }
