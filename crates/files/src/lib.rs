@@ -117,6 +117,7 @@ pub use facts::{Facts, facts, facts_of, open_regular};
 pub use lock::Lock;
 pub use rename::{move_file, rename_noreplace};
 pub use replace::{create_new, replace, replace_secret};
+pub use shown::Shown;
 pub use space::{FileSystem, Space, file_system, free_space};
 pub use sweep::sweep;
 pub use writer::Writer;

@@ -3,8 +3,17 @@
 use std::fmt::{self, Write};
 use std::path::Path;
 
-/// A path to be put into a message; bytes that are not UTF-8, and characters that do not print, are escaped.
-pub(crate) struct Shown<'a>(pub(crate) &'a Path);
+/// A path or a name from outside, to be put into a message: bytes that are not UTF-8, and characters that do not print, are
+/// escaped.
+///
+/// ```
+/// use mainstay_files::Shown;
+/// use std::path::Path;
+///
+/// assert_eq!(Shown(Path::new("a\nb.csv")).to_string(), r"a\nb.csv");
+/// ```
+#[derive(Debug)]
+pub struct Shown<'a>(pub &'a Path);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

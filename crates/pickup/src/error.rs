@@ -1,6 +1,6 @@
 //! Why a folder cannot be served.
 
-use crate::shown::Shown;
+use mainstay_files::Shown;
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -265,7 +265,7 @@ fn read(path: &Path) -> Result<Vec<(Box<Path>, Identity)>, Error> {
         Some(VERSION) => {}
         Some(_) => return Err(Error::newer(path)),
         None => {
-            tracing::warn!(path = %crate::shown::Shown(path), "memory of kept files is unreadable; they may be taken again");
+            tracing::warn!(path = %mainstay_files::Shown(path), "memory of kept files is unreadable; they may be taken again");
             return Ok(Vec::new());
         }
     }

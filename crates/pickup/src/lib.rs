@@ -171,7 +171,6 @@ mod read;
 mod recovery;
 mod refuse;
 mod round;
-mod shown;
 mod status;
 mod watch;
 

@@ -9,8 +9,7 @@ use crate::intake::INLINE_MAX;
 use crate::lease::{Writers, writers};
 use crate::look::{name, parent};
 use crate::read::{Limits, Reading, is_seen, opened, read};
-use crate::shown::Shown;
-use mainstay_files::{self as files, ErrorKind};
+use mainstay_files::{self as files, ErrorKind, Shown};
 use std::path::Path;
 
 /// How often a file that the disk cannot read is tried before it goes to quarantine.

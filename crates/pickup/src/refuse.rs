@@ -5,8 +5,7 @@ use crate::folder::{Folder, why};
 use crate::look::{name, parent};
 use crate::quarantine::Refused;
 use crate::round::Round;
-use crate::shown::Shown;
-use mainstay_files::{self as files, ErrorKind};
+use mainstay_files::{self as files, ErrorKind, Shown};
 use std::ffi::OsString;
 use std::path::Path;
 

@@ -220,7 +220,7 @@ impl Board {
             complaint.scan = scan;
             reason.clone_into(&mut complaint.reason);
         } else if self.complaints.len() < COMPLAINTS_MAX {
-            tracing::warn!(path = %crate::shown::Shown(relative), reason, "file cannot be taken");
+            tracing::warn!(path = %mainstay_files::Shown(relative), reason, "file cannot be taken");
             let complaint = Complaint {
                 reason: reason.to_owned(),
                 since_ms: now_ms,
