@@ -6,7 +6,6 @@ use mainstay_queue::{Batch, Config, Io, LaneId, Lease, NewDocument, Queue};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
 
 /// The queue at work.
 pub(crate) fn measure(shape: Shape, folder: &Path, io: Io) -> Result<Measured> {
@@ -112,7 +111,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Takes 64 documents and acknowledges them side by side, as workers do.
+    /// Takes 64 documents and acknowledges them together.
     async fn acknowledge(&self, waits: &mut Waits) -> Result<()> {
         let mut leases = Vec::with_capacity(GROUP);
         for _ in 0..GROUP {
@@ -123,9 +122,8 @@ impl Bench {
             );
         }
         let begun = Instant::now();
-        let mut acknowledged: JoinSet<_> = leases.into_iter().map(Lease::ack).collect();
-        while let Some(done) = acknowledged.join_next().await {
-            done??;
+        for answer in Lease::ack_all(leases).await {
+            answer?;
         }
         waits.note(begun.elapsed());
         Ok(())

@@ -103,6 +103,32 @@ impl Core {
         Ok(answer)
     }
 
+    /// Hands operations to the writer together, and waits for all their answers.
+    pub(crate) async fn submit_all(&self, ops: Vec<Op>) -> Vec<Result<Outcome, Error>> {
+        let (commands, answers): (Vec<_>, Vec<_>) = ops
+            .into_iter()
+            .map(|op| {
+                let (reply, answer) = oneshot::channel();
+                let reply = Some(reply);
+                (
+                    Command {
+                        op,
+                        reply,
+                        held: None,
+                    },
+                    answer,
+                )
+            })
+            .unzip();
+        // Where the queue is closed the commands are dropped, and each answer says so.
+        self.mailbox.send_all(commands);
+        let mut outcomes = Vec::with_capacity(answers.len());
+        for answer in answers {
+            outcomes.push(answer.await.unwrap_or_else(|_| Err(Error::closed())));
+        }
+        outcomes
+    }
+
     /// Hands an operation over that nobody waits for.
     pub(crate) fn post(&self, op: Op) {
         if let Err(command) = self.mailbox.send(Command {

@@ -116,6 +116,26 @@ impl Lease {
         self.settle(Verdict::Acknowledged, String::new()).await
     }
 
+    /// Their destinations confirmed all of these: they leave their lanes, and share as few flushes as can be. Each is durable
+    /// whose answer says so; the answers are in the order of the leases.
+    ///
+    /// # Errors
+    /// Each as [`ack`](Lease::ack).
+    pub async fn ack_all(mut leases: Vec<Self>) -> Vec<Result<(), Error>> {
+        let mut answers = Vec::with_capacity(leases.len());
+        for together in leases.chunk_by_mut(|one, next| Arc::ptr_eq(&one.core, &next.core)) {
+            let core = Arc::clone(&together[0].core);
+            let settled = together
+                .iter_mut()
+                .map(|lease| lease.settlement(Verdict::Acknowledged, String::new()));
+            let outcomes = core.submit_all(settled.collect()).await;
+            for (lease, outcome) in together.iter().zip(outcomes) {
+                answers.push(lease.settled(outcome));
+            }
+        }
+        answers
+    }
+
     /// It failed: it waits for `after`, and the attempt is counted. Durable when it returns.
     ///
     /// # Errors
@@ -145,14 +165,24 @@ impl Lease {
     }
 
     async fn settle(mut self, verdict: Verdict, note: String) -> Result<(), Error> {
+        let op = self.settlement(verdict, note);
+        let outcome = self.core.submit(op, None).await;
+        self.settled(outcome)
+    }
+
+    /// From here on it is not given back any more.
+    fn settlement(&mut self, verdict: Verdict, note: String) -> Op {
         self.is_settled = true;
-        let op = Op::Settle {
+        Op::Settle {
             id: self.id(),
             lane: self.lane,
             verdict,
             note,
-        };
-        match self.core.submit(op, None).await? {
+        }
+    }
+
+    fn settled(&self, outcome: Result<Outcome, Error>) -> Result<(), Error> {
+        match outcome? {
             Outcome::NotFound => Err(Error::new(
                 ErrorKind::NotFound,
                 format!(

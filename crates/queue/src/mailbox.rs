@@ -53,17 +53,30 @@ impl Mailbox {
 
     /// Hands a command over; gives it back if the queue is closed.
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
+        let mut command = Some(command);
+        if self.send_with(|commands| commands.extend(command.take())) {
+            return Ok(());
+        }
+        command.map_or(Ok(()), Err)
+    }
+
+    /// Hands commands over that the writer is to find together. Returns whether the queue took them; it is closed if not.
+    pub(crate) fn send_all(&self, more: Vec<Command>) -> bool {
+        self.send_with(|commands| commands.extend(more))
+    }
+
+    fn send_with(&self, add: impl FnOnce(&mut Vec<Command>)) -> bool {
         let mut state = self.state();
         if state.closed {
-            return Err(command);
+            return false;
         }
         let was_empty = state.commands.is_empty();
-        state.commands.push(command);
+        add(&mut state.commands);
         drop(state);
         if was_empty {
             self.arrived.notify_one();
         }
-        Ok(())
+        true
     }
 
     /// All that has come, or what else there is to say; waits up to `patience` (for ever if it is `None`).

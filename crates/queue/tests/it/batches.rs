@@ -1,7 +1,7 @@
 //! A batch is stored as a whole or not at all, and a claim is remembered until it is closed.
 
 use crate::scratch::{Scratch, declare, document, drain};
-use mainstay_queue::{Batch, ClaimId, ErrorKind, NewDocument, Receipt};
+use mainstay_queue::{Batch, ClaimId, ErrorKind, Lease, NewDocument, Receipt};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
@@ -164,5 +164,52 @@ async fn many_producers_share_flushes_and_none_is_answered_early() {
             (0..20).collect::<Vec<u8>>(),
             "the order within a producer is kept"
         );
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_that_come_together_share_a_flush_and_are_durable() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let documents = (0..64u8).map(|number| document(lane, [number])).collect();
+    queue.enqueue_batch(batch(documents)).await.unwrap();
+    let (_, before, _) = scratch.killed().open_with_report();
+    let mut leases: Vec<_> = std::iter::from_fn(|| queue.try_lease(lane)).collect();
+    assert_eq!(leases.len(), 64);
+    // Somebody discards one of them meanwhile: only its own answer says so.
+    let discarded = leases.pop().unwrap();
+    queue
+        .discard(discarded.id(), None, "not wanted")
+        .await
+        .unwrap();
+    leases.insert(5, discarded);
+    let answers = Lease::ack_all(leases).await;
+    for (place, answer) in answers.iter().enumerate() {
+        let kind = answer.as_ref().err().map(mainstay_queue::Error::kind);
+        assert_eq!(kind, (place == 5).then_some(ErrorKind::NotFound));
+    }
+    let (after, recovery, lane) = scratch.killed().open_with_report();
+    assert!(after.try_lease(lane).is_none(), "none is offered again");
+    let groups = recovery.groups_read - before.groups_read;
+    assert_eq!(
+        groups, 2,
+        "one for the discarded one, one for all the others"
+    );
+    queue.close().await;
+    assert!(Lease::ack_all(Vec::new()).await.is_empty());
+}
+
+#[tokio::test]
+async fn acknowledgements_of_a_closed_queue_say_so_each() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let documents = (0..3u8).map(|number| document(lane, [number])).collect();
+    queue.enqueue_batch(batch(documents)).await.unwrap();
+    let leases: Vec<_> = std::iter::from_fn(|| queue.try_lease(lane)).collect();
+    queue.close().await;
+    let answers = Lease::ack_all(leases).await;
+    assert_eq!(answers.len(), 3);
+    for answer in answers {
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Closed);
     }
 }
