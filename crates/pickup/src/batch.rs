@@ -10,6 +10,7 @@ use crate::kept::{Intent, KEPT_MAX, Kept};
 use crate::look::{name, parent};
 use crate::round::Round;
 use crate::status::State;
+use mainstay_files as files;
 use std::sync::Arc;
 
 /// How many candidates are looked at for one batch, so that many that cannot be taken do not hold up those that can.
@@ -69,7 +70,9 @@ impl Collector {
     pub(crate) fn prepare(&mut self, book: &dyn Book) -> Batch {
         let mut batch = Batch::default();
         let is_alone = self.offer_again(&mut batch, book);
-        if !is_alone && batch.claimed.len() < self.config.batch_files && self.may_take() {
+        // While there is no room for copies of what was taken, nothing more is.
+        let may_take = !is_alone && batch.trouble.is_none() && self.may_take();
+        if may_take && batch.claimed.len() < self.config.batch_files {
             self.take(&mut batch);
         }
         self.intend(&mut batch);
@@ -106,24 +109,35 @@ impl Collector {
         } else {
             1
         };
-        let batch_bytes = self.config.batch_bytes;
         let mut chosen: Vec<Claimed> = Vec::new();
         let mut bytes = 0;
-        self.pending.retain(|claimed| {
-            let len = claimed.seen.map_or(0, |seen| seen.len);
-            let fits = chosen.is_empty() || bytes + len <= batch_bytes;
-            let is_chosen = chosen.len() < limit
-                && claimed.due <= now
-                && has_fresh == (claimed.failures == 0)
-                && fits;
-            if is_chosen {
+        for claimed in std::mem::take(&mut self.pending) {
+            let is_next =
+                chosen.len() < limit && claimed.due <= now && has_fresh == (claimed.failures == 0);
+            let len = if is_next { self.len_of(&claimed) } else { 0 };
+            if is_next && (chosen.is_empty() || bytes + len <= self.config.batch_bytes) {
                 bytes += len;
-                chosen.push(claimed.clone());
+                chosen.push(claimed);
+            } else {
+                self.pending.push(claimed);
             }
-            !is_chosen
-        });
+        }
         let is_alone = !has_fresh && !chosen.is_empty();
         (chosen, is_alone)
+    }
+
+    /// How long a taken file is; after a restart it was not looked at yet.
+    fn len_of(&self, claimed: &Claimed) -> u64 {
+        if let Some(seen) = claimed.seen {
+            return seen.len;
+        }
+        let copy = self.work_path(&Self::committed_name(claimed));
+        let found = files::facts(&copy).ok().or_else(|| {
+            let held = self.held(claimed).ok()?;
+            let folder = held.folder.as_ref().unwrap_or(&self.work);
+            folder.facts(&held.name).ok()
+        });
+        found.map_or(0, |facts| facts.len)
     }
 
     /// Takes new files.

@@ -47,6 +47,8 @@ impl Collector {
             Reading::DiskFull(reason) => {
                 let told = "disk full: make room on the file system of the work folder";
                 batch.trouble = Some(Trouble::full(format!("{told} ({reason})")));
+                // Those that have their copies already are not kept waiting by it.
+                claimed.due = self.now() + backoff(1);
                 self.pending.push(claimed);
             }
             Reading::Gone if claimed.place == Place::Drop => {

@@ -137,6 +137,9 @@ impl<I: Intake> Pickup<I> {
         let mut batch = self.blocking(Collector::prepare).await;
         let trouble = batch.trouble.take();
         if batch.files.is_empty() {
+            if self.may_go_on(trouble.as_ref()) {
+                return Round::Again;
+            }
             return self.after_trouble(trouble);
         }
         let files = std::mem::take(&mut batch.files);
@@ -157,6 +160,16 @@ impl<I: Intake> Pickup<I> {
             }
             Err(refusal) => self.not_committed(batch, refusal).await,
         }
+    }
+
+    /// Whether there is no room for more copies, and files are there whose copies lie ready.
+    fn may_go_on(&self, trouble: Option<&Trouble>) -> bool {
+        let now = self.clock.now();
+        trouble.is_some_and(|trouble| trouble.state == State::Full)
+            && self
+                .collector
+                .as_ref()
+                .is_some_and(|collector| collector.pending.iter().any(|file| file.due <= now))
     }
 
     fn after_trouble(&mut self, trouble: Option<Trouble>) -> Round {

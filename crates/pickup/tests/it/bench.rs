@@ -148,6 +148,8 @@ pub(crate) struct Inner {
     /// How many files came with each commit that was accepted.
     pub(crate) batches: Vec<usize>,
     pub(crate) is_full: bool,
+    /// It has room for so many files at once only; 0 for any number.
+    pub(crate) takes_at_most: usize,
     /// What a commit answers, once each, before it accepts again.
     pub(crate) refusals: Vec<Refusal>,
     /// Files of this name can never be stored.
@@ -239,6 +241,9 @@ impl Intake for Ledger {
         let mut inner = self.lock();
         if inner.is_full {
             return Err(Refusal::Full("the ledger is full".into()));
+        }
+        if inner.takes_at_most != 0 && inner.takes_at_most < files.len() {
+            return Err(Refusal::Full("too many at once".into()));
         }
         if let Some(refusal) = inner.refusals.pop() {
             return Err(refusal);

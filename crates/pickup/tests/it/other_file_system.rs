@@ -185,6 +185,32 @@ async fn a_full_disk_under_the_work_folder_loses_nothing() {
     drop(mount);
 }
 
+/// There is no room for the copies of some, and what was copied goes one by one: neither keeps the other waiting.
+#[tokio::test]
+async fn copies_that_lie_ready_are_stored_while_there_is_no_room_for_more() {
+    let folders = Folders::new();
+    let Some(mount) = Mount::new("tmpfs", "size=1m,mode=0700", folders.path("small")) else {
+        return;
+    };
+    let ledger = Ledger::new();
+    ledger.lock().takes_at_most = 1;
+    let mut config = folders.config();
+    config.work = folders.path("small/work");
+    config.after = After::Delete;
+    let contents: Vec<Vec<u8>> = (0..20).map(|number| vec![number; 100 * 1024]).collect();
+    for (number, content) in contents.iter().enumerate() {
+        folders.drop_aged(format!("{number:02}"), content, Duration::from_hours(2));
+    }
+    let running = Running::start(config, &ledger);
+    running.idle().await;
+    running.stop().await;
+    let mut taken = ledger.contents();
+    taken.sort();
+    assert_eq!(taken, contents);
+    ledger.assert_closed();
+    drop(mount);
+}
+
 #[tokio::test]
 async fn a_share_that_goes_away_between_commit_and_end_is_waited_for() {
     let Some((folders, mount, config)) = across("size=8m") else {

@@ -243,3 +243,30 @@ async fn after_the_commit_a_file_is_archived_moved_or_removed() {
         assert!(folders.names("drop").is_empty() && folders.work_names().is_empty());
     }
 }
+
+#[tokio::test]
+async fn what_an_earlier_life_took_is_offered_in_batches_of_bounded_bytes() {
+    let (folders, ledger) = (Folders::new(), Ledger::new());
+    for number in 0..20u8 {
+        folders.drop_aged(
+            format!("{number}"),
+            vec![number; 20 * 1024],
+            Duration::from_hours(2),
+        );
+    }
+    ledger.lock().hangs = true;
+    let running = Running::start(folders.config(), &ledger);
+    until("all are offered", || ledger.lock().commits == 1).await;
+    running.stop().await;
+    assert_eq!(folders.work_names().len(), 20, "they were taken together");
+    ledger.lock().hangs = false;
+    let mut config = folders.config();
+    config.batch_bytes = 100 * 1024;
+    take_all(config, &ledger).await;
+    assert_eq!(ledger.count(), 20);
+    assert!(
+        ledger.lock().batches.iter().all(|files| *files <= 5),
+        "{:?}",
+        ledger.lock().batches
+    );
+}
