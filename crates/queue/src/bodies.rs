@@ -30,7 +30,7 @@ impl Bodies {
     }
 
     pub(crate) fn writer(self: &Arc<Self>) -> Result<BodyWriter, Error> {
-        let name = format!(".new-{}", DocumentId::new());
+        let name = format!(".new-{}", DocumentId::from_bytes(self.disk.fresh_bytes()));
         let file = self.disk.create(Folder::Bodies, &name).map_err(|error| {
             Error::io(
                 "cannot begin a file for a large body; nothing was stored",

@@ -21,6 +21,7 @@ const GIB: u64 = 1024 * MIB;
 /// | `ageing` | 30 s for each priority | priority 10 waits at most 4.5 min longer than priority 1 |
 /// | `segment_bytes` | 64 MiB | large enough that a new one is rare, small enough to give space back |
 /// | `first_segment_bytes` | 1 MiB | a new queue is ready in milliseconds; each next one is 4 times larger |
+/// | `snapshot_bytes` | 1 GiB | a start after a crash reads no more of the log than this |
 /// | `reserve_bytes` | 4 MiB | acknowledgements still fit when the disk is full |
 /// | `pending_bytes` | 4 MiB | what producers have handed over and the disk has not confirmed |
 /// | `io` | automatic | direct writes where the file system takes them: one flush, no copy |
@@ -44,6 +45,9 @@ pub struct Config {
     pub segment_bytes: u32,
     /// The size of the first segment, in bytes; a multiple of 4096.
     pub first_segment_bytes: u32,
+    /// An index of the log is written each time that the log has grown by this many bytes: a start after a crash reads
+    /// no more than that.
+    pub snapshot_bytes: u64,
     /// Held back for acknowledgements on a full disk, in bytes.
     pub reserve_bytes: u32,
     /// The most bytes of documents handed over and not yet confirmed.
@@ -66,6 +70,7 @@ impl Default for Config {
             ageing: Duration::from_secs(30),
             segment_bytes: (64 * MIB) as u32,
             first_segment_bytes: MIB as u32,
+            snapshot_bytes: GIB,
             reserve_bytes: (4 * MIB) as u32,
             pending_bytes: (4 * MIB) as u32,
             io: Io::Auto,

@@ -84,6 +84,12 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the system says.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// 16 bytes that nobody can foresee: the secret of a new queue, the name of a body in the making. A simulation gives
+    /// those of its seed, so that a run comes again byte for byte.
+    fn fresh_bytes(&self) -> [u8; 16] {
+        uuid::Uuid::new_v4().into_bytes()
+    }
 }
 
 /// An open file of a [`Disk`].

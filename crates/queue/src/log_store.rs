@@ -4,7 +4,7 @@ mod commit;
 mod maintain;
 mod read;
 
-use crate::bodies::Bodies;
+use crate::bodies::{Bodies, BodyWriter};
 use crate::config::Config;
 use crate::damage::Damage;
 use crate::disk::{Disk, DiskFile};
@@ -75,9 +75,6 @@ struct Writer {
     unreferenced: Vec<[u8; 32]>,
 }
 
-/// A snapshot is written each time the log has grown by this many bytes: a start after a crash reads no more than that.
-const SNAPSHOT_EVERY: u64 = 1024 * 1024 * 1024;
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -127,9 +124,9 @@ impl LogStore {
             secret,
             clock,
             retain: config.retain_after_ack,
-            snapshot_every: SNAPSHOT_EVERY,
+            snapshot_every: config.snapshot_bytes,
             writer: Mutex::new(Writer {
-                snapshot_due: log.written_bytes() + SNAPSHOT_EVERY,
+                snapshot_due: log.written_bytes() + config.snapshot_bytes,
                 log,
                 group: Group::new(),
                 cursor,
@@ -238,8 +235,12 @@ impl LogStore {
         lock(&self.damage).clone()
     }
 
-    pub(crate) fn bodies(&self) -> &Arc<Bodies> {
-        &self.bodies
+    /// Begins a body in a file of its own.
+    ///
+    /// # Errors
+    /// [`Full`](crate::ErrorKind::Full) or [`Io`](crate::ErrorKind::Io); nothing was stored.
+    pub fn body_writer(&self) -> Result<BodyWriter, Error> {
+        self.bodies.writer()
     }
 
     /// The bytes of all segments on the disk.

@@ -164,7 +164,7 @@ impl Queue {
     /// # Errors
     /// [`Full`](ErrorKind::Full) or [`Io`](ErrorKind::Io).
     pub fn body_writer(&self) -> Result<BodyWriter, Error> {
-        self.store().bodies().writer()
+        self.store().body_writer()
     }
 
     /// Whether a document of this size would be taken in now.

@@ -100,7 +100,7 @@ pub(crate) fn load(
         .find(|entry| entry.name == RESERVE_FILE)
         .map(|entry| entry.len);
     let Some(secret) = read_format(disk, &segments, &mut report)? else {
-        let secret = uuid::Uuid::new_v4().into_bytes();
+        let secret = disk.fresh_bytes();
         report.clean = true;
         let tail = Tail {
             confirmed: Watermark::default(),
