@@ -29,7 +29,9 @@ impl Log {
     /// So many bytes can be copied forward and leave half of the reserve for acknowledgements.
     pub(crate) fn room_to_copy(&self) -> u64 {
         let spare = self.spares.iter().map(|spare| spare.size).max();
-        (self.active.size - self.active.end)
+        self.active
+            .size
+            .saturating_sub(self.active.end)
             .max(spare.unwrap_or(0))
             .max(self.reserve() / 2)
     }
@@ -112,10 +114,11 @@ impl Log {
         self.sizes_on_disk.values().sum::<u64>() + self.reserve.unwrap_or(0)
     }
 
-    /// The bytes of the files that hold the log; of the one that is written to, what is written.
-    pub(crate) fn occupied_bytes(&self) -> u64 {
+    /// The bytes of the files that hold the log from the segment `oldest` on; of the one that is written to, what is
+    /// written. Those before it are on their way out, and no copying makes that quicker.
+    pub(crate) fn occupied_bytes(&self, oldest: u64) -> u64 {
         let active = self.active.key.id;
-        let sealed = self.written.keys().filter(|id| **id < active);
+        let sealed = self.written.range(oldest..active).map(|(id, _)| id);
         let sizes: u64 = sealed.filter_map(|id| self.sizes_on_disk.get(id)).sum();
         sizes + self.active.end
     }

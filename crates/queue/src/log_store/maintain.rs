@@ -295,7 +295,7 @@ impl LogStore {
             return false;
         };
         let live = index.live_log_bytes();
-        let settled = writer.log.occupied_bytes().saturating_sub(live);
+        let settled = writer.log.occupied_bytes(oldest).saturating_sub(live);
         let oldest_live = index
             .segments()
             .get(&(oldest as u32))
