@@ -4,7 +4,7 @@ use crate::disk::{Disk, DiskFile, Folder};
 use crate::document::{DocumentId, INLINE_BODY_MAX};
 use crate::error::{Error, ErrorKind};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,6 +64,15 @@ impl Bodies {
                 tracing::warn!(body = hex(hash), %error, "cannot remove a body that is no longer needed; the next start tries again");
             }
         }
+    }
+
+    /// The bodies that are there.
+    pub(crate) fn hashes(&self) -> io::Result<HashSet<[u8; 32]>> {
+        let entries = self.disk.list(Folder::Bodies)?;
+        Ok(entries
+            .iter()
+            .filter_map(|entry| hash_of(&entry.name))
+            .collect())
     }
 
     /// Removes, at start, what no document refers to: bodies whose documents were never stored or are gone.

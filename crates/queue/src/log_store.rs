@@ -18,7 +18,7 @@ use crate::log::{Log, Purpose, Sizes, Tail};
 use crate::recent::Recent;
 use crate::record::{self, Kind};
 use crate::recovery::{self, Loaded, Recovery};
-use crate::spare::Spare;
+use crate::spare::{self, Spare};
 use crate::store::{Body, Committed, Document, Op, Standing, Store};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
@@ -67,9 +67,9 @@ pub struct LogStore {
 struct Writer {
     log: Log,
     group: Group,
-    /// Segments before this one are not needed, and the disk knows it.
+    /// Segments before this one are not needed, and the disk knows it: a group of this run says so. 0 before the first.
     cursor: u64,
-    /// Segments that a crash left behind.
+    /// Segments that a crash left behind; the disk knows that they are not needed once `cursor` is not 0.
     leftover: Vec<Spare>,
     snapshot_due: u64,
     unreferenced: Vec<[u8; 32]>,
@@ -99,7 +99,6 @@ impl LogStore {
             tail,
             unconfirmed,
             leftover,
-            cursor,
         } = recovery::load(&*disk, &mut index, now, true)?;
         if is_new
             || report
@@ -129,7 +128,7 @@ impl LogStore {
                 snapshot_due: log.written_bytes() + config.snapshot_bytes,
                 log,
                 group: Group::new(),
-                cursor,
+                cursor: 0,
                 leftover,
                 unreferenced: Vec::new(),
             }),
@@ -143,11 +142,22 @@ impl LogStore {
             damage: Mutex::new(damage),
         };
         store.copy_unconfirmed(&copied)?;
-        let needed = lock(&store.index).body_references().clone();
-        if let Err(error) = store.bodies.sweep(|hash| needed.contains_key(hash)) {
+        store.tidy_bodies();
+        Ok((store, report))
+    }
+
+    /// Holds the bodies that are there against those that documents need.
+    fn tidy_bodies(&self) {
+        let swept = self.bodies.hashes().and_then(|there| {
+            let mut index = lock(&self.index);
+            index.release_sent_without_body(|hash| there.contains(hash));
+            let needed = index.body_references().clone();
+            drop(index);
+            self.bodies.sweep(|hash| needed.contains_key(hash))
+        });
+        if let Err(error) = swept {
             tracing::warn!(%error, "bodies that no document needs could not be removed; the next start tries again");
         }
-        Ok((store, report))
     }
 
     /// Brings what was written and never confirmed into the fresh segment, before anybody is offered it.
@@ -291,10 +301,17 @@ fn begin_log(
     disk: &Arc<dyn Disk>,
     secret: [u8; 16],
     config: &Config,
-    tail: Tail,
+    mut tail: Tail,
     resumes: bool,
     wall: u64,
 ) -> Result<Log, Error> {
+    let cannot = |error| {
+        Error::io(
+            "cannot begin a segment of the queue; free some space",
+            error,
+        )
+    };
+    spare::rename_unused(&**disk, &mut tail.unused, &mut tail.last_id).map_err(cannot)?;
     let sizes = Sizes {
         first: u64::from(config.first_segment_bytes),
         full: u64::from(config.segment_bytes),
@@ -305,12 +322,7 @@ fn begin_log(
     } else {
         Log::begin(Arc::clone(disk), secret, sizes, tail, wall)
     };
-    begun.map_err(|error| {
-        Error::io(
-            "cannot begin a segment of the queue; free some space",
-            error,
-        )
-    })
+    begun.map_err(cannot)
 }
 
 impl Store for LogStore {

@@ -10,6 +10,7 @@
 //! Steps 1 to 3 write nothing but copies of damaged bytes. Step 4 changes nothing that it would read again before the
 //! fresh segment is durable; a crash anywhere in it leads to the same result at the next start.
 
+mod chain;
 mod losses;
 mod replay;
 
@@ -18,14 +19,14 @@ use crate::disk::{Disk, DiskFile, Folder};
 use crate::error::Error;
 use crate::format::{FORMAT_FILE, newer, read_block, read_format};
 use crate::frame::SegmentKey;
-use crate::group::{BLOCK, GROUP_HEADER, GroupHead};
+use crate::group::{BLOCK, GroupHead};
 use crate::index::{Index, Now};
 use crate::log::Tail;
 use crate::record::Kind;
-use crate::scan::{Found, Known, scan};
+use crate::scan::{Found, Known, holds_records, scan};
 use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
 use crate::snapshot::{self, Covered};
-use crate::spare::{RESERVE_FILE, Spare};
+use crate::spare::{LEAST_SEGMENT, RESERVE_FILE, Spare};
 use crate::watermark::{Watermark, WatermarkFile};
 use losses::Losses;
 use replay::Replayed;
@@ -36,9 +37,6 @@ use std::io;
 /// So many bytes behind a head that is not there are looked at before a segment counts as never used: its first write has
 /// two groups or more, and reading this much costs no more than reading one block.
 const LOOKED_AT: usize = 64 * 1024;
-
-/// What is wrong with a segment that is needed and not there.
-const MISSING: &str = "the segment is missing";
 
 /// What opening a queue found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -68,8 +66,6 @@ pub(crate) struct Loaded {
     pub(crate) unconfirmed: Option<Unconfirmed>,
     /// Segments that nothing needs: what a crash left behind.
     pub(crate) leftover: Vec<Spare>,
-    /// Segments before this one are not needed, as the log itself says.
-    pub(crate) cursor: u64,
 }
 
 /// Groups that were written and never confirmed.
@@ -121,7 +117,6 @@ pub(crate) fn load(
             tail,
             unconfirmed: None,
             leftover,
-            cursor: 0,
         });
     };
     Loader {
@@ -154,11 +149,12 @@ impl Loader<'_> {
         let (watermark, totals) = WatermarkFile::read(self.disk, &self.secret).unwrap_or_default();
         self.read_heads(watermark)?;
         let covered = self.read_snapshot()?;
-        let cursor = self.cursor()?;
-        let mut chain = self.chain(cursor);
+        self.leave_out_torn_beginnings(watermark, covered)?;
         let known = watermark
             .sequence
             .max(covered.map_or(0, |covered| covered.upto.sequence));
+        let cursor = self.cursor(known)?;
+        let mut chain = self.chain(cursor);
         let mut replayed = self.replay(&chain, covered, watermark)?;
         self.index.forget_before(replayed.cursor as u32);
         replayed.end_with(self.index, watermark, totals);
@@ -183,6 +179,9 @@ impl Loader<'_> {
                 && covered.upto.segment == last_used
                 && self.report.damage.is_empty()
         });
+        if let Some(covered) = covered.filter(|_| self.report.clean) {
+            self.report.clean = !self.was_begun(covered.upto)?;
+        }
         self.report.groups_read = replayed.groups;
         let (confirmed, unconfirmed) = self.confirmed(last_used, covered, watermark, &replayed);
         let next_sequence = replayed.last.last_sequence.max(known) + 1;
@@ -191,12 +190,24 @@ impl Loader<'_> {
             secret: self.secret,
             is_new: false,
             tail: self.tail(&chain, last_used, confirmed, next_sequence, reserve),
-            leftover: self
-                .spares(|id| id <= last_used && !chain.iter().any(|(member, _)| *member == id)),
+            leftover: self.spares(|id, size| {
+                let is_member = chain.iter().any(|(member, _)| *member == id);
+                !is_member && (id <= last_used || size < LEAST_SEGMENT)
+            }),
             report: self.report,
             unconfirmed,
-            cursor: cursor.max(replayed.cursor),
         })
+    }
+
+    /// Whether a run after the clean stop wrote records behind its end, of which not even the first block arrived. What
+    /// is written there next could be torn into one with them.
+    fn was_begun(&self, end: Watermark) -> Result<bool, Error> {
+        if end.segment == 0 {
+            return Ok(false);
+        }
+        let key = SegmentKey::new(&self.secret, end.segment);
+        holds_records(&*self.open(end.segment)?, &key, end.end)
+            .map_err(|error| self.cannot_read(end.segment, error))
     }
 
     /// How far the log is confirmed, and what was written behind that.
@@ -255,13 +266,17 @@ impl Loader<'_> {
             next_sequence,
             reserve,
             written: written.collect(),
-            unused: self.spares(|id| last_used < id),
+            // One that is smaller was still being made.
+            unused: self.spares(|id, size| last_used < id && LEAST_SEGMENT <= size),
             last_id: highest.max(last_used),
         }
     }
 
-    fn spares(&self, wanted: impl Fn(u64) -> bool) -> Vec<Spare> {
-        let here = self.segments.iter().filter(|(id, _)| wanted(**id));
+    fn spares(&self, wanted: impl Fn(u64, u64) -> bool) -> Vec<Spare> {
+        let here = self
+            .segments
+            .iter()
+            .filter(|(id, size)| wanted(**id, **size));
         here.map(|(id, size)| Spare {
             id: *id,
             size: *size,
@@ -321,98 +336,6 @@ impl Loader<'_> {
         }
     }
 
-    /// The oldest segment that is still needed, as the newest readable group says; 0 if there is none.
-    fn cursor(&self) -> Result<u64, Error> {
-        for id in self.heads.keys().rev().copied() {
-            let key = SegmentKey::new(&self.secret, id);
-            let file = self.open(id)?;
-            let mut offset = FIRST_GROUP;
-            let mut oldest = None;
-            let mut head = [0; GROUP_HEADER];
-            loop {
-                let read = file
-                    .read_at(&mut head, offset)
-                    .map_err(|error| self.cannot_read(id, error))?;
-                let Ok(group) = GroupHead::parse(head.get(..read).unwrap_or_default(), &key) else {
-                    break;
-                };
-                oldest = oldest.max(Some(group.facts.oldest));
-                offset += group.len as u64;
-            }
-            if let Some(oldest) = oldest {
-                return Ok(oldest);
-            }
-        }
-        Ok(0)
-    }
-
-    /// The segments that make up the log, oldest first, each with where the log ends in it where a later one says so.
-    fn chain(&mut self, cursor: u64) -> Vec<(u64, Option<u64>)> {
-        let mut chain = Vec::new();
-        let Some(mut id) = self.heads.keys().next_back().copied() else {
-            return chain;
-        };
-        let mut sealed = None;
-        loop {
-            chain.push((id, sealed));
-            let head = self.heads.get(&id).copied().flatten();
-            let (previous, end) = match head {
-                Some(head) => (head.previous, Some(head.previous_end)),
-                // Its own head is damaged: the log came from the one before, and how far it went there is not known.
-                None => (
-                    self.heads.range(..id).next_back().map_or(0, |(id, _)| *id),
-                    None,
-                ),
-            };
-            if previous == 0 || previous < cursor || id <= previous {
-                break;
-            }
-            if self.segments.contains_key(&previous) {
-                (id, sealed) = (previous, end);
-                continue;
-            }
-            self.report.damage.push(Damage {
-                file: segment::file_name(previous),
-                start: 0,
-                end: end.unwrap_or(0),
-                what: MISSING.to_owned(),
-                copied_to: None,
-            });
-            // What is older is still needed, and still there.
-            let Some(older) = self.heads.range(..previous).next_back().map(|(id, _)| *id) else {
-                break;
-            };
-            (id, sealed) = (older, None);
-        }
-        chain.reverse();
-        chain
-    }
-
-    /// The segment that a clean stop ended in, and behind which nothing was written, may be missing: then nothing goes on in
-    /// it.
-    fn look_for_last(&mut self, covered: Covered) {
-        let Watermark { segment, end, .. } = covered.upto;
-        let name = segment::file_name(segment);
-        let is_known = |damage: &Damage| damage.file == name;
-        if !self.segments.contains_key(&segment) && !self.report.damage.iter().any(is_known) {
-            self.report.damage.push(Damage {
-                file: name,
-                start: 0,
-                end,
-                what: MISSING.to_owned(),
-                copied_to: None,
-            });
-        }
-    }
-
-    /// Segments that were looked for because the group that says that they are not needed is not the first: no damage.
-    fn forget_missing_before(&mut self, cursor: u64) {
-        self.report.damage.retain(|damage| {
-            let of = segment::id_of(&damage.file);
-            damage.what != MISSING || of.is_none_or(|id| cursor <= id)
-        });
-    }
-
     /// Holds the account against what was found.
     fn balance(&mut self, losses: &Losses) {
         let is_damaged = self
@@ -462,7 +385,8 @@ impl Loader<'_> {
     }
 }
 
-/// The records of unconfirmed groups, to be copied: their kind, payload, and old sequence, in order.
+/// The records of unconfirmed groups, to be copied: their kind and payload, in order. What a segment begins with is left
+/// out: the one that they are copied to begins with the same. So they are those of one write, and fit into one.
 pub(crate) fn read_unconfirmed(
     disk: &dyn Disk,
     secret: &[u8; 16],
@@ -475,10 +399,20 @@ pub(crate) fn read_unconfirmed(
         ..Known::default()
     };
     let mut records = Vec::new();
-    scan(&*file, &key, part.start, 0, known, &mut |found| {
-        if let Found::Record { kind, payload, .. } = found {
-            records.push((kind, payload.to_vec()));
-        }
-    })?;
+    let mut is_opening = false;
+    scan(
+        &*file,
+        &key,
+        part.start,
+        0,
+        known,
+        &mut |found| match found {
+            Found::Group { offset, .. } => is_opening = offset == FIRST_GROUP,
+            Found::Record { kind, payload, .. } if !is_opening => {
+                records.push((kind, payload.to_vec()));
+            }
+            _ => {}
+        },
+    )?;
     Ok(records)
 }

@@ -5,11 +5,15 @@
 //! passes its own check is still taken. Otherwise it is a **torn tail**: it was being written when the end came, nobody
 //! was told that it is stored, and it is left out as a whole.
 
+mod beginning;
+
 use crate::disk::DiskFile;
 use crate::frame::{self, SegmentKey};
 use crate::group::{BLOCK, GROUP_BYTES_MAX, GROUP_HEADER, GroupHead};
 use crate::record::Kind;
 use std::io;
+
+pub(crate) use beginning::{begins_whole, confirms_itself, holds_records, is_whole};
 
 /// More than any record is long: a body that is kept in the log, its names, its headers, and a note for each lane.
 const RECORD_BYTES_MAX: u64 = 1024 * 1024;
@@ -215,7 +219,27 @@ struct Scanner<'a> {
     limit: u64,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    /// One that knows nothing from elsewhere.
+    fn new(file: &'a dyn DiskFile, key: &'a SegmentKey) -> io::Result<Self> {
+        let file_len = file.len()?;
+        Ok(Self {
+            window: Window::new(file, file_len),
+            key,
+            known: Known::default(),
+            limit: file_len,
+        })
+    }
+
+    /// The head of the group at `offset`, if all of its records can be read.
+    fn whole_group(&mut self, offset: u64) -> io::Result<Option<GroupHead>> {
+        let Some(head) = self.head(offset, 0)? else {
+            return Ok(None);
+        };
+        let (_, lost) = read_records(self.window.get(offset, head.len)?, self.key, &head);
+        Ok(lost.is_empty().then_some(head))
+    }
+
     fn group(&mut self, at: ScanEnd) -> io::Result<Step> {
         let Some(head) = self.head(at.end, at.last_sequence)? else {
             return self.unreadable(at);

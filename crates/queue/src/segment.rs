@@ -87,6 +87,22 @@ impl SegmentHead {
             })
     }
 
+    /// Whether this was the head of the segment before a bit of it rotted. What an earlier life of the file left here is
+    /// not, nor is a head of which only a part was written over that.
+    pub(crate) fn is_nearly(bytes: &[u8], secret: &[u8; 16], id: u64) -> bool {
+        let mut expected = Vec::new();
+        expected.put(MAGIC);
+        expected.put_u32(FORMAT_VERSION);
+        expected.put_u32(0);
+        expected.put(secret);
+        expected.put_u64(id);
+        let differing = expected.iter().zip(bytes);
+        let bits: u32 = differing
+            .map(|(one, other)| (one ^ other).count_ones())
+            .sum();
+        expected.len() <= bytes.len() && bits <= 1 && Self::parse_any(bytes).is_err()
+    }
+
     fn parse_any(bytes: &[u8]) -> Result<(u32, Self), Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.array::<8>()? != *MAGIC {

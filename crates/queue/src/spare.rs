@@ -21,6 +21,25 @@ pub(crate) struct Spare {
     pub(crate) size: u64,
 }
 
+/// Gives segments that were made ahead ids that no write was ever made for. The last run may have ended in the first
+/// write to one of them: what arrived of it would pass for a part of what is written there next.
+pub(crate) fn rename_unused(
+    disk: &dyn Disk,
+    unused: &mut [Spare],
+    last_id: &mut u64,
+) -> io::Result<()> {
+    for spare in &mut *unused {
+        *last_id += 1;
+        let (from, to) = (segment::file_name(spare.id), segment::file_name(*last_id));
+        disk.rename(Folder::Root, &from, &to)?;
+        spare.id = *last_id;
+    }
+    if unused.is_empty() {
+        return Ok(());
+    }
+    disk.sync_folder(Folder::Root)
+}
+
 /// Makes the file of a segment, of `wanted` bytes, or of half as many as often as it takes where the disk has less, but
 /// of no fewer than `least`. Returns its size.
 pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) -> io::Result<u64> {

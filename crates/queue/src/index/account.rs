@@ -113,6 +113,22 @@ impl Index {
         self.retention = kept;
     }
 
+    /// Lets go of what was delivered and has no body any more. It had been let go of before, but the date jumped back or
+    /// the start found less to keep, and it was kept again: without its body it can be of no use to anybody.
+    pub(crate) fn release_sent_without_body(&mut self, is_there: impl Fn(&[u8; 32]) -> bool) {
+        let without: Vec<u32> = self
+            .body_files
+            .iter()
+            .filter(|(doc, body)| !is_there(&body.hash) && self.state_of(**doc) == State::Sent)
+            .map(|(doc, _)| *doc)
+            .collect();
+        for doc in without {
+            self.sent_bytes -= self.cost(doc);
+            self.sent_documents -= 1;
+            self.forget(doc);
+        }
+    }
+
     /// Whether this is the entry under which a sent document is kept, and not one from before it was sent again.
     pub(super) fn is_kept_until(&self, until: Moment, number: u32, order: u64) -> bool {
         self.docs.get(number).is_some_and(|doc| doc.order == order)

@@ -78,7 +78,7 @@ impl LogStore {
     pub fn wants_maintenance(&self) -> bool {
         let writer = lock(&self.writer);
         writer.log.has_retired(writer.cursor)
-            || !writer.leftover.is_empty()
+            || writer.cursor != 0 && !writer.leftover.is_empty()
             || !writer.unreferenced.is_empty()
             || writer.log.spares() == 0
             || writer.log.reserve_missing().is_some()
@@ -92,6 +92,10 @@ impl LogStore {
             let (retired, wanted) = {
                 let mut writer = lock(&self.writer);
                 let cursor = writer.cursor;
+                if cursor == 0 {
+                    // What the last run wrote last may say that they are not needed, and not be on the disk.
+                    return;
+                }
                 let mut retired = std::mem::take(&mut writer.leftover);
                 retired.append(&mut writer.log.take_retired(cursor));
                 // The reserve comes first: without it nothing is taken in on a full disk.
@@ -416,7 +420,8 @@ impl LogStore {
     pub fn advance_cursor(&self) -> bool {
         let mut writer = lock(&self.writer);
         let facts = self.facts(&writer);
-        if facts.oldest <= writer.cursor || !writer.log.has_retired(facts.oldest) {
+        let has_leftover = writer.cursor == 0 && !writer.leftover.is_empty();
+        if facts.oldest <= writer.cursor || !has_leftover && !writer.log.has_retired(facts.oldest) {
             return false;
         }
         writer.group.clear();

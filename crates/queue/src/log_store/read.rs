@@ -130,6 +130,7 @@ impl LogStore {
                     file.read_at(&mut bytes, 0).map_err(|error| {
                         Error::io(format!("cannot read the body of document {id}"), error)
                     })?;
+                    // Whoever streams from a file holds it against its name; here that is done already.
                     if <[u8; 32]>::from(Sha256::digest(&bytes)) != *hash {
                         let what = "the body is not what was stored".to_owned();
                         return Err(self.body_lost(id, &name, what));

@@ -21,6 +21,13 @@ impl Losses {
         self.seen = sequence;
     }
 
+    /// Up to this sequence nothing is missing, whatever was read of it.
+    pub(super) fn pass_over(&mut self, sequence: u64) {
+        if self.seen != 0 {
+            self.seen = self.seen.max(sequence);
+        }
+    }
+
     /// Counts the records that are missing before this one.
     pub(super) fn see(&mut self, sequence: u64) {
         if self.seen != 0 {

@@ -1,6 +1,7 @@
 //! Takes the log in, group by group.
 
 use super::Loader;
+use super::chain::MISSING;
 use super::losses::Losses;
 use crate::damage::Damage;
 use crate::damage::copy_aside;
@@ -37,11 +38,10 @@ impl Loader<'_> {
             replayed.losses.begin(covered.upto.sequence);
         }
         for (place, (id, sealed_end)) in chain.iter().enumerate() {
-            let (mut from, mut last) = (FIRST_GROUP, replayed.last.last_sequence);
-            if let Some(head) = self.heads.get(id).copied().flatten() {
-                last = head.sequence.saturating_sub(1);
-                replayed.has_gap |= replayed.last.last_sequence < last;
-            }
+            let (mut from, mut last) = (
+                FIRST_GROUP,
+                self.step_into(chain, place, covered, &mut replayed),
+            );
             if let Some(covered) = covered {
                 if *id < covered.upto.segment {
                     continue;
@@ -63,6 +63,41 @@ impl Loader<'_> {
             self.replay_segment(*id, from, last, known, &mut replayed)?;
         }
         Ok(replayed)
+    }
+
+    /// Goes on to the next segment of the chain; returns the last sequence before it, 0 where that is not known.
+    fn step_into(
+        &self,
+        chain: &[(u64, Option<u64>)],
+        place: usize,
+        covered: Option<Covered>,
+        replayed: &mut Replayed,
+    ) -> u64 {
+        let (id, _) = chain[place];
+        // The oldest, and nothing before it is needed that the snapshot did not contain or the disk has lost.
+        let is_oldest = place == 0
+            && covered.is_none_or(|covered| covered.upto.segment < id)
+            && self
+                .report
+                .damage
+                .iter()
+                .all(|damage| damage.what != MISSING);
+        let Some(head) = self.heads.get(&id).copied().flatten() else {
+            if is_oldest {
+                replayed.losses.begin(0);
+                return 0;
+            }
+            return replayed.last.last_sequence;
+        };
+        let before = place.checked_sub(1).map(|place| chain[place].0);
+        let last = head.sequence.saturating_sub(1);
+        if (is_oldest || before == Some(head.previous)) && !replayed.has_gap {
+            // What lies behind the end of the segment before was never confirmed, or is copied to here.
+            replayed.losses.pass_over(last);
+        } else {
+            replayed.has_gap |= replayed.last.last_sequence < last;
+        }
+        last
     }
 
     fn replay_segment(
@@ -260,7 +295,10 @@ impl Replayed {
 
     /// Takes over the account that the watermark states, unless the log goes further.
     pub(super) fn end_with(&mut self, index: &mut Index, watermark: Watermark, totals: Totals) {
-        if self.last.last_sequence <= watermark.sequence {
+        // A record of the last group that was read may be lost too. Where none was read, the snapshot says more.
+        if self.last.last_sequence < watermark.sequence
+            || self.last.last_sequence == watermark.sequence && self.groups != 0
+        {
             // What lay behind is lost.
             self.losses.see(watermark.sequence + 1);
             self.has_gap |= self.last.last_sequence < watermark.sequence;
@@ -271,11 +309,13 @@ impl Replayed {
     /// Where the confirmed part of the last segment ends.
     pub(super) fn confirmed_end(&self, segment: u64, watermark: Watermark) -> u64 {
         let end = self.last.end;
+        // Each group says that the ones before it were confirmed; the last may not have been.
+        let known = self.last_group.map_or(end, |(start, _)| start.min(end));
         if watermark.segment == segment && watermark.end <= end {
-            return watermark.end.max(FIRST_GROUP);
+            // It may be from long ago.
+            return watermark.end.max(known);
         }
-        // Without a watermark each group says that the ones before it were confirmed; the last may not have been.
-        self.last_group.map_or(end, |(start, _)| start.min(end))
+        known
     }
 
     /// Whether nothing says that even the first write to the last segment was confirmed.

@@ -142,6 +142,42 @@ async fn documents_whose_blocks_changed_places_are_never_taken_for_each_other() 
     assert!(queue.ledger().is_balanced());
 }
 
+/// What a segment begins with and its first documents are one write; only what was written after it says that it was
+/// confirmed.
+#[tokio::test]
+async fn a_bad_first_group_of_the_last_segment_is_damage_and_not_its_end() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 0..5u8 {
+        put(&queue, lane, vec![number; 3000]).await;
+    }
+    let scratch = scratch.killed();
+    change(&scratch, 0, |bytes| bytes[4096 + 20] ^= 1);
+    fs::remove_file(scratch.path().join("watermark")).unwrap();
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert!(!recovery.damage.is_empty(), "{recovery:?}");
+    assert_eq!(drain(&queue, lane).await.len(), 5);
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+}
+
+#[tokio::test]
+async fn a_document_that_rots_in_the_last_group_is_counted() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    for number in 1..6u8 {
+        put(&queue, lane, vec![number; 3000]).await;
+    }
+    let scratch = scratch.killed();
+    change(&scratch, 0, |bytes| {
+        let place = position(bytes, 5);
+        bytes[place] ^= 0x10;
+    });
+    let (queue, recovery, _) = scratch.open_with_report();
+    assert_eq!(recovery.documents_unreadable, 1, "{recovery:?}");
+    assert_eq!(queue.ledger().accepted, 5);
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+}
+
 #[tokio::test]
 async fn zeroed_blocks_cost_what_lay_in_them() {
     let scratch = filled().await;
