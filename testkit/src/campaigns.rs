@@ -9,6 +9,7 @@ mod kill9;
 mod lyingsync;
 mod powercut;
 mod shared;
+mod simulation;
 mod stage;
 mod syscalls;
 mod trial;
@@ -21,6 +22,10 @@ use tempfile::TempDir;
 pub struct Effort {
     /// Cycles of the kill campaign.
     pub kills: u64,
+    /// Lives of the simulation, each from the seed after the one before; 1 shows every step of it.
+    pub seeds: u64,
+    /// The longest sequences of operations that the simulation cuts in every call.
+    pub sequences: usize,
     /// The seed of everything that is chosen by chance.
     pub seed: u64,
     /// Whether it is the long form.
@@ -101,6 +106,12 @@ pub const ALL: &[Campaign] = &[
         about: "disks filled to every level, and the agent without inodes, descriptors, memory, or its disk",
         in_short: true,
         run: exhaustion::run,
+    },
+    Campaign {
+        name: "simulation",
+        about: "the queue on a disk in memory that loses, reorders, tears, refuses, fills and rots; every short sequence cut everywhere",
+        in_short: true,
+        run: simulation::run,
     },
 ];
 

@@ -7,6 +7,7 @@
 //! - [`image::Image`]: a disk whose power can be cut.
 //! - [`failing_disk::FailingDisk`]: a disk whose writes fail for a while, and that heals.
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
+//! - [`sim_disk`]: a disk in memory that loses, tears and refuses, for the queue.
 //! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
 //!
 //! Nothing here ships.
@@ -28,6 +29,7 @@ mod mount;
 mod oracle;
 mod process;
 mod random;
+pub mod sim_disk;
 pub mod tracer;
 mod verdict;
 pub mod workloads;

@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 const KILLS_SHORT: u64 = 500;
 const KILLS_LONG: u64 = 10_000;
+const SEEDS_SHORT: u64 = 100_000;
+const SEEDS_LONG: u64 = 2_000_000;
+const SEQUENCES_SHORT: usize = 3;
+const SEQUENCES_LONG: usize = 4;
 
 struct Wanted {
     effort: Effort,
@@ -23,6 +27,8 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let mut wanted = Wanted {
         effort: Effort {
             kills: KILLS_SHORT,
+            seeds: SEEDS_SHORT,
+            sequences: SEQUENCES_SHORT,
             seed: 1,
             is_long: false,
         },
@@ -42,8 +48,11 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             "--long" => {
                 wanted.effort.is_long = true;
                 wanted.effort.kills = KILLS_LONG;
+                wanted.effort.seeds = SEEDS_LONG;
+                wanted.effort.sequences = SEQUENCES_LONG;
             }
             "--seed" => wanted.effort.seed = number()?,
+            "--seeds" => wanted.effort.seeds = number()?,
             "--kill9" => {
                 wanted.effort.kills = number()?;
                 wanted.names.push("kill9".to_owned());
@@ -58,7 +67,9 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
 }
 
 fn usage() -> String {
-    let mut text = "faults [--short|--long] [--seed N] [--kill9 CYCLES] [NAME …]\n\n".to_owned();
+    let mut text =
+        "faults [--short|--long] [--seed N] [--seeds COUNT] [--kill9 CYCLES] [NAME …]\n\n"
+            .to_owned();
     for Campaign { name, about, .. } in ALL {
         writeln!(text, "  {name:<10} {about}").expect("writing to a string does not fail");
     }
