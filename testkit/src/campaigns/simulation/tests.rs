@@ -2,6 +2,7 @@ use super::model::{Act, Model, Observed};
 use super::scenario::{Trouble, begin};
 use super::*;
 use crate::sim_disk::Outcome as Power;
+use mainstay_queue::disk::{Disk, Folder};
 use mainstay_queue::store::Verdict;
 
 /// Each of these lives once ended badly; what was wrong is fixed.
@@ -88,6 +89,41 @@ fn what_is_torn_in_one_place_twice_is_never_put_together() {
             assert_eq!(world.start(), Ok(()), "seed {seed}");
         }
     }
+}
+
+/// The first write after a clean stop was torn, and its first block is lost: the next is not made over what is left.
+#[test]
+fn what_is_left_behind_a_clean_end_is_never_written_over() {
+    let stopped = || {
+        let mut world = begin(1, Trouble::Power, false).unwrap();
+        world.store().close();
+        world.close();
+        world
+    };
+    let segment = |world: &World| {
+        let name = "seg-0000000001.log";
+        let file = world.disk.open(Folder::Root, name).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_at(&mut bytes, 0).unwrap();
+        (file, bytes)
+    };
+    let (mut torn, mut whole) = (stopped(), stopped());
+    whole.start().unwrap();
+    let lane = whole.lanes[0];
+    let ids = (0..4).map(|_| whole.offer(3_000, false, 5, &[lane]));
+    let act = Act::Store(ids.collect(), Vec::new());
+    whole.commit(&[act]).unwrap();
+    let ((file, before), (_, after)) = (segment(&torn), segment(&whole));
+    let changed = before
+        .iter()
+        .zip(&after)
+        .position(|(one, other)| one != other);
+    let second_block = changed.unwrap() / 4096 * 4096 + 4096;
+    file.write_at(&after[second_block..], second_block as u64)
+        .unwrap();
+    file.sync().unwrap();
+    let recovery = torn.open().unwrap();
+    assert!(!recovery.clean, "{recovery:?}");
 }
 
 #[test]
