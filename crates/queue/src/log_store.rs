@@ -311,6 +311,9 @@ fn begin_log(
             error,
         )
     };
+    if let Err(error) = spare::remove_unfinished(&**disk) {
+        tracing::warn!(%error, "a segment that was left half filled could not be removed; the next start tries again");
+    }
     spare::rename_unused(&**disk, &mut tail.unused, &mut tail.last_id).map_err(cannot)?;
     let sizes = Sizes {
         first: u64::from(config.first_segment_bytes),

@@ -148,19 +148,33 @@ pub(crate) fn id_of(name: &str) -> Option<u64> {
 /// Zeros are written in pieces of this size, each synced, so that they never hold up a commit for long.
 const FILL_STEP: usize = 4 * 1024 * 1024;
 
-/// Makes a file of `size` zeros under `name`, all of it on the disk; leaves nothing behind when it fails.
+/// Ends the name of a file that is still being filled.
+pub(crate) const UNFINISHED: &str = ".new";
+
+/// Makes a file of `size` zeros under `name`, all of it on the disk; leaves nothing behind when it fails. The file has its
+/// name only once it has its length: after a failed sync it may look longer than the disk has it, to the next run too.
 pub(crate) fn create_filled(disk: &dyn Disk, name: &str, size: u64) -> io::Result<()> {
-    let file = disk.create(Folder::Root, name)?;
-    let filled = fill(&*file, size).and_then(|()| disk.sync_folder(Folder::Root));
-    if let Err(error) = filled {
-        drop(file);
-        // What is left would be taken for a segment made ahead; a failure to remove it changes nothing else.
-        if let Err(remove) = disk.remove(Folder::Root, name) {
-            tracing::warn!(name, %remove, "cannot remove a segment that could not be filled");
+    let unfinished = format!("{name}{UNFINISHED}");
+    let file = match disk.create(Folder::Root, &unfinished) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Left by an attempt before this one, that could not remove it either.
+            disk.remove(Folder::Root, &unfinished)?;
+            disk.create(Folder::Root, &unfinished)?
         }
-        return Err(error);
-    }
-    Ok(())
+        created => created?,
+    };
+    let filled = fill(&*file, size);
+    drop(file);
+    let renamed = filled.and_then(|()| disk.rename(Folder::Root, &unfinished, name));
+    let left = if renamed.is_ok() { name } else { &unfinished };
+    renamed
+        .and_then(|()| disk.sync_folder(Folder::Root))
+        .inspect_err(|_| {
+            // It only takes room: a failure to remove it changes nothing else.
+            if let Err(remove) = disk.remove(Folder::Root, left) {
+                tracing::warn!(name = left, %remove, "cannot remove a segment that could not be made");
+            }
+        })
 }
 
 fn fill(file: &dyn DiskFile, size: u64) -> io::Result<()> {

@@ -21,6 +21,17 @@ pub(crate) struct Spare {
     pub(crate) size: u64,
 }
 
+/// Removes, at start, the files that a run left half filled.
+pub(crate) fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
+    for entry in disk.list(Folder::Root)? {
+        let name = entry.name.strip_suffix(segment::UNFINISHED);
+        if name.is_some_and(|name| segment::id_of(name).is_some() || name == RESERVE_FILE) {
+            disk.remove(Folder::Root, &entry.name)?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives segments that were made ahead ids that no write was ever made for. The last run may have ended in the first
 /// write to one of them: what arrived of it would pass for a part of what is written there next.
 pub(crate) fn rename_unused(
@@ -57,10 +68,6 @@ pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) ->
     loop {
         match segment::create_filled(disk, &name, size) {
             Ok(()) => return Ok(size),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                // Made ahead by a run that ended before it was used; nothing in it was ever confirmed.
-                disk.remove(Folder::Root, &name)?;
-            }
             Err(error) if is_disk_full(&error) && least < size => {
                 size = (size / 2).next_multiple_of(FIRST_GROUP).max(least);
             }
@@ -78,9 +85,6 @@ pub(crate) fn make_reserve(disk: &dyn Disk, size: u64) -> io::Result<u64> {
             continue;
         }
         match segment::create_filled(disk, RESERVE_FILE, size) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                disk.remove(Folder::Root, RESERVE_FILE)?;
-            }
             Err(error) if is_disk_full(&error) && LEAST_SEGMENT < size => size /= 2,
             result => return result.map(|()| size),
         }

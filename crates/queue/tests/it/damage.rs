@@ -391,3 +391,20 @@ async fn a_document_that_imitates_the_log_is_never_taken_for_it() {
     }
     assert!(after.ledger().is_balanced());
 }
+
+/// What a kill leaves of a segment that was being filled: after a failed sync it may look longer than the disk has it.
+#[tokio::test]
+async fn a_segment_that_was_being_made_at_a_kill_is_not_used_and_goes() {
+    let scratch = filled().await;
+    let half = ["seg-0000000099.log.new", "reserve.new"];
+    for name in half {
+        fs::write(scratch.path().join(name), [7; 100_000]).unwrap();
+    }
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert!(recovery.damage.is_empty(), "{recovery:?}");
+    for name in half {
+        assert!(!scratch.path().join(name).exists(), "{name}");
+    }
+    assert!(!drain(&queue, lane).await.is_empty());
+    assert!(queue.ledger().is_balanced());
+}
