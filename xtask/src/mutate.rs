@@ -30,6 +30,12 @@ pub(crate) struct Outcome<'a> {
 /// Runs all mutants, or those whose name holds one of `arguments`; `--write` renews the table in `docs/guarantees.md`.
 pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let writes = arguments.iter().any(|word| word == "--write");
+    if let Some(unknown) = arguments
+        .iter()
+        .find(|word| word.starts_with('-') && *word != "--write")
+    {
+        bail!("`{unknown}`: there are only --write, and words that stand in the names of mutants");
+    }
     let wanted: Vec<&String> = arguments
         .iter()
         .filter(|word| !word.starts_with("--"))
