@@ -112,7 +112,7 @@ pub fn open_regular_at(dir: &File, path: &Path) -> Result<(File, Facts), Error> 
     regular_only(&attempt, system::open_regular(dir, path))
 }
 
-fn regular_only(
+pub(crate) fn regular_only(
     attempt: &Attempt<'_>,
     opened: std::io::Result<(File, Facts)>,
 ) -> Result<(File, Facts), Error> {

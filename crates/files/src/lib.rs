@@ -23,6 +23,8 @@
 //!   [`ErrorKind::Unconfirmed`], where the new content is in place and only the disk's word is missing.
 //! - After a failed sync the bytes are written again to a new file, twice at most, and no file is ever synced a second time:
 //!   that answers Ok without writing.
+//! - A [`Folder`] that is held open is the one that was opened, whatever its name leads to by now; a path below it that comes from
+//!   others leads through no symbolic link.
 //! - [`rename_noreplace`], [`move_file`], [`copy_new`] and [`create_new`] never replace anything, and never follow a symbolic
 //!   link at the source. [`move_file`] leaves the whole file in one of the two places at least, at every instant.
 //! - A symbolic link at the target of a write is followed once, and refused where others could have put it there: the folder it is
@@ -79,6 +81,8 @@ mod copy;
 
 mod directory;
 
+mod folder;
+
 mod sweep;
 
 mod lock;
@@ -114,6 +118,7 @@ pub use error::{Error, ErrorKind};
 #[cfg(unix)]
 pub use facts::open_regular_at;
 pub use facts::{Facts, facts, facts_of, open_regular};
+pub use folder::Folder;
 pub use lock::Lock;
 pub use rename::{move_file, rename_noreplace};
 pub use replace::{create_new, replace, replace_secret};

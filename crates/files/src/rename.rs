@@ -83,7 +83,12 @@ fn move_across(attempt: &Attempt<'_>, source: &Target, target: &Target) -> Resul
 }
 
 /// Renames where the new name is free, on every file system.
-fn rename_between(from_dir: &Dir, from: &OsStr, to_dir: &Dir, to: &OsStr) -> io::Result<()> {
+pub(crate) fn rename_between(
+    from_dir: &Dir,
+    from: &OsStr,
+    to_dir: &Dir,
+    to: &OsStr,
+) -> io::Result<()> {
     match from_dir.rename_noreplace(from, to_dir, to) {
         Err(error) if system::is_noreplace_unknown(&error) => {
             from_dir.link(from, to_dir, to)?;

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -41,6 +41,26 @@ impl Dir {
         let fd =
             rustix::io::retry_on_intr(|| rustix::fs::openat(&self.fd, path, flags, Mode::empty()))?;
         Ok(Self { fd })
+    }
+
+    /// Opens a folder in this one by its name; a symbolic link is refused.
+    pub(crate) fn open_child(&self, name: &OsStr) -> io::Result<Self> {
+        faults::pass("open folder")?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd =
+            rustix::io::retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
+        Ok(Self { fd })
+    }
+
+    /// The same folder, held once more.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        faults::pass("open folder")?;
+        let fd = self.fd.try_clone()?;
+        Ok(Self { fd })
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// What the folder itself is.

@@ -41,6 +41,19 @@ impl Dir {
         Self::open(&self.path.join(path))
     }
 
+    /// Nothing is held, so a link that takes the place of a folder later is followed.
+    pub(crate) fn open_child(&self, name: &OsStr) -> io::Result<Self> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path)?.is_symlink() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        Self::open(&path)
+    }
+
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        Self::open(&self.path)
+    }
+
     pub(crate) fn own_facts(&self) -> io::Result<Facts> {
         faults::pass("stat")?;
         fs::metadata(&self.path).map(|metadata| facts_from(&metadata))
