@@ -57,8 +57,6 @@ pub(crate) struct Collector {
     pub(crate) unfinished: Vec<Claimed>,
     pub(crate) unfinished_due: Moment,
     pub(crate) scan: ScanPlan,
-    /// The folder of the archive that was used last, known to exist.
-    pub(crate) archive_made: Option<PathBuf>,
     _lock: Lock,
 }
 
@@ -172,7 +170,6 @@ impl Collector {
                 is_quiet: false,
                 ticket: 0,
             },
-            archive_made: None,
             _lock: lock,
             clock,
             config,

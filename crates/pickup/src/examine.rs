@@ -59,7 +59,7 @@ pub(crate) fn examine(
             Verdict::Settle(seen, "")
         };
     }
-    let (file, facts) = match files::open_regular(&folder.path(name)) {
+    let (file, facts) = match folder.open_regular(name) {
         Ok(opened) => opened,
         Err(error) => return unreadable(&error, seen),
     };

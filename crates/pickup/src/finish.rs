@@ -4,7 +4,7 @@ use crate::calendar::Date;
 use crate::collector::{Book, Claimed, Collector, Place};
 use crate::config::After;
 use crate::entry::NAME_MAX;
-use crate::folder::why;
+use crate::folder::{Folder, why};
 use crate::free_name::put_freely;
 use crate::look::{name, parent};
 use crate::round::sync_foreign;
@@ -25,11 +25,10 @@ impl Collector {
             return;
         };
         let mut done = Vec::new();
-        let mut folders = HashSet::new();
+        let mut targets = Targets::default();
         for claimed in sourceless {
-            match self.dispose(&claimed) {
-                Ok(folder) => {
-                    folders.extend(folder);
+            match self.dispose(&claimed, &mut targets) {
+                Ok(()) => {
                     self.forget_origin(&claimed);
                     self.shared.lock().content(&claimed.relative);
                     done.push(claimed.claim);
@@ -49,7 +48,7 @@ impl Collector {
                 }
             }
         }
-        match self.sync_disposed(&folders) {
+        match self.sync_disposed(&targets) {
             Ok(()) => book.closed(done),
             // Unclosed, a claim stays known to the intake: should a power cut undo the move, the file is not committed again.
             Err(error) => self.fail(format!(
@@ -112,25 +111,24 @@ impl Collector {
 
     /// That the claimed folder is there says that it is the right file system, and not an empty mount point: a file that is
     /// missing in it is gone.
-    fn remove_source(&self, claimed: &Claimed) -> Result<crate::folder::Folder, String> {
+    fn remove_source(&self, claimed: &Claimed) -> Result<Folder, String> {
         let root = self.open_root().ok_or("the drop folder is not there")?;
         let folder = root
             .below(Path::new(&self.claimed_name))
             .map_err(|error| error.to_string())?;
         for name in std::iter::once(&claimed.name).chain(&claimed.marker) {
-            files::remove(&folder.path(name)).map_err(|error| why(&error))?;
+            folder.remove(name).map_err(|error| why(&error))?;
         }
         Ok(folder)
     }
 
     // === the file in the work folder ===
 
-    /// Answers the folder that the file went to, which has to be synced.
-    fn dispose(&mut self, claimed: &Claimed) -> Result<Option<PathBuf>, String> {
+    fn dispose(&self, claimed: &Claimed, targets: &mut Targets) -> Result<(), String> {
         if claimed.place == Place::Drop {
-            return Ok(None);
+            return Ok(());
         }
-        let from = self.work_path(&Self::committed_name(claimed));
+        let from = Self::committed_name(claimed);
         let base = match &self.config.after {
             After::Delete => None,
             // Files in the work folder are from a time with another setting: they cannot be kept where they no longer are.
@@ -140,26 +138,31 @@ impl Collector {
             }
             After::Move(folder) => Some(folder.clone()),
         };
-        let folder = base.map(|base| base.join(parent(&claimed.relative)));
-        match &folder {
-            Some(folder) => self.move_away(&from, folder, name(&claimed.relative)),
-            None => files::remove(&from),
+        match base.map(|base| base.join(parent(&claimed.relative))) {
+            Some(folder) => self.move_away(&from, &folder, name(&claimed.relative), targets),
+            None => self.work.remove(&from),
         }
         .map_err(|error| why(&error))?;
         if let (Place::Work, Some(marker)) = (claimed.place, &claimed.marker) {
-            files::remove(&self.work_path(marker)).map_err(|error| why(&error))?;
+            self.work.remove(marker).map_err(|error| why(&error))?;
         }
-        Ok(folder)
+        Ok(())
     }
 
     /// Moves a file to the folder, under its own name, or with a number where that is taken.
-    fn move_away(&mut self, from: &Path, folder: &Path, name: &OsStr) -> Result<(), files::Error> {
-        match self.try_move_away(from, folder, name) {
+    fn move_away(
+        &self,
+        from: &OsStr,
+        folder: &Path,
+        name: &OsStr,
+        targets: &mut Targets,
+    ) -> Result<(), files::Error> {
+        match self.try_move_away(from, folder, name, targets) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             // Somebody removed the folder since it was made.
-            Err(_) if files::facts(from).is_ok() => {
-                self.archive_made = None;
-                self.try_move_away(from, folder, name)
+            Err(_) if self.work.facts(from).is_ok() => {
+                targets.last = None;
+                self.try_move_away(from, folder, name, targets)
             }
             // Moved; or a power cut brought the source back, which was archived before and has no copy any more.
             _ => Ok(()),
@@ -167,25 +170,51 @@ impl Collector {
     }
 
     fn try_move_away(
-        &mut self,
-        from: &Path,
+        &self,
+        from: &OsStr,
         folder: &Path,
         name: &OsStr,
+        targets: &mut Targets,
     ) -> Result<(), files::Error> {
-        if self.archive_made.as_deref() != Some(folder) {
-            files::create_dir_all(folder, 0o700)?;
-            self.archive_made = Some(folder.to_owned());
-        }
-        let is_taken = |name: &OsStr| files::facts(&folder.join(name)).is_ok();
-        let put = |name: &OsStr| files::move_file(from, &folder.join(name));
+        let target = targets.open(folder)?;
+        let is_taken = |name: &OsStr| target.facts(name).is_ok();
+        let put = |name: &OsStr| match self.work.rename(from, target, name) {
+            Err(error) if error.kind() == ErrorKind::CrossDevice => {
+                files::move_file(&self.work_path(from), &folder.join(name))
+            }
+            moved => moved,
+        };
         put_freely(name, NAME_MAX, is_taken, put).map(drop)
     }
 
     /// One sync for each folder that files went to, and one for the work folder that they left.
-    fn sync_disposed(&self, folders: &HashSet<PathBuf>) -> Result<(), files::Error> {
-        for folder in folders {
+    fn sync_disposed(&self, targets: &Targets) -> Result<(), files::Error> {
+        for folder in &targets.used {
             files::sync_dir(folder)?;
         }
         self.work.sync()
+    }
+}
+
+/// The folders that committed files of one batch go to.
+#[derive(Debug, Default)]
+struct Targets {
+    used: HashSet<PathBuf>,
+    /// The one that was used last, open: most often all go to one.
+    last: Option<(PathBuf, Folder)>,
+}
+
+impl Targets {
+    /// Opens a folder, and makes it where it is missing.
+    fn open(&mut self, path: &Path) -> Result<&Folder, files::Error> {
+        let folder = match self.last.take() {
+            Some((last, folder)) if last == path => folder,
+            _ => {
+                files::create_dir_all(path, 0o700)?;
+                self.used.insert(path.to_owned());
+                Folder::new(files::Folder::open(path)?)
+            }
+        };
+        Ok(&self.last.insert((path.to_owned(), folder)).1)
     }
 }

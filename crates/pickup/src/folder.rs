@@ -1,20 +1,19 @@
 //! Open folders, and names in them that no rename can lead astray.
 //!
 //! Who drops files may put a symbolic link in the place of a folder at any moment. So a folder below the drop folder is reached
-//! one name at a time, links refused, and everything in it is done through its descriptor (`/proc/self/fd/N/name`).
+//! one name at a time, links refused, and everything in it is done through its descriptor.
 
 use mainstay_files::{self as files, Facts};
-use rustix::fs::{Mode, OFlags};
 use std::ffi::OsStr;
 use std::fs::{File, ReadDir};
 use std::io;
-use std::os::fd::AsRawFd;
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
 
 /// An open folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
-    file: File,
+    open: files::Folder,
     through: PathBuf,
 }
 
@@ -25,36 +24,30 @@ pub(crate) struct FolderId {
     pub(crate) ino: u64,
 }
 
-const FLAGS: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
-
 impl Folder {
     /// Opens a folder that the owner of the machine named; links on the way are followed.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let fd = rustix::fs::open(path, FLAGS, Mode::empty())?;
-        Ok(Self::new(File::from(fd)))
+        Ok(Self::new(
+            files::Folder::open(path).map_err(in_system_words)?,
+        ))
     }
 
     /// Opens a folder below this one by a path from outside; links are not followed.
     pub(crate) fn below(&self, relative: &Path) -> io::Result<Self> {
-        let mut folder = self.file.try_clone()?;
-        for part in relative.components() {
-            let Component::Normal(name) = part else {
-                return Err(io::Error::from(io::ErrorKind::InvalidInput));
-            };
-            let fd = rustix::fs::openat(&folder, name, FLAGS | OFlags::NOFOLLOW, Mode::empty())?;
-            folder = File::from(fd);
+        Ok(Self::new(
+            self.open.below(relative).map_err(in_system_words)?,
+        ))
+    }
+
+    pub(crate) fn new(open: files::Folder) -> Self {
+        let number = open.as_fd().as_raw_fd();
+        Self {
+            open,
+            through: PathBuf::from(format!("/proc/self/fd/{number}")),
         }
-        Ok(Self::new(folder))
     }
 
-    fn new(file: File) -> Self {
-        let through = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-        Self { file, through }
-    }
-
-    /// A path that leads to `name` in this very folder for as long as it is open.
+    /// A path that leads to `name` in this very folder for as long as it is open, for the calls that want a path.
     pub(crate) fn path(&self, name: &OsStr) -> PathBuf {
         self.through.join(name)
     }
@@ -65,10 +58,10 @@ impl Folder {
     }
 
     pub(crate) fn id(&self) -> io::Result<FolderId> {
-        let stat = rustix::fs::fstat(&self.file)?;
+        let facts = self.open.own_facts().map_err(in_system_words)?;
         Ok(FolderId {
-            dev: stat.st_dev as u64,
-            ino: stat.st_ino as u64,
+            dev: facts.dev,
+            ino: facts.ino,
         })
     }
 
@@ -79,7 +72,12 @@ impl Folder {
 
     /// What `name` is; a link is not followed.
     pub(crate) fn facts(&self, name: &OsStr) -> Result<Facts, files::Error> {
-        files::facts(&self.path(name))
+        self.open.facts(name)
+    }
+
+    /// Opens `name` where it is a regular file.
+    pub(crate) fn open_regular(&self, name: &OsStr) -> Result<(File, Facts), files::Error> {
+        self.open.open_regular(name)
     }
 
     /// Renames `from` in this folder to `to` in another, where nothing has that name.
@@ -89,13 +87,28 @@ impl Folder {
         other: &Self,
         to: &OsStr,
     ) -> Result<(), files::Error> {
-        files::rename_noreplace(&self.path(from), &other.path(to))
+        self.open.rename_noreplace(from, &other.open, to)
+    }
+
+    /// Removes the file `name`, where there is one.
+    pub(crate) fn remove(&self, name: &OsStr) -> Result<(), files::Error> {
+        self.open.remove(name)
     }
 
     /// Puts the names in it on the disk.
     pub(crate) fn sync(&self) -> Result<(), files::Error> {
-        files::sync_dir(&self.through)
+        self.open.sync()
     }
+
+    /// Puts everything on the disk that its file system still holds in memory.
+    pub(crate) fn sync_filesystem(&self) -> Result<(), files::Error> {
+        self.open.sync_filesystem()
+    }
+}
+
+/// The system's own error, where it gave one: its number says more than its kind.
+fn in_system_words(error: files::Error) -> io::Error {
+    raw_code(&error).map_or_else(|| error.into(), io::Error::from_raw_os_error)
 }
 
 /// The reason of an error in the system's own words; the path in its message may be one through a descriptor.

@@ -10,6 +10,7 @@ use crate::lease::{Writers, writers};
 use crate::look::{name, parent};
 use crate::read::{Limits, Reading, is_seen, opened, read};
 use mainstay_files::{self as files, ErrorKind, Shown};
+use std::ffi::OsStr;
 use std::path::Path;
 
 /// How often a file that the disk cannot read is tried before it goes to quarantine.
@@ -74,14 +75,15 @@ impl Collector {
         };
         match claimed.place {
             Place::Work => read(
-                &self.work_path(&claimed.name),
+                &self.work,
+                &claimed.name,
                 claimed.claim,
                 &claimed.relative,
                 &limits,
             ),
             Place::Claimed => {
-                let copy = self.work_path(&Self::committed_name(claimed));
-                if files::facts(&copy).is_err()
+                let copy = Self::committed_name(claimed);
+                if self.work.facts(&copy).is_err()
                     && let Err(reading) = self.copy(claimed, &copy, &limits)
                 {
                     return reading;
@@ -91,7 +93,13 @@ impl Collector {
                     is_private: true,
                     ..limits
                 };
-                read(&copy, claimed.claim, &claimed.relative, &private)
+                read(
+                    &self.work,
+                    &copy,
+                    claimed.claim,
+                    &claimed.relative,
+                    &private,
+                )
             }
             Place::Drop => self.read_in_place(claimed, &limits),
         }
@@ -100,7 +108,7 @@ impl Collector {
     /// Reads a file that stays in the drop folder; a large one through a private copy, which has no name when this returns.
     fn read_in_place(&self, claimed: &Claimed, limits: &Limits<'_>) -> Reading {
         if claimed.seen.is_some_and(|seen| seen.len > INLINE_MAX) {
-            let copy = self.work_path(&Entry::name(claimed.claim, Role::Scratch, Path::new("")).0);
+            let copy = Entry::name(claimed.claim, Role::Scratch, Path::new("")).0;
             if let Err(reading) = self.copy(claimed, &copy, limits) {
                 return reading;
             }
@@ -109,25 +117,31 @@ impl Collector {
                 is_private: true,
                 ..*limits
             };
-            let reading = read(&copy, claimed.claim, &claimed.relative, &private);
+            let reading = read(
+                &self.work,
+                &copy,
+                claimed.claim,
+                &claimed.relative,
+                &private,
+            );
             // Where this fails, the next start removes it.
-            drop(files::remove(&copy));
+            drop(self.work.remove(&copy));
             return reading;
         }
         match self.held(claimed) {
             Ok(held) => {
-                let path = held.folder.as_ref().unwrap_or(&self.work).path(&held.name);
-                read(&path, claimed.claim, &claimed.relative, limits)
+                let folder = held.folder.as_ref().unwrap_or(&self.work);
+                read(folder, &held.name, claimed.claim, &claimed.relative, limits)
             }
             Err(reason) => Reading::Failed(reason),
         }
     }
 
     /// Copies a file into the work folder, whole and durable, unless somebody writes to it meanwhile.
-    fn copy(&self, claimed: &Claimed, to: &Path, limits: &Limits<'_>) -> Result<(), Reading> {
+    fn copy(&self, claimed: &Claimed, to: &OsStr, limits: &Limits<'_>) -> Result<(), Reading> {
         let held = self.held(claimed).map_err(Reading::Failed)?;
-        let from = held.folder.as_ref().unwrap_or(&self.work).path(&held.name);
-        let (file, facts) = opened(&from, limits)?;
+        let folder = held.folder.as_ref().unwrap_or(&self.work);
+        let (file, facts) = opened(folder, &held.name, limits)?;
         if !is_seen(&file, &facts, limits) {
             return Err(Reading::Changed);
         }
@@ -136,7 +150,7 @@ impl Collector {
         if files::free_space(&self.config.work).is_ok_and(|space| space.bytes < needed) {
             return Err(Reading::DiskFull("no space left for a copy".to_owned()));
         }
-        match files::copy_new(&from, to) {
+        match files::copy_new(&folder.path(&held.name), &self.work_path(to)) {
             Ok(()) => {}
             // An error that the system gave no number is one that `copy_new` found out: the file changed.
             Err(error) if error.kind() == ErrorKind::Io && raw_code(&error).is_none() => {
@@ -152,7 +166,7 @@ impl Collector {
             return Ok(());
         }
         // Before the file goes back: a copy that came to life again would be a second document.
-        let removed = files::remove(to).and_then(|()| self.work.sync());
+        let removed = self.work.remove(to).and_then(|()| self.work.sync());
         Err(removed.map_or_else(|error| Reading::Failed(why(&error)), |()| Reading::Changed))
     }
 

@@ -2,11 +2,13 @@
 
 use crate::candidates::Seen;
 use crate::claim::Claim;
+use crate::folder::Folder;
 use crate::intake::{Content, INLINE_MAX, Taken};
 use crate::lease::{Writers, writers};
 use mainstay_files::{self as files, ErrorKind, Facts};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
@@ -48,9 +50,15 @@ pub(crate) enum Reading {
     Stopped,
 }
 
-/// Reads the file at `path`, which has the path `relative` below the drop folder.
-pub(crate) fn read(path: &Path, claim: Claim, relative: &Path, limits: &Limits<'_>) -> Reading {
-    let (file, facts) = match opened(path, limits) {
+/// Reads the file `name` in `folder`, which has the path `relative` below the drop folder.
+pub(crate) fn read(
+    folder: &Folder,
+    name: &OsStr,
+    claim: Claim,
+    relative: &Path,
+    limits: &Limits<'_>,
+) -> Reading {
+    let (file, facts) = match opened(folder, name, limits) {
         Ok(opened) => opened,
         Err(reading) => return reading,
     };
@@ -82,15 +90,21 @@ pub(crate) fn read(path: &Path, claim: Claim, relative: &Path, limits: &Limits<'
 }
 
 /// Opens a file that is to be taken, and refuses what is none.
-pub(crate) fn opened(path: &Path, limits: &Limits<'_>) -> Result<(File, Facts), Reading> {
-    let (file, facts) = files::open_regular(path).map_err(|error| match error.kind() {
-        ErrorKind::IsSymlink => {
-            Reading::Refused("it is a symbolic link, which is never followed".to_owned())
-        }
-        ErrorKind::NotRegular => Reading::Refused("it is not a regular file".to_owned()),
-        ErrorKind::NotFound => Reading::Gone,
-        _ => Reading::Failed(crate::folder::why(&error)),
-    })?;
+pub(crate) fn opened(
+    folder: &Folder,
+    name: &OsStr,
+    limits: &Limits<'_>,
+) -> Result<(File, Facts), Reading> {
+    let (file, facts) = folder
+        .open_regular(name)
+        .map_err(|error| match error.kind() {
+            ErrorKind::IsSymlink => {
+                Reading::Refused("it is a symbolic link, which is never followed".to_owned())
+            }
+            ErrorKind::NotRegular => Reading::Refused("it is not a regular file".to_owned()),
+            ErrorKind::NotFound => Reading::Gone,
+            _ => Reading::Failed(crate::folder::why(&error)),
+        })?;
     match refusal(&facts, limits.max_file) {
         Some(reason) => Err(Reading::Refused(reason)),
         None => Ok((file, facts)),
@@ -139,9 +153,7 @@ fn content(
     stop: &CancellationToken,
 ) -> io::Result<Option<(Content, [u8; 32])>> {
     let whole = if facts.len <= INLINE_MAX {
-        let mut bytes = Vec::with_capacity(facts.len as usize + 1);
-        // One byte more than it had would show that it grew.
-        file.take(facts.len + 1).read_to_end(&mut bytes)?;
+        let bytes = read_small(file, facts.len as usize)?;
         let is_whole = bytes.len() as u64 == facts.len;
         let sha256 = Sha256::digest(&bytes).into();
         is_whole.then_some((Content::Bytes(bytes), sha256))
@@ -157,6 +169,28 @@ fn content(
     };
     let after = files::facts_of(file).map_err(io::Error::from)?;
     Ok(whole.filter(|_| after == *facts))
+}
+
+/// Reads `len` bytes, and one more that would show that it grew; most often with one call.
+fn read_small(mut file: &File, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len + 1];
+    let mut read = 0;
+    while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(got) => {
+                read += got;
+                // What is behind the length that it had is told by the look at the file that follows.
+                if read == len {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
 fn hash(mut file: &File, len: u64, stop: &CancellationToken) -> io::Result<Option<[u8; 32]>> {

@@ -228,7 +228,7 @@ impl Collector {
         match from.rename(held, &folder, name(relative)) {
             // The same file has a new marker already.
             Err(error) if error.kind() == files::ErrorKind::Exists => {
-                drop(files::remove(&from.path(held)));
+                drop(from.remove(held));
             }
             Err(error) => self.fail_file("put back the marker", relative, &why(&error)),
             Ok(()) => {}

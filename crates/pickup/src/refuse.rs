@@ -32,7 +32,7 @@ impl Collector {
                 round.is_quarantine_used = true;
                 if let Some(marker) = self.filter.marker_of(relative) {
                     // Left behind, it would mark the next file of that name too early.
-                    drop(files::remove(&folder.path(name(&marker))));
+                    drop(folder.remove(name(&marker)));
                 }
                 self.note_quarantined(relative, reason);
             }
@@ -97,7 +97,7 @@ impl Collector {
             .put(&refused, self.clock.wall())
             .map_err(|error| why(&error))?;
         if let Some(marker) = &claimed.marker {
-            drop(files::remove(&folder.path(marker)));
+            drop(folder.remove(marker));
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl Round {
             quarantine.sync()?;
         }
         if self.is_work_used && has_content {
-            files::sync_filesystem(work.own_path())?;
+            work.sync_filesystem()?;
             if !self.is_claimed_used {
                 return Ok(());
             }
