@@ -13,9 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// 10,000 are over in a quarter of a second, which is too short to compare.
-const FILES: usize = 100_000;
-
 /// Connections of the loop, and of the agent for this measurement.
 const CONNECTIONS: usize = 16;
 
@@ -44,18 +41,19 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
             .tempdir_in(&options.folder)?;
         let folder = scratch.path().canonicalize()?;
         let drop = folder.join("drop");
-        make_files(&drop)?;
-        runs[0].push(posted(&sink, &drop)?);
-        runs[1].push(curled(&sink, &drop, &folder)?);
-        runs[2].push(delivered(&sink, &folder, "archive")?);
-        make_files(&drop)?;
-        runs[3].push(delivered(&sink, &folder, "delete")?);
+        make_files(&drop, options.files)?;
+        runs[0].push(posted(&sink, &drop, options.files)?);
+        runs[1].push(curled(&sink, &drop, &folder, options.files)?);
+        runs[2].push(delivered(&sink, &folder, "archive", options.files)?);
+        make_files(&drop, options.files)?;
+        runs[3].push(delivered(&sink, &folder, "delete", options.files)?);
         println!("files: round {round} of {}", options.rounds);
     }
     let mut text = String::new();
     writeln!(
         text,
-        "\n## {FILES} files of 1–4 KiB, drop folder to receiver on loopback, everything durable\n"
+        "\n## {} files of 1–4 KiB, drop folder to receiver on loopback, everything durable\n",
+        options.files
     )?;
     writeln!(
         text,
@@ -94,10 +92,10 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
 }
 
 /// Files of 1 to 4 KiB that were finished a while ago.
-fn make_files(folder: &Path) -> Result<()> {
+fn make_files(folder: &Path, files: usize) -> Result<()> {
     fs::create_dir_all(folder)?;
     let old = FileTimes::new().set_modified(SystemTime::now() - Duration::from_mins(1));
-    for number in 0..FILES {
+    for number in 0..files {
         // Spread evenly: 7919 is prime to 3072.
         let len = 1024 + number * 7919 % 3072;
         let mut content = format!("{{\"number\": {number}, \"text\": \"").into_bytes();
@@ -116,7 +114,7 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect()
 }
 
-fn posted(sink: &Sink, folder: &Path) -> Result<Run> {
+fn posted(sink: &Sink, folder: &Path, wanted: usize) -> Result<Run> {
     sink.begin();
     let before = cpu_seconds("self")?;
     let begun = Instant::now();
@@ -143,13 +141,14 @@ fn posted(sink: &Sink, folder: &Path) -> Result<Run> {
     })?;
     ran(
         sink,
+        wanted,
         begun,
         cpu_seconds("self")? - before,
         peak_mib("self")?,
     )
 }
 
-fn curled(sink: &Sink, folder: &Path, scratch: &Path) -> Result<Run> {
+fn curled(sink: &Sink, folder: &Path, scratch: &Path, wanted: usize) -> Result<Run> {
     let list = scratch.join("curl.conf");
     let mut text = String::new();
     for path in listed(folder)? {
@@ -169,10 +168,10 @@ fn curled(sink: &Sink, folder: &Path, scratch: &Path) -> Result<Run> {
         .status()
         .context("curl is needed for comparison")?;
     ensure!(status.success(), "curl ended with {status}");
-    ran(sink, begun, f64::NAN, f64::NAN)
+    ran(sink, wanted, begun, f64::NAN, f64::NAN)
 }
 
-fn delivered(sink: &Sink, scratch: &Path, after: &str) -> Result<Run> {
+fn delivered(sink: &Sink, scratch: &Path, after: &str, wanted: usize) -> Result<Run> {
     let data = scratch.join(format!("data-{after}"));
     fs::create_dir(&data)?;
     let settings = scratch.join("mainstay.toml");
@@ -193,30 +192,30 @@ fn delivered(sink: &Sink, scratch: &Path, after: &str) -> Result<Run> {
         "--data".as_ref(),
         data.as_ref(),
     ])?;
-    while sink.taken() < FILES as u64 {
+    while sink.taken() < wanted as u64 {
         ensure!(
             begun.elapsed() < PATIENCE,
-            "{} of {FILES} files arrived",
+            "{} of {wanted} files arrived",
             sink.taken()
         );
         std::thread::sleep(Duration::from_millis(1));
     }
     let pid = agent.pid().to_string();
-    let run = ran(sink, begun, cpu_seconds(&pid)?, peak_mib(&pid)?);
+    let run = ran(sink, wanted, begun, cpu_seconds(&pid)?, peak_mib(&pid)?);
     agent.stop()?;
     fs::remove_dir_all(&data)?;
     run
 }
 
-fn ran(sink: &Sink, begun: Instant, cpu: f64, peak: f64) -> Result<Run> {
+fn ran(sink: &Sink, wanted: usize, begun: Instant, cpu: f64, peak: f64) -> Result<Run> {
     let seconds = begun.elapsed().as_secs_f64();
     ensure!(
-        sink.taken() == FILES as u64,
-        "{} of {FILES} files arrived",
+        sink.taken() == wanted as u64,
+        "{} of {wanted} files arrived",
         sink.taken()
     );
     Ok(Run {
-        files_per_second: FILES as f64 / seconds,
+        files_per_second: wanted as f64 / seconds,
         cpu,
         peak,
     })

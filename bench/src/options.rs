@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) folder: PathBuf,
     /// The program that measures the rivals, if there is one.
     pub(crate) rivals: Option<PathBuf>,
+    /// How many files the whole job is measured with: 10,000 are over in a quarter of a second, which is too short to compare.
+    pub(crate) files: usize,
     /// The part that is wanted; all without.
     pub(crate) only: Option<String>,
     /// Where the results are written to; to the terminal without.
@@ -26,6 +28,7 @@ impl Options {
             // Beside the build, which is on a real disk; a temporary folder may be in memory.
             folder: PathBuf::from("target"),
             rivals: None,
+            files: 100_000,
             only: None,
             write: None,
             commit: "unknown".to_owned(),
@@ -40,13 +43,16 @@ impl Options {
                 "--rounds" => {
                     options.rounds = value()?.parse().context("--rounds needs a number")?;
                 }
+                "--files" => {
+                    options.files = value()?.parse().context("--files needs a number")?;
+                }
                 "--dir" => options.folder = value()?.into(),
                 "--rivals" => options.rivals = Some(value()?.into()),
                 "--only" => options.only = Some(value()?),
                 "--write" => options.write = Some(value()?.into()),
                 "--commit" => options.commit = value()?,
                 other => bail!(
-                    "unknown option `{other}`; there are --rounds N, --dir FOLDER, --only PART, --write FILE"
+                    "unknown option `{other}`; there are --rounds N, --dir FOLDER, --only PART, --files N, --write FILE"
                 ),
             }
         }
