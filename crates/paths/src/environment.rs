@@ -174,8 +174,16 @@ impl Platform {
         }
     }
 
+    /// What stands between the names of a path.
+    pub(crate) fn separator(self) -> &'static str {
+        match self {
+            Self::Windows => "\\",
+            Self::Linux | Self::MacOs => "/",
+        }
+    }
+
     /// Told from the bytes, because [`Path::is_absolute`] knows only the rules of the machine that it runs on.
-    fn is_absolute(self, path: &OsStr) -> bool {
+    pub(crate) fn is_absolute(self, path: &OsStr) -> bool {
         match (self, path.as_encoded_bytes()) {
             (Self::Windows, [letter, b':', b'\\' | b'/', ..]) => letter.is_ascii_alphabetic(),
             (Self::Windows, bytes) => bytes.starts_with(b"\\\\"),

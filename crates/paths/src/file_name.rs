@@ -1,5 +1,7 @@
 //! A name that came from outside, made fit to be the name of a file of ours.
 
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
 /// 55 bytes below what the narrowest file system takes, for ids and suffixes that a caller adds.
 const LEN_MAX: usize = 200;
 
@@ -13,6 +15,7 @@ const NAMELESS: &str = "unnamed";
 /// reads as what it is.
 ///
 /// - what is not UTF-8, not printable, a direction mark, invisible, or one of `/ \ < > : " | ? *` becomes `_`;
+/// - a letter and its accents become one character where there is one (NFC), so that a name is the same on every system;
 /// - spaces and dots at the end, and spaces at the start, go; a `.`, `-` or `~` at the start becomes `_`;
 /// - names of Windows devices (`CON`, `com1.txt`) get a `_` in front;
 /// - it is cut to 200 bytes, between characters; an extension of up to 20 bytes is kept;
@@ -46,7 +49,7 @@ pub fn safe_file_name(name: &[u8]) -> String {
     }
 }
 
-/// Every character that has no place in a name, and what is no character, becomes `_`.
+/// Every character that has no place in a name, and what is no character, becomes `_`; letters and their accents are put together.
 fn printable(name: &[u8]) -> String {
     let mut safe = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
@@ -60,7 +63,10 @@ fn printable(name: &[u8]) -> String {
             safe.push('_');
         }
     }
-    safe
+    match is_nfc_quick(safe.chars()) {
+        IsNormalized::Yes => safe,
+        _ => safe.nfc().collect(),
+    }
 }
 
 fn is_fit(character: char) -> bool {

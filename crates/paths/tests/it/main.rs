@@ -1,5 +1,6 @@
 //! What the crate promises, one module for each promise.
 
+mod boundary;
 mod names;
 mod process;
 mod tables;

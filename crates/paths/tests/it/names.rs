@@ -149,3 +149,31 @@ proptest! {
         prop_assert_eq!(safe_file_name(safe.as_bytes()), safe);
     }
 }
+
+#[test]
+fn the_two_ways_to_write_a_letter_give_one_name() {
+    assert_eq!(safe("caf\u{65}\u{301}.txt"), "caf\u{e9}.txt");
+    assert_eq!(safe("Pr\u{75}\u{308}fbericht"), "Pr\u{fc}fbericht");
+    // Put together, it is short enough not to be cut.
+    let apart = "e\u{301}".repeat(90);
+    assert_eq!(safe(&apart), "\u{e9}".repeat(90));
+}
+
+proptest! {
+    #[test]
+    fn a_name_fits_every_system_and_stays_as_it_is_when_it_is_made_safe_again(name in any::<Vec<u8>>()) {
+        let once = safe_file_name(&name);
+        prop_assert!(!once.is_empty());
+        prop_assert!(once.len() <= 200 && once.encode_utf16().count() <= 200);
+        prop_assert_eq!(safe_file_name(once.as_bytes()), once);
+    }
+
+    #[test]
+    fn a_name_of_letters_and_accents_stays_as_it_is_when_it_is_made_safe_again(
+        name in "[a-z\u{e9}\u{300}-\u{36f}\u{1100}-\u{11ff}\u{ac00}-\u{ac20} .]{0,120}"
+    ) {
+        let once = safe(&name);
+        prop_assert!(once.len() <= 200);
+        prop_assert_eq!(safe(&once), once);
+    }
+}

@@ -1,6 +1,6 @@
 //! Every platform's folders, on whatever machine the test runs.
 
-use mainstay_paths::{AppDirs, AppId, Environment, Platform};
+use mainstay_paths::{AppDirs, AppId, Environment, Platform, Scope};
 use std::path::{Path, PathBuf};
 
 /// In the order config, data, cache, logs, runtime, temp.
@@ -191,7 +191,14 @@ fn a_data_folder_takes_all_that_is_written_with_it() {
     let moved = dirs.clone().with_data(Path::new("/srv/line7"));
     assert_eq!(moved.config, dirs.config);
     assert_eq!(moved.data, Path::new("/srv/line7"));
-    for written in [&moved.cache, &moved.logs, &moved.runtime, &moved.temp] {
+    assert_eq!(moved.config_file, dirs.config_file);
+    for written in [
+        &moved.cache,
+        &moved.logs,
+        &moved.runtime,
+        &moved.temp,
+        &moved.exports,
+    ] {
         assert!(
             written.starts_with("/srv/line7") && *written != moved.data,
             "{}",
@@ -228,4 +235,92 @@ fn a_name_that_is_no_folder_name_is_refused() {
         error.to_string(),
         "`a/b` cannot be the name of an application's folders; `a_b` can"
     );
+}
+
+fn file_and_exports(dirs: &AppDirs) -> [&str; 2] {
+    [&dirs.config_file, &dirs.exports].map(|path| path.to_str().expect("these tests use text"))
+}
+
+#[test]
+fn what_people_write_and_what_they_look_for_have_their_places() {
+    let resolve = |environment: &Environment| AppDirs::resolve(&AppId::MAINSTAY, environment);
+    assert_eq!(
+        file_and_exports(&resolve(&linux())),
+        [
+            "/home/ada/.config/mainstay/mainstay.toml",
+            "/home/ada/Documents/Mainstay"
+        ]
+    );
+    assert_eq!(
+        file_and_exports(&resolve(
+            &linux().with("XDG_DOCUMENTS_DIR", "/home/ada/Dokumente")
+        ))[1],
+        "/home/ada/Dokumente/Mainstay"
+    );
+    assert_eq!(
+        file_and_exports(&resolve(&linux().as_root())),
+        ["/etc/mainstay/mainstay.toml", "/var/lib/mainstay/exports"]
+    );
+    let mac = Environment::injected(Platform::MacOs).with("HOME", "/Users/ada");
+    assert_eq!(
+        file_and_exports(&resolve(&mac)),
+        [
+            "/Users/ada/Library/Application Support/Mainstay/config/mainstay.toml",
+            "/Users/ada/Documents/Mainstay"
+        ]
+    );
+    let windows = Environment::injected(Platform::Windows).with("USERPROFILE", "C:\\Users\\ada");
+    assert_eq!(
+        file_and_exports(&resolve(&windows)),
+        [
+            "C:\\Users\\ada\\AppData\\Roaming\\Mainstay\\config\\mainstay.toml",
+            "C:\\Users\\ada\\Documents\\Mainstay"
+        ]
+    );
+    assert_eq!(
+        file_and_exports(&resolve(&windows.as_root()))[1],
+        "C:\\ProgramData\\Mainstay\\Exports"
+    );
+}
+
+#[test]
+fn a_service_is_not_moved_by_a_users_wishes() {
+    let environment = linux()
+        .with("XDG_DATA_HOME", "/d")
+        .with("XDG_RUNTIME_DIR", "/run/user/1000")
+        .with("STATE_DIRECTORY", "/var/lib/station");
+    let dirs = AppDirs::of_scope(&AppId::MAINSTAY, &environment, &Scope::System);
+    assert_eq!(dirs.data, Path::new("/var/lib/station"));
+    assert_eq!(dirs.runtime, Path::new("/run/mainstay"));
+    assert_eq!(dirs.config, Path::new("/etc/mainstay"));
+    let user = AppDirs::of_scope(&AppId::MAINSTAY, &linux().as_root(), &Scope::User);
+    assert_eq!(user.data, Path::new("/home/ada/.local/share/mainstay"));
+}
+
+#[test]
+fn a_portable_application_keeps_everything_in_its_folder() {
+    for (platform, folder) in [
+        (Platform::Linux, "/media/stick"),
+        (Platform::MacOs, "/Volumes/stick"),
+        (Platform::Windows, "E:\\stick"),
+    ] {
+        let environment = Environment::injected(platform)
+            .with("HOME", "/home/ada")
+            .with("XDG_CACHE_HOME", "/k")
+            .with("LOCALAPPDATA", "C:\\x");
+        let scope = Scope::Portable(folder.into());
+        let dirs = AppDirs::of_scope(&AppId::MAINSTAY, &environment, &scope);
+        let mut seen = std::collections::BTreeSet::new();
+        for (name, path) in dirs.folders() {
+            assert!(path.to_str().unwrap().starts_with(folder), "{name}");
+            assert!(
+                seen.insert(path.to_owned()),
+                "{name} has a folder of its own"
+            );
+        }
+    }
+    let stick = Scope::Portable("E:\\stick".into());
+    let environment = Environment::injected(Platform::Windows);
+    let dirs = AppDirs::of_scope(&AppId::MAINSTAY, &environment, &stick);
+    assert_eq!(dirs.temp, Path::new("E:\\stick\\cache\\temp"));
 }
