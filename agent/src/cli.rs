@@ -1,5 +1,9 @@
 //! The command line: every command and every flag, in one table.
 
+mod files;
+
+pub(crate) use files::{ChecksumArgs, FilesVerb, VerifyArgs};
+
 use crate::receive::FailRule;
 use crate::units::Span;
 use crate::when::When;
@@ -52,6 +56,9 @@ pub(crate) enum Command {
     /// Show the routes.
     #[command(subcommand)]
     Route(RouteVerb),
+    /// Compute and compare checksums of any files.
+    #[command(subcommand)]
+    Files(FilesVerb),
     /// Measure how quickly this machine's own disk stores documents.
     Bench(BenchArgs),
     /// Try on this machine's own disk that nothing is lost.

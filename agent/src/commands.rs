@@ -2,6 +2,7 @@
 
 mod carry;
 mod config;
+mod files;
 mod queue;
 mod redeliver;
 mod repair;
@@ -9,6 +10,7 @@ mod status;
 mod submit;
 
 pub(crate) use config::{config, routes};
+pub(crate) use files::files;
 pub(crate) use queue::{dead, queue};
 pub(crate) use redeliver::redeliver;
 pub(crate) use status::status;

@@ -38,7 +38,7 @@ pub(crate) enum Exit {
     Unreachable = 41,
     /// No document is known by that id.
     NoSuchDocument = 64,
-    /// The queue holds records that cannot be read.
+    /// What was stored cannot be read, or is not what it was.
     Damaged = 65,
     /// A file or folder that was named cannot be read.
     NoInput = 66,

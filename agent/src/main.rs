@@ -73,6 +73,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         // What it breaks on purpose is nothing for the log.
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
+        Command::Files(verb) => commands::files(&verb),
         Command::Config(verb) => commands::config(verb),
         Command::Route(verb) => commands::routes(verb),
     }

@@ -12,6 +12,7 @@ mod carrying;
 mod configuration;
 mod demonstration;
 mod end_to_end;
+mod files_by_hand;
 mod first_steps;
 mod killed;
 mod measuring;

@@ -49,6 +49,8 @@ pub enum ErrorKind {
     Locked,
     /// It is a symbolic link, and following it is not safe.
     IsSymlink,
+    /// Somebody wrote to it meanwhile; it can be tried again when they are done.
+    Changed,
     /// The new content is in place, but the disk did not confirm it; a power cut may bring the old content back.
     Unconfirmed,
     /// The disk did not confirm the bytes; they do not count as written.
@@ -155,6 +157,7 @@ impl ErrorKind {
             Self::TooLong => "the name or the path is too long",
             Self::Locked => "it is locked",
             Self::IsSymlink => "it is a symbolic link",
+            Self::Changed => "it changed meanwhile",
             Self::Unconfirmed => "the disk did not confirm the change",
             Self::NotDurable => "the disk did not confirm the bytes",
             Self::Io => "the system reported an error",

@@ -31,6 +31,7 @@
 //!   in, or leads to, can be written by its group or others, or belongs to neither us nor root.
 //! - Mode and owner of a replaced file are kept; a secret is private from its first byte on.
 //! - What a killed process leaves is removed by [`sweep()`], which touches nothing that is not certainly ours.
+//! - What was not compared is never called verified: [`verify_sidecar`] says verified, mismatch or unknown.
 //! - A [`Lock`] has one holder, and ends with its process.
 //!
 //! **Does not promise**
@@ -87,6 +88,8 @@ mod sweep;
 
 mod lock;
 
+mod integrity;
+
 mod facts;
 
 mod space;
@@ -119,6 +122,10 @@ pub use error::{Error, ErrorKind};
 pub use facts::open_regular_at;
 pub use facts::{Facts, facts, facts_of, open_regular};
 pub use folder::Folder;
+pub use integrity::{
+    Algorithm, Checksum, Hasher, Integrity, NotAChecksum, UnknownAlgorithm, checksum,
+    checksum_line, sidecar_path, verify_sidecar, write_sidecar,
+};
 pub use lock::Lock;
 pub use rename::{move_file, rename_noreplace};
 pub use replace::{create_new, replace, replace_secret};
