@@ -120,7 +120,7 @@ impl Log {
             ) {
                 (Ok(size), _) => size,
                 (Err(error), Some(size)) if is_disk_full(&error) => {
-                    take_reserve(&*disk, last_id)?;
+                    take_reserve(&*disk, last_id).map_err(|not_taken| not_taken.error)?;
                     reserve = None;
                     size
                 }
@@ -355,10 +355,14 @@ impl Log {
                     .reserve
                     .filter(|size| needed <= *size)
                     .ok_or(classify(error))?;
-                take_reserve(&*self.disk, id).map_err(AppendError::Failed)?;
-                self.reserve = None;
-                self.next_id += 1;
-                Ok((id, size))
+                let taken = take_reserve(&*self.disk, id);
+                if !matches!(&taken, Err(not_taken) if not_taken.is_left) {
+                    self.reserve = None;
+                    self.next_id += 1;
+                }
+                taken
+                    .map(|()| (id, size))
+                    .map_err(|not_taken| AppendError::Failed(not_taken.error))
             }
             Err(error) => Err(classify(error)),
         }

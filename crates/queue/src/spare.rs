@@ -91,10 +91,26 @@ pub(crate) fn make_reserve(disk: &dyn Disk, size: u64) -> io::Result<u64> {
     }
 }
 
-/// Turns the reserve into the segment `id`.
-pub(crate) fn take_reserve(disk: &dyn Disk, id: u64) -> io::Result<()> {
-    disk.rename(Folder::Root, RESERVE_FILE, &segment::file_name(id))?;
-    disk.sync_folder(Folder::Root)?;
+/// Why the reserve was not taken.
+#[derive(Debug)]
+pub(crate) struct NotTaken {
+    pub(crate) error: io::Error,
+    /// Whether it is still there, under its own name.
+    pub(crate) is_left: bool,
+}
+
+/// Turns the reserve into the segment `id`. Where the disk does not confirm its new name, it gets the old one back.
+pub(crate) fn take_reserve(disk: &dyn Disk, id: u64) -> Result<(), NotTaken> {
+    let name = segment::file_name(id);
+    if let Err(error) = disk.rename(Folder::Root, RESERVE_FILE, &name) {
+        let is_left = error.kind() != io::ErrorKind::NotFound;
+        return Err(NotTaken { error, is_left });
+    }
+    if let Err(error) = disk.sync_folder(Folder::Root) {
+        // After a power cut it may have either name: the next start knows both.
+        let is_left = disk.rename(Folder::Root, &name, RESERVE_FILE).is_ok();
+        return Err(NotTaken { error, is_left });
+    }
     tracing::warn!("the disk is full: acknowledgements go to the reserve");
     Ok(())
 }

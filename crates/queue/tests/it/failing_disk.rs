@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What goes wrong, and what was done.
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 pub(crate) struct Faults {
     /// So many commits fail, one after the other.
     pub(crate) commits_that_fail: AtomicI64,
+    /// So many syncs of a folder fail, one after the other.
+    pub(crate) folder_syncs_that_fail: AtomicI64,
     /// After so many changes the machine stops: nothing more reaches the disk. 0 for never.
     pub(crate) stops_after: AtomicU64,
     changes: AtomicU64,
@@ -91,6 +94,10 @@ impl Disk for FaultyDisk {
 
     fn sync_folder(&self, folder: Folder) -> io::Result<()> {
         self.faults.change()?;
+        let left = &self.faults.folder_syncs_that_fail;
+        if 0 < left.load(Ordering::SeqCst) && 0 < left.fetch_sub(1, Ordering::SeqCst) {
+            return Err(io::Error::other("the disk says no"));
+        }
         self.disk.sync_folder(folder)
     }
 
@@ -181,6 +188,9 @@ impl Bench {
 
     pub(crate) fn heal(&self) {
         self.faults.commits_that_fail.store(0, Ordering::SeqCst);
+        self.faults
+            .folder_syncs_that_fail
+            .store(0, Ordering::SeqCst);
         self.faults.stops_after.store(0, Ordering::SeqCst);
         self.faults.changes.store(0, Ordering::SeqCst);
         self.faults.free.store(1 << 40, Ordering::SeqCst);
@@ -360,6 +370,45 @@ fn a_disk_that_others_keep_full_takes_documents_again_once_those_before_are_deli
     put(&store, lane, 20_000).expect("what was delivered makes room");
     drop(store);
     assert_eq!(bench.open().0.ledger().queued, 1);
+}
+
+/// The name had changed when the sync failed, and the log went on counting on a reserve that had another name: the next
+/// acknowledgements found none, for as long as the process lived.
+#[test]
+fn a_reserve_that_could_not_be_taken_is_there_for_the_next_acknowledgement() {
+    let bench = Bench::new();
+    let (store, lane) = bench.open();
+    store.maintain();
+    while bench.folder.path().join("reserve").exists() && put(&store, lane, 20_000).is_ok() {
+        // Others keep the disk full: what is there is all that there is.
+        bench.faults.free.store(0, Ordering::SeqCst);
+    }
+    assert!(matches!(store.mode(), Mode::Full(_)), "{:?}", store.mode());
+    // Retries are settlements too, and fill what is left of the segment in use.
+    let id = store.lease(lane).unwrap();
+    let again = || {
+        let op = Op::Retry {
+            id,
+            lane,
+            after: Duration::ZERO,
+            note: String::new(),
+        };
+        store.commit(&[op]).answers.remove(0)
+    };
+    bench
+        .faults
+        .folder_syncs_that_fail
+        .store(1, Ordering::SeqCst);
+    let refused = (0..1000).find_map(|_| again().err());
+    let refused = refused.expect("the reserve is needed, and its folder cannot be synced");
+    assert_eq!(refused.kind(), ErrorKind::NotDurable);
+    again().expect("the reserve takes it now");
+    assert!(!bench.folder.path().join("reserve").exists());
+    acknowledge(&store, lane).expect("and what comes after it");
+    let left = store.ledger().queued;
+    drop(store);
+    bench.heal();
+    assert_eq!(bench.open().0.ledger().queued, left);
 }
 
 #[test]
