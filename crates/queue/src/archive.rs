@@ -6,6 +6,7 @@ use crate::bodies::belongs_in_file;
 use crate::document::{DocumentId, NewBody, NewDocument, Priority, Receipt, State};
 use crate::error::{Error, ErrorKind};
 use crate::inspect::Filter;
+use crate::limits::DOCUMENT_BYTES_MAX;
 use crate::queue::Queue;
 use crate::store::{Body, Store, StoredBody};
 use serde::{Deserialize, Serialize};
@@ -126,8 +127,8 @@ impl Queue {
     /// Stores the documents of an archive under their own ids; what is known is passed over. Blocks.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) if the archive is not one of ours or ends early, else as
-    /// [`enqueue`](Queue::enqueue). What was stored before the error stays; importing again is safe.
+    /// [`Invalid`](ErrorKind::Invalid) if the archive is not one of ours or ends early, [`TooLarge`](ErrorKind::TooLarge) if
+    /// it has a document of more than 256 MiB, else as [`enqueue`](Queue::enqueue). What was stored before the error stays; importing again is safe.
     pub fn import(&self, archive: impl Read) -> Result<Imported, Error> {
         let invalid = |what: &str| {
             Error::new(
@@ -138,30 +139,35 @@ impl Queue {
         let unreadable =
             |error| Error::with_source(ErrorKind::Invalid, "the archive cannot be read", error);
         let mut tar = tar::Archive::new(archive);
-        let mut entries = tar.entries().map_err(unreadable)?;
+        // As they are: what says more about an entry than its head may be of any length, and would be read whole.
+        let mut entries = tar.entries().map_err(unreadable)?.raw(true);
         let mut imported = Imported::default();
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(unreadable)?;
+        while let Some(entry) = next_of_content(&mut entries).map_err(unreadable)? {
+            let name = name_of(&entry);
             let mut text = Vec::new();
             entry
                 .take(FACTS_MAX)
                 .read_to_end(&mut text)
                 .map_err(unreadable)?;
             let facts: Facts = serde_json::from_slice(&text).map_err(|error| {
-                Error::with_source(
-                    ErrorKind::Invalid,
-                    "the archive has an entry that is not a document",
-                    error,
-                )
+                let message = format!("the archive has an entry that is not a document: `{name}`");
+                Error::with_source(ErrorKind::Invalid, message, error)
             })?;
-            let mut body = entries
-                .next()
-                .ok_or_else(|| invalid("ends within a document"))?
-                .map_err(unreadable)?;
+            let mut body = next_of_content(&mut entries)
+                .map_err(unreadable)?
+                .ok_or_else(|| invalid("ends within a document"))?;
+            let name = name_of(&body);
             if body.header().size().ok() != Some(facts.body_bytes) {
-                return Err(invalid(
-                    "has a body of another length than its document says",
-                ));
+                return Err(invalid(&format!(
+                    "has a body of another length than its document says, `{name}`"
+                )));
+            }
+            if DOCUMENT_BYTES_MAX < facts.body_bytes {
+                let message = format!(
+                    "the archive has a document of {} bytes, `{name}`; at most {DOCUMENT_BYTES_MAX} are taken, and what came before is stored",
+                    facts.body_bytes
+                );
+                return Err(Error::new(ErrorKind::TooLarge, message));
             }
             match self.store_imported(facts, &mut body)? {
                 Receipt::Accepted(_) => imported.accepted += 1,
@@ -237,6 +243,29 @@ impl Queue {
         };
         self.enqueue_blocking(document)
     }
+}
+
+/// The next entry that has content of its own; those that say more about the one behind them are passed over.
+fn next_of_content<'a, R: Read>(
+    entries: &mut tar::Entries<'a, R>,
+) -> io::Result<Option<tar::Entry<'a, R>>> {
+    for entry in entries {
+        let entry = entry?;
+        let kind = entry.header().entry_type();
+        let is_about_another = kind.is_pax_global_extensions()
+            || kind.is_pax_local_extensions()
+            || kind.is_gnu_longname()
+            || kind.is_gnu_longlink();
+        if !is_about_another {
+            return Ok(Some(entry));
+        }
+    }
+    Ok(None)
+}
+
+/// What an entry is called, for people.
+fn name_of<R: Read>(entry: &tar::Entry<'_, R>) -> String {
+    String::from_utf8_lossy(&entry.header().path_bytes()).into_owned()
 }
 
 /// The body if its bytes are those that were stored; those in memory were held against their checksum when they were read.

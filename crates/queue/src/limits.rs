@@ -9,6 +9,13 @@ use crate::error::{Error, ErrorKind};
 const BATCH_MAX: usize = 4096;
 const FACTS_BYTES_MAX: usize = 64 * 1024;
 
+/// The most lanes of a queue, those included that no route leads to any more: more than any agent has destinations, and
+/// few enough that a number that lies costs little.
+pub(crate) const LANES_MAX: usize = 1024;
+
+/// The largest document that is taken from an archive: 256 MiB, as documents are limited everywhere here.
+pub(crate) const DOCUMENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// That a configuration can be worked with.
 pub(crate) fn check(config: &Config) -> Result<(), Error> {
     let invalid = |message: &str| Err(Error::new(ErrorKind::Invalid, message));

@@ -2,6 +2,9 @@
 
 use crate::scratch::{Scratch, body_of, document, drain, put};
 use mainstay_queue::{ErrorKind, Filter, Imported, NewBody, NewDocument, Queue, verify};
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 async fn export(queue: &Queue) -> Vec<u8> {
     let queue = queue.clone();
@@ -210,4 +213,116 @@ async fn compacting_gives_back_what_is_settled_and_loses_nothing() {
         .collect();
     assert_eq!(left, (0..200u8).step_by(10).collect::<Vec<_>>());
     assert!(after.ledger().is_balanced());
+}
+
+/// Counts what is read, and keeps the largest piece that was asked for at once: that much memory was there for it.
+struct Watched<R> {
+    archive: R,
+    read: Arc<AtomicUsize>,
+    largest: Arc<AtomicUsize>,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.largest.fetch_max(bytes.len(), Ordering::Relaxed);
+        let read = self.archive.read(bytes)?;
+        self.read.fetch_add(read, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// Imports an archive; what came of it, the bytes that were read, and the most that were asked for at once.
+async fn import_watched(
+    queue: &Queue,
+    archive: impl Read + Send + 'static,
+) -> (Result<Imported, mainstay_queue::Error>, usize, usize) {
+    let (read, largest) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let watched = Watched {
+        archive,
+        read: Arc::clone(&read),
+        largest: Arc::clone(&largest),
+    };
+    let queue = queue.clone();
+    let imported = tokio::task::spawn_blocking(move || queue.import(watched))
+        .await
+        .unwrap();
+    (
+        imported,
+        read.load(Ordering::Relaxed),
+        largest.load(Ordering::Relaxed),
+    )
+}
+
+/// The head of an entry, padded content and all but the content itself.
+fn head(name: &str, kind: tar::EntryType, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name).unwrap();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o600);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// A document of zeros, as an archive has it.
+fn archived(id: &str, size: u64) -> impl Read + use<> {
+    let facts = format!(
+        r#"{{"id":"{id}","route":"","source_hex":"","content_type":"","priority":5,"headers":[],"lanes":["main"],"sha256":null,"body_bytes":{size}}}"#
+    );
+    let mut begin = head(
+        &format!("{id}/document.json"),
+        tar::EntryType::Regular,
+        facts.len() as u64,
+    );
+    begin.extend(facts.as_bytes());
+    begin.resize(begin.len().next_multiple_of(512), 0);
+    begin.extend(head(&format!("{id}/body"), tar::EntryType::Regular, size));
+    let zeros = io::repeat(0).take(size.next_multiple_of(512));
+    io::Cursor::new(begin).chain(zeros)
+}
+
+const SMALL: &str = "01890000-0000-7000-8000-000000000001";
+const LARGE: &str = "01890000-0000-7000-8000-000000000002";
+
+#[tokio::test]
+async fn a_document_above_the_limit_is_refused_by_name_before_its_body_is_read() {
+    let scratch = Scratch::new();
+    let (target, lane) = scratch.open();
+    let limit = 256 * 1024 * 1024;
+    let archive = archived(SMALL, 5).chain(archived(LARGE, limit + 1));
+    let (refused, read, _) = import_watched(&target, archive).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooLarge, "{refused}");
+    let said = refused.to_string();
+    assert!(said.contains(&format!("{LARGE}/body")), "{said}");
+    assert!(said.contains("at most 268435456"), "{said}");
+    assert!(read < 64 * 1024, "{read} bytes were read");
+    assert_eq!(
+        drain(&target, lane).await,
+        [[0; 5]],
+        "what came before is stored"
+    );
+}
+
+#[tokio::test]
+async fn what_an_archive_says_about_its_entries_is_never_held_in_memory() {
+    let scratch = Scratch::new();
+    let (target, lane) = scratch.open();
+    let size = 64 * 1024 * 1024;
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader] {
+        let about = io::Cursor::new(head("about", kind, size)).chain(io::repeat(b'x').take(size));
+        let archive = about.chain(archived(SMALL, 5));
+        let (imported, _, largest) = import_watched(&target, archive).await;
+        let Imported {
+            accepted,
+            already_there,
+        } = imported.unwrap();
+        assert_eq!(accepted + already_there, 1, "{kind:?}");
+        assert!(largest <= 1024 * 1024, "{kind:?}: {largest} bytes at once");
+    }
+    let large = archived(LARGE, 2 * 1024 * 1024);
+    let (imported, _, largest) = import_watched(&target, large).await;
+    assert_eq!(imported.unwrap().accepted, 1);
+    assert!(largest <= 1024 * 1024, "{largest} bytes at once");
+    assert_eq!(drain(&target, lane).await.len(), 2);
 }
