@@ -47,6 +47,15 @@ pub(crate) struct Location {
     pub(crate) len: u32,
 }
 
+impl Location {
+    /// Of what is no document.
+    pub(crate) const NOWHERE: Self = Self {
+        segment: 0,
+        offset: 0,
+        len: 0,
+    };
+}
+
 /// A document, as far as it is kept in memory.
 #[derive(Debug)]
 pub(crate) struct Doc {
@@ -125,7 +134,8 @@ pub(crate) struct Index {
     deliveries: Slab<Delivery>,
     names: HashTable<u32>,
     hasher: DefaultHashBuilder,
-    lanes: Vec<Lane>,
+    /// By their numbers; `None` where nothing spoke of one.
+    lanes: Vec<Option<Box<Lane>>>,
     troubles: HashMap<u32, Trouble>,
     /// When each delivery that was acknowledged was, ms since 1970; what still waits has no place here.
     sent_at: HashMap<u32, u64>,
@@ -208,15 +218,31 @@ impl Index {
         })
     }
 
+    fn lane_mut(&mut self, lane: LaneId) -> &mut Lane {
+        self.lanes
+            .get_mut(usize::from(lane.0))
+            .and_then(Option::as_deref_mut)
+            .expect("the lane of a delivery is there")
+    }
+
+    /// A lane; one that nothing spoke of before has no name until it is declared.
+    fn lane_or_new(&mut self, lane: LaneId) -> &mut Lane {
+        let place = usize::from(lane.0);
+        if self.lanes.len() <= place {
+            self.lanes.resize_with(place + 1, || None);
+        }
+        self.lanes[place].get_or_insert_default()
+    }
+
     fn set_state(&mut self, delivery: u32, state: State) {
         let entry = self
             .deliveries
             .get_mut(delivery)
             .expect("a document's deliveries live as long as it does");
-        let lane = &mut self.lanes[usize::from(entry.lane.0)];
-        lane.left(entry.state);
+        let (lane, old) = (entry.lane, std::mem::replace(&mut entry.state, state));
+        let lane = self.lane_mut(lane);
+        lane.left(old);
         lane.entered(state);
-        entry.state = state;
     }
 
     fn find(&self, id: DocumentId) -> Option<u32> {

@@ -53,6 +53,8 @@
 //! | group of records | 8 MiB | a start holds one in memory |
 //! | documents in a batch | 4,096 | one group has to hold them |
 //! | lanes of a document | 255 | one byte |
+//! | lanes of a queue | 1,024 | more than an agent has destinations; a number that lies costs little |
+//! | document from an archive | 256 MiB | as documents are limited everywhere here |
 //! | names and headers of a document | 64 KiB | they are read with every listing |
 //! | text of an error that is kept | 500 characters | enough to know it by |
 //! | memory for each waiting document | about 80 bytes | see `index` |
@@ -84,6 +86,7 @@ pub mod fuzzing;
 mod group;
 mod index;
 mod inspect;
+mod lanes;
 mod lease;
 mod ledger;
 mod limits;

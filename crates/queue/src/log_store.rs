@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::format::{self, FORMAT_FILE};
 use crate::group::{Group, GroupFacts};
 use crate::index::{Index, Location, Now, Retention};
+use crate::lanes;
 use crate::ledger::Ledger;
 use crate::log::{Log, Purpose, Sizes, Tail};
 use crate::recent::Recent;
@@ -72,6 +73,8 @@ struct Writer {
     /// Segments that a crash left behind; the disk knows that they are not needed once `cursor` is not 0.
     leftover: Vec<Spare>,
     snapshot_due: u64,
+    /// Whether the file of the lanes has those that are known.
+    keeps_lanes: bool,
     unreferenced: Vec<[u8; 32]>,
 }
 
@@ -129,6 +132,7 @@ impl LogStore {
                 log,
                 group: Group::new(),
                 cursor: 0,
+                keeps_lanes: false,
                 leftover,
                 unreferenced: Vec::new(),
             }),
@@ -143,7 +147,20 @@ impl LogStore {
         };
         store.copy_unconfirmed(&copied)?;
         store.tidy_bodies();
+        store.keep_lanes(&mut lock(&store.writer));
         Ok((store, report))
+    }
+
+    /// Keeps the names of the lanes a second time; where that fails, it is tried again with the next lane or start.
+    fn keep_lanes(&self, writer: &mut Writer) {
+        if writer.keeps_lanes {
+            return;
+        }
+        writer.keeps_lanes = true;
+        let lanes = lock(&self.index).named_lanes();
+        if let Err(error) = lanes::keep(&*self.disk, &self.secret, &lanes) {
+            tracing::warn!(%error, "the names of the lanes stand in the log alone");
+        }
     }
 
     /// Holds the bodies that are there against those that documents need.
@@ -225,7 +242,7 @@ impl LogStore {
     fn preamble(&self) -> Group {
         let index = lock(&self.index);
         let mut group = Group::new();
-        for lane in index.lanes() {
+        for lane in index.named_lanes() {
             group.push(Kind::Lane, &record::encode_lane(lane.id, &lane.name));
         }
         group.push(

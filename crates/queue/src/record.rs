@@ -14,6 +14,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::document::{ClaimId, DocumentId, LaneId, NewBody, NewDocument, Priority, State};
+use crate::limits::LANES_MAX;
 use crate::wire::{Malformed, Put, Reader};
 use std::ops::Range;
 
@@ -194,7 +195,7 @@ pub(crate) fn decode_store(payload: &[u8]) -> Result<Stored<'_>, Malformed> {
     let priority = Priority::new(reader.u8()?).ok_or(Malformed)?;
     let lane_count = reader.u8()?;
     let lanes = (0..lane_count)
-        .map(|_| reader.u16().map(LaneId))
+        .map(|_| decode_lane_id(&mut reader))
         .collect::<Result<Vec<_>, _>>()?;
     let flags = reader.u8()?;
     let hash = if flags & HAS_HASH == 0 {
@@ -320,7 +321,7 @@ pub(crate) fn decode_moved_lanes(reader: &mut Reader<'_>) -> Result<Vec<MovedLan
     let mut lanes = Vec::new();
     for _ in 0..count {
         lanes.push(MovedLane {
-            lane: LaneId(reader.u16()?),
+            lane: decode_lane_id(reader)?,
             state: state_from_byte(reader.u8()?)?,
             attempts: reader.u32()?,
             wall: reader.u64()?,
@@ -379,21 +380,21 @@ pub(crate) fn decode(kind: Kind, payload: &[u8]) -> Result<Record<'_>, Malformed
         }
         Kind::Settle => Record::Settle {
             id: DocumentId::from_bytes(reader.array()?),
-            lane: LaneId(reader.u16()?),
+            lane: decode_lane_id(&mut reader)?,
             settlement: Settlement::from_byte(reader.u8()?)?,
             wall: reader.u64()?,
             note: reader.short_text()?,
         },
         Kind::Retry => Record::Retry {
             id: DocumentId::from_bytes(reader.array()?),
-            lane: LaneId(reader.u16()?),
+            lane: decode_lane_id(&mut reader)?,
             attempts: reader.u32()?,
             after: reader.u64()?,
             wall: reader.u64()?,
             note: reader.short_text()?,
         },
         Kind::Lane => Record::Lane {
-            lane: LaneId(reader.u16()?),
+            lane: decode_lane_id(&mut reader)?,
             name: reader.short_text()?,
         },
         Kind::Claims => Record::Claims {
@@ -404,6 +405,13 @@ pub(crate) fn decode(kind: Kind, payload: &[u8]) -> Result<Record<'_>, Malformed
     };
     reader.finish()?;
     Ok(record)
+}
+
+/// The number of a lane, which no queue has so many of: one that lies would have them made.
+fn decode_lane_id(reader: &mut Reader<'_>) -> Result<LaneId, Malformed> {
+    let number = reader.u16()?;
+    let is_possible = usize::from(number) < LANES_MAX;
+    is_possible.then_some(LaneId(number)).ok_or(Malformed)
 }
 
 fn decode_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimId>, Malformed> {

@@ -20,9 +20,10 @@ use crate::error::Error;
 use crate::format::{FORMAT_FILE, newer, read_block, read_format};
 use crate::frame::SegmentKey;
 use crate::group::{BLOCK, GroupHead};
-use crate::index::{Index, Now};
+use crate::index::{Index, Location, Now};
+use crate::lanes::{self, LANES_FILE, Names};
 use crate::log::Tail;
-use crate::record::Kind;
+use crate::record::{Kind, Record};
 use crate::scan::{Found, Known, holds_records, scan};
 use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
 use crate::snapshot::{self, Covered};
@@ -37,6 +38,9 @@ use std::io;
 /// So many bytes behind a head that is not there are looked at before a segment counts as never used: its first write has
 /// two groups or more, and reading this much costs no more than reading one block.
 const LOOKED_AT: usize = 64 * 1024;
+
+/// Files of which no document depends on one alone: what is wrong with them costs none.
+const BESIDE_THE_LOG: [&str; 3] = [FORMAT_FILE, "snapshot", LANES_FILE];
 
 /// What opening a queue found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -159,6 +163,7 @@ impl Loader<'_> {
         self.index.forget_before(replayed.cursor as u32);
         replayed.end_with(self.index, watermark, totals);
         self.forget_missing_before(replayed.cursor);
+        self.name_lanes()?;
         let ended_in = covered.map_or(0, |covered| covered.upto.segment);
         if let Some(covered) = covered
             && chain.last().is_none_or(|(id, _)| *id < ended_in)
@@ -336,13 +341,54 @@ impl Loader<'_> {
         }
     }
 
+    /// Gives lanes whose declarations are damaged their names again, from where they stand a second time.
+    fn name_lanes(&mut self) -> Result<(), Error> {
+        let names = lanes::read(self.disk, &self.secret)
+            .map_err(|error| Error::io("cannot read the names of the queue's lanes", error))?;
+        if matches!(names, Names::Unreadable) {
+            self.note_lanes("unreadable; made again from the log".to_owned());
+        }
+        if let Names::Known(names) = names {
+            let nameless = self.index.nameless_lanes();
+            for lane in names {
+                let is_lost = nameless.iter().any(|lost| lost.id == lane.id);
+                // Where the same name was declared again meanwhile, the older lane would shadow it.
+                if is_lost && self.index.lane(&lane.name).is_none() {
+                    let record = Record::Lane {
+                        lane: lane.id,
+                        name: &lane.name,
+                    };
+                    self.index.apply(&record, 0, Location::NOWHERE, self.now);
+                }
+            }
+        }
+        for lost in self.index.nameless_lanes() {
+            self.note_lanes(format!(
+                "the name of lane {} is lost: its documents wait under `{}`, to be exported from there",
+                lost.id.0, lost.name
+            ));
+        }
+        Ok(())
+    }
+
+    fn note_lanes(&mut self, what: String) {
+        tracing::error!(file = LANES_FILE, what, "damage in the queue");
+        self.report.damage.push(Damage {
+            file: LANES_FILE.to_owned(),
+            start: 0,
+            end: 0,
+            what,
+            copied_to: None,
+        });
+    }
+
     /// Holds the account against what was found.
     fn balance(&mut self, losses: &Losses) {
         let is_damaged = self
             .report
             .damage
             .iter()
-            .any(|damage| damage.file != FORMAT_FILE && damage.file != "snapshot");
+            .any(|damage| !BESIDE_THE_LOG.contains(&damage.file.as_str()));
         let ledger = self.index.ledger();
         let missing = ledger.missing();
         if !is_damaged {

@@ -140,7 +140,7 @@ fn encode(
     for total in [accepted, delivered, discarded, unreadable] {
         head.put_u64(total);
     }
-    let lanes = index.lanes();
+    let lanes = index.named_lanes();
     head.put_u32(lanes.len() as u32);
     for lane in &lanes {
         head.put_short_bytes(&record::encode_lane(lane.id, &lane.name));
@@ -325,11 +325,6 @@ fn decode(
     let Some((covered, totals, lanes)) = input.item(|reader| decode_head(reader, secret))? else {
         return Ok(None);
     };
-    let nowhere = Location {
-        segment: 0,
-        offset: 0,
-        len: 0,
-    };
     for _ in 0..lanes {
         let Some(payload) = input.item(|reader| reader.short_bytes().map(<[u8]>::to_vec))? else {
             return Ok(None);
@@ -337,7 +332,7 @@ fn decode(
         let Ok(lane) = record::decode(Kind::Lane, &payload) else {
             return Ok(None);
         };
-        index.apply(&lane, 0, nowhere, now);
+        index.apply(&lane, 0, Location::NOWHERE, now);
     }
     let Some(claims) = input.item(|reader| {
         let len = reader.u32()? as usize;
@@ -349,7 +344,7 @@ fn decode(
     let Ok(claims) = record::decode(Kind::Claims, &claims) else {
         return Ok(None);
     };
-    index.apply(&claims, 0, nowhere, now);
+    index.apply(&claims, 0, Location::NOWHERE, now);
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method names one lifetime, the closure takes any"

@@ -153,7 +153,7 @@ impl Index {
             let Some(gone) = self.deliveries.remove(delivery) else {
                 break;
             };
-            self.lanes[usize::from(gone.lane.0)].left(gone.state);
+            self.lane_mut(gone.lane).left(gone.state);
             delivery = gone.next;
         }
         self.sent_again.remove(&number);

@@ -1,7 +1,7 @@
 //! What each record does to the index.
 
 use super::{
-    Applied, Delivery, Doc, DocumentId, Index, Lane, LaneId, Location, NONE, Now, State, Trouble,
+    Applied, Delivery, Doc, DocumentId, Index, LaneId, Location, NONE, Now, State, Trouble,
 };
 use crate::index::BodyRef;
 use crate::record::{Head, MovedLane, Record, Settlement};
@@ -123,11 +123,6 @@ impl Index {
     }
 
     pub(super) fn add_delivery(&mut self, doc: u32, lane: LaneId, state: State) -> u32 {
-        while self.lanes.len() <= usize::from(lane.0) {
-            // Its declaration is damaged or still to come; the documents of the lane are not to be lost for that.
-            self.lanes
-                .push(Lane::new(format!("lane-{}", self.lanes.len())));
-        }
         let (next, order, priority) = {
             let doc = self.doc(doc);
             (doc.first, doc.order, doc.priority)
@@ -139,7 +134,8 @@ impl Index {
             state,
         });
         self.doc_mut(doc).first = delivery;
-        let entry = &mut self.lanes[usize::from(lane.0)];
+        // Its declaration is damaged or still to come; the documents of the lane are not to be lost for that.
+        let entry = self.lane_or_new(lane);
         entry.entered(state);
         if state == State::Ready {
             entry.priorities[usize::from(priority.number()) - 1].line_up(order, delivery);
@@ -263,7 +259,7 @@ impl Index {
         );
         let Delivery { doc, lane, .. } = *self.delivery(delivery);
         let order = self.doc(doc).order;
-        self.lanes[usize::from(lane.0)]
+        self.lane_mut(lane)
             .waiting
             .push(Reverse((due, order, delivery)));
         // Whoever waits for this lane has to look again when the next is due.
@@ -379,11 +375,7 @@ impl Index {
     }
 
     pub(super) fn declare(&mut self, lane: LaneId, name: &str) -> Applied {
-        while self.lanes.len() <= usize::from(lane.0) {
-            self.lanes
-                .push(Lane::new(format!("lane-{}", self.lanes.len())));
-        }
-        name.clone_into(&mut self.lanes[usize::from(lane.0)].name);
+        self.lane_or_new(lane).name = Some(name.to_owned());
         Applied::Done
     }
 }

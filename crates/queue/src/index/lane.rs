@@ -72,9 +72,10 @@ impl Fifo {
 }
 
 /// A destination's share of the queue.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lane {
-    pub(crate) name: String,
+    /// `None` where its declaration is lost.
+    pub(crate) name: Option<String>,
     pub(crate) priorities: [Fifo; 10],
     /// When which delivery of which order is due again.
     pub(crate) waiting: BinaryHeap<Reverse<(Moment, u64, u32)>>,
@@ -82,17 +83,13 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    pub(crate) fn new(name: String) -> Self {
-        Self {
-            name,
-            priorities: Default::default(),
-            waiting: BinaryHeap::new(),
-            counts: [0; 6],
-        }
-    }
-
     pub(crate) fn count(&self, state: State) -> u64 {
         self.counts[state as usize]
+    }
+
+    /// Whether no document goes there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts == [0; 6]
     }
 
     pub(crate) fn entered(&mut self, state: State) {

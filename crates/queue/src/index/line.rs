@@ -8,7 +8,7 @@ impl Index {
     /// Takes the document that is next in line, if any is ready.
     pub(crate) fn lease(&mut self, lane: LaneId, now: Now) -> Option<(DocumentId, u64)> {
         self.promote_due(lane, now);
-        let entry = self.lanes.get_mut(usize::from(lane.0))?;
+        let entry = self.lanes.get_mut(usize::from(lane.0))?.as_deref_mut()?;
         let (docs, deliveries) = (&self.docs, &self.deliveries);
         let order_if_ready = |number: u32| {
             let delivery = deliveries.get(number)?;
@@ -52,7 +52,7 @@ impl Index {
     /// How long until the next waiting document of a lane is due; `None` if none waits.
     pub(crate) fn next_due(&mut self, lane: LaneId, now: Now) -> Option<Duration> {
         self.promote_due(lane, now);
-        let entry = self.lanes.get(usize::from(lane.0))?;
+        let entry = self.lanes.get(usize::from(lane.0))?.as_deref()?;
         entry
             .waiting
             .peek()
@@ -61,7 +61,7 @@ impl Index {
 
     pub(super) fn promote_due(&mut self, lane: LaneId, now: Now) {
         loop {
-            let Some(entry) = self.lanes.get_mut(usize::from(lane.0)) else {
+            let Some(Some(entry)) = self.lanes.get_mut(usize::from(lane.0)) else {
                 return;
             };
             let Some(Reverse((due, order, delivery))) = entry.waiting.peek().copied() else {
@@ -95,7 +95,7 @@ impl Index {
         let Doc {
             order, priority, ..
         } = *self.doc(doc);
-        self.lanes[usize::from(lane.0)].priorities[usize::from(priority.number()) - 1]
+        self.lane_mut(lane).priorities[usize::from(priority.number()) - 1]
             .put_back(order, delivery);
         self.wake(lane);
     }

@@ -1,7 +1,7 @@
 //! What others ask of the index.
 
 use super::{
-    Applied, BodyRef, ClaimId, DocumentId, HashMap, Index, LaneId, LaneInfo, Ledger, Live,
+    Applied, BodyRef, ClaimId, DocumentId, HashMap, Index, Lane, LaneId, LaneInfo, Ledger, Live,
     Location, State, Totals, Trouble,
 };
 use crate::document::Priority;
@@ -135,29 +135,59 @@ impl Index {
     }
 
     pub(crate) fn lane(&self, name: &str) -> Option<LaneId> {
-        self.lanes
-            .iter()
-            .position(|lane| lane.name == name)
-            .map(|place| LaneId(place as u16))
+        self.each_lane()
+            .find(|(_, lane)| lane.name.as_deref() == Some(name))
+            .map(|(id, _)| id)
+    }
+
+    fn each_lane(&self) -> impl Iterator<Item = (LaneId, &Lane)> {
+        let lanes = self.lanes.iter().enumerate();
+        lanes.filter_map(|(place, lane)| Some((LaneId(place as u16), lane.as_deref()?)))
     }
 
     pub(crate) fn has_lane(&self, lane: LaneId) -> bool {
-        usize::from(lane.0) < self.lanes.len()
+        self.lanes
+            .get(usize::from(lane.0))
+            .is_some_and(Option::is_some)
+    }
+
+    /// The number that the next lane gets.
+    pub(crate) fn next_lane(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// The lanes that were declared.
+    pub(crate) fn named_lanes(&self) -> Vec<LaneInfo> {
+        let named = self.each_lane().filter_map(|(id, lane)| {
+            let name = lane.name.clone()?;
+            Some(LaneInfo { id, name })
+        });
+        named.collect()
+    }
+
+    /// The lanes that documents go to and whose names are lost, each with what it is called instead.
+    pub(crate) fn nameless_lanes(&self) -> Vec<LaneInfo> {
+        let nameless = self
+            .each_lane()
+            .filter(|(_, lane)| lane.name.is_none() && !lane.is_empty());
+        let called = nameless.map(|(id, _)| LaneInfo {
+            id,
+            name: format!("lane-{}", id.0),
+        });
+        called.collect()
     }
 
     pub(crate) fn lanes(&self) -> Vec<LaneInfo> {
-        let named = self.lanes.iter().enumerate();
-        named
-            .map(|(place, lane)| LaneInfo {
-                id: LaneId(place as u16),
-                name: lane.name.clone(),
-            })
-            .collect()
+        let mut lanes = self.named_lanes();
+        lanes.append(&mut self.nameless_lanes());
+        lanes.sort_by_key(|lane| lane.id);
+        lanes
     }
 
     pub(crate) fn depth(&self, lane: LaneId, state: State) -> u64 {
         self.lanes
             .get(usize::from(lane.0))
+            .and_then(Option::as_deref)
             .map_or(0, |lane| lane.count(state))
     }
 

@@ -4,6 +4,7 @@ use super::{LogStore, Mode, Writer, lock};
 use crate::document::{ClaimId, DocumentId, LaneId, NewDocument, Receipt, State};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Applied, Index, Location, Now};
+use crate::limits::LANES_MAX;
 use crate::log::{AppendError, Placement, Purpose};
 use crate::record::{self, Kind};
 use crate::store::{Committed, Op, Outcome};
@@ -48,6 +49,7 @@ impl LogStore {
                 &mut made_room,
             );
         }
+        self.keep_lanes(&mut writer);
         let mut index = lock(&self.index);
         made_room |= index.expire(self.clock.now());
         let woken = index.take_woken();
@@ -259,6 +261,7 @@ impl LogStore {
             }
             if let record::Record::Lane { lane, .. } = record {
                 *answer = Ok(Outcome::Lane(lane));
+                writer.keeps_lanes = false;
             }
             *made_room |= matches!(planned.kind, Kind::Settle);
         }
@@ -356,9 +359,12 @@ fn records_of(op: &Op, index: &Index, stored_here: &HashSet<DocumentId>, now: No
         Op::DeclareLane(name) => {
             if let Some(lane) = index.lane(name) {
                 Err(Ok(Outcome::Lane(lane)))
-            } else {
-                let lane = LaneId(index.lanes().len() as u16);
+            } else if index.next_lane() < LANES_MAX {
+                let lane = LaneId(index.next_lane() as u16);
                 only(Kind::Lane, record::encode_lane(lane, name))
+            } else {
+                let message = format!("a queue has at most {LANES_MAX} lanes");
+                Err(Err(Error::new(ErrorKind::TooLarge, message)))
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What the disk loses is named, counted and copied aside, and the rest goes on.
 
-use crate::scratch::{Scratch, document, drain, put};
+use crate::scratch::{Scratch, declare, document, drain, put};
 use mainstay_queue::{Batch, ErrorKind, Queue};
+use sha2::{Digest, Sha256};
 use std::fs;
 
 /// 30 documents of 3000 bytes, each in a group of its own, over several segments; as a kill leaves them.
@@ -407,4 +408,132 @@ async fn a_segment_that_was_being_made_at_a_kill_is_not_used_and_goes() {
     }
     assert!(!drain(&queue, lane).await.is_empty());
     assert!(queue.ledger().is_balanced());
+}
+
+/// Where the LANE record of this name lies in a segment.
+fn lane_record(bytes: &[u8], name: &str) -> usize {
+    let said = [&(name.len() as u16).to_le_bytes(), name.as_bytes()].concat();
+    let found = bytes.windows(said.len()).position(|window| window == said);
+    found.expect("the lane is declared here") - 34
+}
+
+/// Changes the payload of a record, under a checksum that holds: what a fault of ours would write.
+fn forge(bytes: &mut [u8], record: usize, change: impl FnOnce(&mut [u8])) {
+    let mut seed = Sha256::new();
+    seed.update(&bytes[16..32]);
+    seed.update(&bytes[32..40]);
+    let seed = u32::from_le_bytes(seed.finalize()[..4].try_into().unwrap());
+    let len = u32::from_le_bytes(bytes[record + 4..record + 8].try_into().unwrap()) as usize;
+    let end = record + 32 + len;
+    change(&mut bytes[record + 32..end]);
+    let crc = crc32c::crc32c_append(seed, &bytes[record + 4..end]);
+    bytes[record..record + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// The name of a lane stood in one place of the log. With it went the lane: its documents came back under `lane-1`, which
+/// nobody asks for.
+#[tokio::test]
+async fn documents_come_back_under_their_lane_when_its_name_rots() {
+    for rotten in [&["main"][..], &["other"], &["main", "other"]] {
+        for power_cut in [false, true] {
+            let scratch = Scratch::new();
+            let (queue, main) = scratch.open();
+            let other = declare(&queue, "other");
+            put(&queue, main, "to main").await;
+            put(&queue, other, "to other").await;
+            put(&queue, main, "behind both").await;
+            let scratch = scratch.killed();
+            change(&scratch, 0, |bytes| {
+                for name in rotten {
+                    let record = lane_record(bytes, name);
+                    bytes[record + 33] ^= 1;
+                }
+            });
+            if power_cut {
+                forget_watermark(&scratch);
+            }
+            let (queue, recovery, main) = scratch.open_with_report();
+            assert!(!recovery.damage.is_empty(), "{rotten:?}: it is said");
+            assert_eq!(recovery.documents_unreadable, 0, "{rotten:?}");
+            assert_eq!(queue.lanes().len(), 2, "{rotten:?}: {:?}", queue.lanes());
+            assert_eq!(
+                drain(&queue, main).await,
+                [b"to main".to_vec(), b"behind both".to_vec()]
+            );
+            let other = declare(&queue, "other");
+            assert_eq!(drain(&queue, other).await, [b"to other"]);
+            assert!(queue.ledger().is_balanced());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lane_whose_name_is_lost_everywhere_is_reported_until_its_documents_are_gone() {
+    let scratch = Scratch::new();
+    let (queue, main) = scratch.open();
+    put(&queue, main, "kept").await;
+    put(&queue, main, "behind it").await;
+    let scratch = scratch.killed();
+    change(&scratch, 0, |bytes| {
+        let record = lane_record(bytes, "main");
+        bytes[record + 33] ^= 1;
+    });
+    fs::remove_file(scratch.path().join("lanes")).unwrap();
+    for start in 0..2 {
+        let (queue, recovery, _) = scratch.open_with_report();
+        let said = recovery.damage.iter().find(|damage| damage.file == "lanes");
+        let said = said.unwrap_or_else(|| panic!("start {start}: {recovery:?}"));
+        assert!(said.what.contains("`lane-0`"), "{said:?}");
+        assert_eq!(recovery.documents_unreadable, 0);
+        queue.close().await;
+    }
+    let (queue, _, _) = scratch.open_with_report();
+    let lost = declare(&queue, "lane-0");
+    assert_eq!(
+        drain(&queue, lost).await.len(),
+        2,
+        "they can be had under the name that is told"
+    );
+    queue.close().await;
+    scratch.clock.advance(std::time::Duration::from_mins(20));
+    let (queue, _, _) = scratch.open_with_report();
+    queue.close().await;
+    let (queue, recovery, _) = scratch.open_with_report();
+    assert!(recovery.damage.is_empty(), "{recovery:?}");
+    assert_eq!(queue.lanes().len(), 1, "{:?}", queue.lanes());
+}
+
+/// A number of 65,535 had as many lanes made, and all of them were written to the next segment.
+#[tokio::test]
+async fn the_number_of_a_lane_that_lies_is_damage_and_makes_no_lanes() {
+    for lies in ["in the declaration", "in the document"] {
+        let scratch = Scratch::new();
+        let (queue, main) = scratch.open();
+        put(&queue, main, vec![1; 3000]).await;
+        put(&queue, main, vec![2; 3000]).await;
+        let scratch = scratch.killed();
+        change(&scratch, 0, |bytes| {
+            let lying = u16::MAX.to_le_bytes();
+            if lies == "in the declaration" {
+                let record = lane_record(bytes, "main");
+                forge(bytes, record, |lane| lane[..2].copy_from_slice(&lying));
+            } else {
+                let group = position(bytes, 1) / 4096 * 4096;
+                forge(bytes, group + 104, |store| {
+                    store[26..28].copy_from_slice(&lying);
+                });
+            }
+        });
+        let (queue, recovery, main) = scratch.open_with_report();
+        let what = "a record says what cannot be";
+        assert!(
+            recovery.damage.iter().any(|damage| damage.what == what),
+            "{lies}: {recovery:?}"
+        );
+        assert_eq!(queue.lanes().len(), 1, "{lies}");
+        let unreadable = u64::from(lies == "in the document");
+        assert_eq!(recovery.documents_unreadable, unreadable, "{lies}");
+        assert_eq!(drain(&queue, main).await.len() as u64, 2 - unreadable);
+        assert!(queue.ledger().is_balanced());
+    }
 }

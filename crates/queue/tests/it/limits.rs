@@ -1,6 +1,8 @@
 //! The queue is bounded, and says so by the policy that was chosen.
 
+use crate::failing_disk::{self, Bench};
 use crate::scratch::{Scratch, document, drain, put};
+use mainstay_queue::store::{Op, Store};
 use mainstay_queue::{ErrorKind, INLINE_BODY_MAX, WhenFull};
 
 #[tokio::test]
@@ -88,4 +90,22 @@ async fn what_is_too_large_is_refused_with_what_to_do() {
         queue.enqueue(chatty).await.unwrap_err().kind(),
         ErrorKind::TooLarge
     );
+}
+
+#[test]
+fn a_queue_has_so_many_lanes_and_refuses_one_more() {
+    let bench = Bench::new();
+    let (store, _) = bench.open();
+    let declared: Vec<Op> = (1..=1024)
+        .map(|number| Op::DeclareLane(format!("lane {number}")))
+        .collect();
+    let mut answers = store.commit(&declared).answers;
+    let refused = answers.pop().unwrap().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::TooLarge);
+    assert!(refused.to_string().contains("at most 1024"), "{refused}");
+    assert!(answers.iter().all(Result::is_ok));
+    drop(store);
+    let (store, lane) = bench.open();
+    assert_eq!(store.lanes().len(), 1024);
+    failing_disk::put(&store, lane, 100).expect("its lanes go on");
 }
