@@ -246,6 +246,12 @@ fn tell_recovery(recovery: &Recovery) {
             Count(recovery.documents_unreadable, "document")
         ));
     }
+    if recovery.settlements_unreadable > 0 {
+        terminal::warn(&format!(
+            "{} offered again, under the same keys: the word that they were settled is lost",
+            Count(recovery.settlements_unreadable, "document")
+        ));
+    }
     if recovery.unbalanced != 0 {
         terminal::warn(&format!(
             "the ledger does not add up by {}: run `mainstay queue verify`, and report this",

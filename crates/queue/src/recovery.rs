@@ -29,7 +29,7 @@ use crate::segment::{self, BadHead, FIRST_GROUP, SegmentHead};
 use crate::snapshot::{self, Covered};
 use crate::spare::{LEAST_SEGMENT, RESERVE_FILE, Spare};
 use crate::watermark::{Watermark, WatermarkFile};
-use losses::Losses;
+use losses::{Losses, Lost};
 use replay::Replayed;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub struct Recovery {
     pub damage: Vec<Damage>,
     /// How many documents are lost with it.
     pub documents_unreadable: u64,
+    /// Of how many the word is lost with it that they were delivered or discarded: they are offered again.
+    pub settlements_unreadable: u64,
     /// What does not add up although no damage was found: accepted minus accounted for. 0 is as it should be.
     pub unbalanced: i64,
 }
@@ -401,21 +403,32 @@ impl Loader<'_> {
             }
             return;
         }
-        let documents = losses.documents(missing, ledger.queued + ledger.dead);
+        let Lost {
+            documents,
+            settlements,
+        } = losses.lost(missing, ledger.queued + ledger.dead);
         if documents > 0 {
             tracing::error!(
                 documents,
                 "documents are lost with the damaged part of the queue"
             );
         }
+        if settlements > 0 {
+            tracing::warn!(
+                settlements,
+                "lost with the damaged part of the queue is the word that documents were settled: they are offered again"
+            );
+        }
         self.report.documents_unreadable = documents;
+        self.report.settlements_unreadable = settlements;
         let mut totals = self.index.totals();
         totals.unreadable += documents;
-        // Lost with the damage is the word that others were settled: they are offered again.
-        let again = (documents as i64 - missing) as u64;
-        let from_delivered = again.min(totals.delivered);
+        // Those of which the word is lost that they were settled are offered again.
+        let from_delivered = settlements.min(totals.delivered);
         totals.delivered -= from_delivered;
-        totals.discarded = totals.discarded.saturating_sub(again - from_delivered);
+        totals.discarded = totals
+            .discarded
+            .saturating_sub(settlements - from_delivered);
         self.index.set_totals(totals);
     }
 

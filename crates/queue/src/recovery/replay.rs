@@ -84,11 +84,17 @@ impl Loader<'_> {
                 .all(|damage| damage.what != MISSING);
         let Some(head) = self.heads.get(&id).copied().flatten() else {
             if is_oldest {
-                replayed.losses.begin(0);
+                replayed.losses.begin_anywhere();
                 return 0;
             }
             return replayed.last.last_sequence;
         };
+        if is_oldest && head.previous == 0 && head.sequence == 1 {
+            // The first of the queue: before it there was nothing, and the account began with nothing.
+            replayed.is_counting = true;
+            replayed.losses.begin(0);
+            return 0;
+        }
         let before = place.checked_sub(1).map(|place| chain[place].0);
         let last = head.sequence.saturating_sub(1);
         if (is_oldest || before == Some(head.previous)) && !replayed.has_gap {
@@ -288,6 +294,8 @@ impl Replayed {
     fn state(&mut self, index: &mut Index, totals: Totals) {
         if self.is_counting {
             self.losses.note(index.totals(), totals, self.has_gap);
+        } else if self.has_gap {
+            self.losses.doubt();
         }
         (self.is_counting, self.has_gap) = (true, false);
         index.set_totals(totals);

@@ -537,3 +537,40 @@ async fn the_number_of_a_lane_that_lies_is_damage_and_makes_no_lanes() {
         assert!(queue.ledger().is_balanced());
     }
 }
+
+/// The account that a group states is held against what was counted before it. Where the head of every group before the
+/// damage was lost too, nothing was counted, and a document and the acknowledgement of another hid each other.
+#[tokio::test]
+async fn a_lost_document_and_a_lost_acknowledgement_are_both_told_where_the_log_begins() {
+    let scratch = Scratch::new();
+    let (queue, main) = scratch.open();
+    put(&queue, main, vec![1; 3000]).await;
+    put(&queue, main, vec![2; 3000]).await;
+    queue.try_lease(main).unwrap().ack().await.unwrap();
+    put(&queue, main, vec![3; 3000]).await;
+    let scratch = scratch.killed();
+    change(&scratch, 0, |bytes| {
+        let [first, second, third] = [1, 2, 3].map(|body| position(bytes, body) / 4096 * 4096);
+        for head in (4096..=first).step_by(4096) {
+            bytes[head + 2] ^= 1;
+        }
+        bytes[second..third].fill(0);
+    });
+    let (queue, recovery, main) = scratch.open_with_report();
+    assert_eq!(
+        (
+            recovery.documents_unreadable,
+            recovery.settlements_unreadable
+        ),
+        (1, 1),
+        "{recovery:?}"
+    );
+    let offered = drain(&queue, main).await;
+    assert_eq!(offered, [vec![1; 3000], vec![3; 3000]]);
+    let ledger = queue.ledger();
+    assert!(ledger.is_balanced(), "{ledger:?}");
+    assert_eq!(
+        (ledger.accepted, ledger.delivered, ledger.unreadable),
+        (3, 2, 1)
+    );
+}
