@@ -254,7 +254,7 @@ fn is_whole(file: &dyn DiskFile, secret: &[u8; 16]) -> io::Result<bool> {
         return Ok(false);
     };
     let mut crc = SegmentKey::new(secret, 0).crc(&[]);
-    let mut piece = vec![0; Output::PIECE];
+    let mut piece = vec![0; Output::PIECE.min(covered as usize)];
     let mut offset = 0;
     while offset < covered {
         let wanted = piece.len().min((covered - offset) as usize);
