@@ -8,6 +8,7 @@
 //! - [`failing_disk::FailingDisk`]: a disk whose writes fail for a while, and that heals.
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`sim_disk`]: a disk in memory that loses, tears and refuses, for the queue.
+//! - [`allocation`]: how much memory is asked for at once.
 //! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
 //!
 //! Nothing here ships.
@@ -21,6 +22,7 @@
     reason = "campaigns say what they do, and what could not be measured"
 )]
 
+pub mod allocation;
 pub mod campaigns;
 pub mod failing_disk;
 pub mod faulty_server;

@@ -11,6 +11,10 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+/// Campaigns measure how much memory is asked for.
+#[global_allocator]
+static ALLOCATOR: mainstay_testkit::allocation::Counting = mainstay_testkit::allocation::Counting;
+
 const KILLS_SHORT: u64 = 500;
 const KILLS_LONG: u64 = 10_000;
 const SEEDS_SHORT: u64 = 100_000;

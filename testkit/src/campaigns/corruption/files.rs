@@ -1,4 +1,4 @@
-//! The files beside the log: FORMAT, snapshot, watermark, large bodies. Without them, or with any bit of them wrong, a
+//! The files beside the log: FORMAT, snapshot, watermark, lanes, large bodies. Without them, or with any bit of them wrong, a
 //! queue holds what it held.
 
 use super::cases::violation;
@@ -15,10 +15,10 @@ use std::path::Path;
 const BODY_STRIDE: usize = 10_007;
 const BODY_BYTES: usize = 300 * 1024;
 
-/// Damages FORMAT, snapshot and watermark in every bit and at every length; returns how many cases there were.
+/// Damages FORMAT, snapshot, watermark and the names of the lanes in every bit and at every length; returns how many cases there were.
 pub(super) fn run(original: &Original) -> Result<usize, Verdict> {
     let mut cases = 0;
-    for name in ["FORMAT", "snapshot", "watermark"] {
+    for name in ["FORMAT", "snapshot", "watermark", "lanes"] {
         let Some(bytes) = original.image.get(Folder::Root, name) else {
             continue;
         };
