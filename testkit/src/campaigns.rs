@@ -22,6 +22,8 @@ use tempfile::TempDir;
 pub struct Effort {
     /// Cycles of the kill campaign.
     pub kills: u64,
+    /// Cuts of the whole agent, over all file systems; `None` for as many as the form has.
+    pub cuts: Option<u64>,
     /// Lives of the simulation, each from the seed after the one before; 1 shows every step of it.
     pub seeds: u64,
     /// The longest sequences of operations that the simulation cuts in every call.

@@ -9,6 +9,7 @@
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`sim_disk`]: a disk in memory that loses, tears and refuses, for the queue.
 //! - [`allocation`]: how much memory is asked for at once.
+//! - [`record`]: what campaigns came to, one line for each run.
 //! - [`Verdict`]: what a campaign came to; what could not be measured is never green by accident.
 //!
 //! Nothing here ships.
@@ -31,6 +32,7 @@ mod mount;
 mod oracle;
 mod process;
 mod random;
+pub mod record;
 pub mod sim_disk;
 pub mod tracer;
 mod verdict;
@@ -40,4 +42,4 @@ pub use mount::Tmpfs;
 pub use oracle::{Oracle, Stored, Tally};
 pub use process::{Ended, Mainstay, Receiver, binary};
 pub use random::Random;
-pub use verdict::Verdict;
+pub use verdict::{Figure, Figures, Verdict};

@@ -3,6 +3,8 @@
 //! The short form uses the build that the tests use, so that CI compiles nothing twice; the long form, which runs for
 //! hours, is built optimised with its assertions kept.
 
+pub(crate) mod table;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};

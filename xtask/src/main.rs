@@ -29,7 +29,9 @@ cargo xtask VERB
   ci             what CI runs: lock file, format, clippy, cargo deny, tidy, docs, test, faults --short
   tidy           our own rules, held against code and prose
   faults [ARGS]  the fault campaign against the real binary:
-                 [--short | --long] [--kill9 CYCLES] [NAME of one campaign]
+                 [--short | --long] [--record] [--seed N] [--cuts COUNT] [--kill9 CYCLES] [NAME of one campaign]
+                 (--record writes down what each run came to; runs with different seeds add up)
+  faults table   renew the tables of what was survived, in README.md and docs/faults.md, from the record
   faults mutate [--write | NAME…]
                  take out what the promises rest on, one thing at a time; a test has to see each
   fuzz [ARGS]    readers and sequences of operations with made-up input, where a nightly compiler
@@ -56,6 +58,9 @@ fn main() -> ExitCode {
         ("tidy", []) => Workspace::load().and_then(|workspace| tidy::verb(&workspace)),
         ("faults", [name, rest @ ..]) if name == "mutate" => {
             Workspace::load().and_then(|workspace| mutate::verb(&workspace, rest))
+        }
+        ("faults", [name]) if name == "table" => {
+            Workspace::load().and_then(|workspace| faults::table::verb(&workspace))
         }
         ("faults", _) => {
             Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))

@@ -7,6 +7,7 @@ mod crate_docs;
 mod crate_edges;
 mod dependencies;
 mod exit_codes;
+mod faults_survived;
 mod file_names;
 mod function_length;
 mod guarantees;
@@ -65,6 +66,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "exit codes are documented",
         check: exit_codes::check,
+    },
+    Rule {
+        name: "the faults survived are those of the record",
+        check: faults_survived::check,
     },
     Rule {
         name: "dangerous things have one owner",

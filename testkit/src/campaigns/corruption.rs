@@ -16,7 +16,7 @@ mod memory;
 mod originals;
 
 use super::Effort;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use anyhow::{Context, Result};
 use judge::{Harm, Judged, judge};
 use mainstay_queue::disk::Folder;
@@ -28,7 +28,12 @@ const CUT_STRIDE: usize = 7;
 
 pub(super) fn run(effort: Effort) -> Verdict {
     match campaign(effort) {
-        Ok(Ok(tally)) => Verdict::Pass(tally.words()),
+        Ok(Ok(tally)) => {
+            let others = tally.blocks + tally.cuts + tally.files + tally.lies;
+            Verdict::Pass(tally.words())
+                .with(Figure::BitFlips, tally.flips as u64)
+                .with(Figure::Damages, others as u64)
+        }
         Ok(Err(verdict)) => verdict,
         Err(error) => Verdict::from(error),
     }

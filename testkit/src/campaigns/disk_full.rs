@@ -4,7 +4,7 @@ use super::Effort;
 use super::stage::Stage;
 use crate::mount::Tmpfs;
 use crate::process::Receiver;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -20,7 +20,9 @@ pub(super) fn run(effort: Effort) -> Verdict {
         Err(error) => return Verdict::NotMeasured(format!("disk_full: {error:#}")),
     };
     match fill_and_empty(stage, &disk) {
-        Ok(stage) => stage.judge(&["data"], "a 16 MiB disk filled and emptied"),
+        Ok(stage) => stage
+            .judge(&["data"], "a 16 MiB disk filled and emptied")
+            .with(Figure::Shortages, 1),
         Err(error) => Verdict::from(error),
     }
 }

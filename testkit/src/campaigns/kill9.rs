@@ -3,7 +3,7 @@
 use super::Effort;
 use super::stage::Stage;
 use crate::process::Receiver;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use anyhow::Result;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,9 @@ const LIFE_MAX: Duration = Duration::from_millis(150);
 
 pub(super) fn run(effort: Effort) -> Verdict {
     match cycles(effort) {
-        Ok(stage) => stage.judge(&["data"], &format!("{} kills", effort.kills)),
+        Ok(stage) => stage
+            .judge(&["data"], &format!("{} kills", effort.kills))
+            .with(Figure::Kills, effort.kills),
         Err(error) => Verdict::from(error),
     }
 }

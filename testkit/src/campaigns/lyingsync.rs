@@ -7,7 +7,7 @@ use crate::failing_disk::FailingDisk;
 use crate::image::Kind;
 use crate::random::Random;
 use crate::tracer::{self, Fault, Plan, Watched};
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, STUBBORN, Workload, complaints};
 use anyhow::Result;
 use std::path::Path;
@@ -54,6 +54,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
         "{runs} failures of a disk that healed, and nothing that was confirmed was missing from it; a program that syncs again and believes it was caught: {}",
         control.join(" and ")
     ))
+    .with(Figure::DiskFailures, runs)
 }
 
 /// Returns how often the control was caught, and what is wrong.

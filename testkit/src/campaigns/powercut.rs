@@ -5,7 +5,7 @@ use super::{Effort, scratch};
 use crate::image::{Cut, Image, Kind};
 use crate::random::Random;
 use crate::tracer::{self, Fault, Plan, Watched};
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, Workload};
 use anyhow::Result;
 use std::fmt;
@@ -82,7 +82,8 @@ pub(super) fn run(effort: Effort) -> Verdict {
         }
     }
     if unmeasured.is_empty() {
-        Verdict::Pass(format!("{count}"))
+        let cuts = count.everywhere + count.sampled + count.while_recovering;
+        Verdict::Pass(format!("{count}")).with(Figure::PowerCuts, cuts)
     } else if count.everywhere == 0 {
         Verdict::NotMeasured(format!("powercut: {}", unmeasured.join("; ")))
     } else {

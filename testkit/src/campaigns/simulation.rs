@@ -9,7 +9,7 @@ mod scenario;
 mod world;
 
 use super::Effort;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use scenario::Trouble;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +50,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
         "{lives} lives from seed {}; {} sequences of up to {} operations, cut {} times",
         effort.seed, total.sequences, effort.sequences, total.cuts
     ))
+    .with(Figure::Lives, lives)
 }
 
 /// One worker's part of the sequences and the seeds.

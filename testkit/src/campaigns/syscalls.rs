@@ -4,7 +4,7 @@ use super::trial::Trial;
 use super::{Effort, scratch};
 use crate::random::Random;
 use crate::tracer::{self, Fault, Plan, Seen, Short, Watched};
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, Workload};
 use anyhow::Result;
 use nix::errno::Errno;
@@ -72,6 +72,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
         "{which} of the calls of {} workloads ({calls} in one run of each): {failed_once} failed once, {failed_for_good} for good from there, {short} wrote less than asked",
         ALL.len()
     ))
+    .with(Figure::CallsFailed, failed_once + failed_for_good + short)
 }
 
 /// Every fault of every call of a run.

@@ -1,0 +1,428 @@
+//! The tables of what was survived, in `README.md` and `docs/faults.md`: made of the record of the campaigns, and refused by
+//! tidy when they say anything else.
+//!
+//! A run counts if every promise held, all of it was measured, and the code was that of a commit. Runs of one campaign with
+//! different seeds add up; of those with the same seed one counts, the long form before the short one, the newest before the
+//! others.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a page is renewed, and git has the one before"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::workspace::Workspace;
+
+/// The record: a line for each run.
+pub(crate) const RECORD: &str = "testkit/results.jsonl";
+
+/// The page with what was survived in all.
+pub(crate) const SHORT: &str = "README.md";
+
+/// The page with what each campaign came to.
+pub(crate) const LONG: &str = "docs/faults.md";
+
+const BEGIN: &str = "<!-- faults: written by `cargo xtask faults table` -->";
+const END: &str = "<!-- end of faults -->";
+
+/// What stands in the place of a table before the first run.
+const NOTHING: &str = "Nothing is recorded yet.";
+
+/// What campaigns count: the name in the record, and in words.
+const FIGURES: &[(&str, &str)] = &[
+    ("power_cuts", "power cuts"),
+    ("kills", "kills of the agent"),
+    ("calls_failed", "system calls that failed"),
+    ("disk_failures", "failures of a disk that healed"),
+    ("images", "disks as a crash may leave them"),
+    ("bit_flips", "bits flipped"),
+    ("damages", "other damages: blocks, lengths, files, numbers"),
+    ("fill_levels", "disks filled to a level"),
+    ("shortages", "shortages of the whole agent"),
+    ("lives", "simulated lives"),
+    ("mutants", "protections taken out, and missed by a test"),
+];
+
+/// A line of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run {
+    campaign: String,
+    is_long: bool,
+    seed: u64,
+    verdict: String,
+    figures: BTreeMap<String, u64>,
+    seconds: u64,
+    date: String,
+    commit: String,
+    is_clean: bool,
+    machine: String,
+}
+
+impl Run {
+    fn read(line: &str) -> Result<Self> {
+        let line: Value = serde_json::from_str(line)?;
+        let text = |name: &str| {
+            let text = line[name].as_str().map(str::to_owned);
+            text.with_context(|| format!("`{name}` is missing"))
+        };
+        let number = |name: &str| {
+            let number = line[name].as_u64();
+            number.with_context(|| format!("`{name}` is missing"))
+        };
+        let mut figures = BTreeMap::new();
+        for (key, count) in line["figures"]
+            .as_object()
+            .context("`figures` is missing")?
+        {
+            ensure!(
+                FIGURES.iter().any(|(known, _)| known == key),
+                "`{key}` is counted, and no row of the table has it"
+            );
+            let count = count.as_u64().context("a figure is a number")?;
+            figures.insert(key.clone(), count);
+        }
+        let form = text("form")?;
+        ensure!(
+            ["short", "long"].contains(&form.as_str()),
+            "no form `{form}`"
+        );
+        Ok(Self {
+            campaign: text("campaign")?,
+            is_long: form == "long",
+            seed: number("seed")?,
+            verdict: text("verdict")?,
+            figures,
+            seconds: number("seconds")?,
+            date: text("date")?,
+            commit: text("commit")?,
+            is_clean: line["clean"].as_bool().context("`clean` is missing")?,
+            machine: text("machine")?,
+        })
+    }
+
+    fn counts(&self) -> bool {
+        self.verdict == "pass" && self.is_clean
+    }
+
+    fn when(&self) -> String {
+        format!("{}, `{}`", self.date, self.commit)
+    }
+}
+
+/// The runs of the record, oldest first.
+struct Record(Vec<Run>);
+
+impl Record {
+    fn read(text: &str) -> Result<Self> {
+        let mut runs = Vec::new();
+        for (number, line) in text.lines().enumerate() {
+            let place = || format!("{RECORD}:{}", number + 1);
+            runs.push(Run::read(line).with_context(place)?);
+        }
+        Ok(Self(runs))
+    }
+
+    /// The runs that count, each seed of a campaign once, oldest first.
+    fn counted(&self) -> Vec<&Run> {
+        let mut chosen: BTreeMap<(&str, u64), (bool, usize)> = BTreeMap::new();
+        for (place, run) in self.0.iter().enumerate().filter(|(_, run)| run.counts()) {
+            let best = chosen.entry((&run.campaign, run.seed)).or_default();
+            *best = (*best).max((run.is_long, place));
+        }
+        let places: BTreeSet<usize> = chosen.into_values().map(|(_, place)| place).collect();
+        places.into_iter().map(|place| &self.0[place]).collect()
+    }
+
+    /// The newest run of each campaign that counts nothing.
+    fn uncounted(&self) -> Vec<&Run> {
+        let newest: BTreeMap<&str, &Run> = (self.0.iter())
+            .map(|run| (run.campaign.as_str(), run))
+            .collect();
+        newest.into_values().filter(|run| !run.counts()).collect()
+    }
+
+    fn in_all(&self) -> Result<String> {
+        let counted = self.counted();
+        let mut text = String::new();
+        if counted.is_empty() {
+            writeln!(text, "\n{NOTHING}")?;
+        } else {
+            Self::sums(&counted, &mut text)?;
+        }
+        let broken = |run: &&&Run| run.verdict == "violation";
+        let uncounted = self.uncounted();
+        for run in uncounted.iter().filter(broken) {
+            writeln!(
+                text,
+                "\n**A promise is broken**: `{}`, {}.",
+                run.campaign,
+                run.when()
+            )?;
+        }
+        writeln!(text)?;
+        Ok(text)
+    }
+
+    fn sums(counted: &[&Run], text: &mut String) -> Result<()> {
+        writeln!(
+            text,
+            "\n| survived, with nothing lost | times | newest run |\n|---|---:|---|"
+        )?;
+        for (key, words) in FIGURES {
+            let with: Vec<&&Run> = (counted.iter())
+                .filter(|run| run.figures.contains_key(*key))
+                .collect();
+            let sum: u64 = with.iter().filter_map(|run| run.figures.get(*key)).sum();
+            if let Some(newest) = with.last() {
+                writeln!(text, "| {words} | {} | {} |", grouped(sum), newest.when())?;
+            }
+        }
+        if let Some(newest) = counted.last() {
+            let seconds: u64 = counted.iter().map(|run| run.seconds).sum();
+            writeln!(
+                text,
+                "| hours of all that | {} | {} |",
+                hours(seconds),
+                newest.when()
+            )?;
+        }
+        Ok(())
+    }
+
+    fn by_campaign(&self) -> Result<String> {
+        let mut campaigns: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+        for run in self.counted() {
+            campaigns.entry(&run.campaign).or_default().push(run);
+        }
+        let mut text = String::new();
+        if campaigns.is_empty() {
+            writeln!(text, "\n{NOTHING}")?;
+        } else {
+            writeln!(
+                text,
+                "\n| campaign | seeds | survived | hours | newest run | on |\n|---|---:|---|---:|---|---|"
+            )?;
+        }
+        for (campaign, runs) in campaigns {
+            let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+            for (key, count) in runs.iter().flat_map(|run| &run.figures) {
+                *sums.entry(key).or_default() += count;
+            }
+            let known = FIGURES.iter().filter_map(|(key, words)| {
+                let sum = sums.get(key)?;
+                Some(format!("{} {words}", grouped(*sum)))
+            });
+            let known: Vec<String> = known.collect();
+            let seconds: u64 = runs.iter().map(|run| run.seconds).sum();
+            let Some(newest) = runs.last() else { continue };
+            writeln!(
+                text,
+                "| `{campaign}` | {} | {} | {} | {} | {} |",
+                runs.len(),
+                known.join("; "),
+                hours(seconds),
+                newest.when(),
+                newest.machine
+            )?;
+        }
+        for run in self.uncounted() {
+            let state = if run.is_clean {
+                ""
+            } else {
+                ", on code of no commit"
+            };
+            writeln!(
+                text,
+                "\nThe newest run of `{}` counts nothing: {}{state} ({}).",
+                run.campaign,
+                run.verdict,
+                run.when()
+            )?;
+        }
+        writeln!(text)?;
+        Ok(text)
+    }
+}
+
+fn hours(seconds: u64) -> String {
+    let tenths = seconds.div_ceil(360);
+    format!("{}.{}", grouped(tenths / 10), tenths % 10)
+}
+
+/// With a comma between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place != 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The page with the table that follows from the record.
+///
+/// # Errors
+///
+/// When the record cannot be understood, or the page has no place for the table.
+pub(crate) fn renewed(name: &str, page: &str, record: &str) -> Result<String> {
+    let record = Record::read(record)?;
+    let table = if name == SHORT {
+        record.in_all()?
+    } else {
+        record.by_campaign()?
+    };
+    let Some((before, rest)) = page.split_once(BEGIN) else {
+        bail!("the place for the faults survived is missing: `{BEGIN}`");
+    };
+    let (_, after) = rest
+        .split_once(END)
+        .with_context(|| format!("the end of the faults survived is missing: `{END}`"))?;
+    Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+/// Renews both pages.
+///
+/// # Errors
+///
+/// As [`renewed`], and when a file cannot be read or written.
+pub(crate) fn verb(workspace: &Workspace) -> Result<ExitCode> {
+    let record = std::fs::read_to_string(workspace.root.join(RECORD)).context(RECORD)?;
+    for name in [SHORT, LONG] {
+        let path = workspace.root.join(name);
+        let page = std::fs::read_to_string(&path).context(name)?;
+        let renewed = renewed(name, &page, &record).context(name)?;
+        if renewed == page {
+            println!("{name} is as the record says");
+        } else {
+            std::fs::write(&path, renewed).context(name)?;
+            println!("{name} is renewed");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(
+        campaign: &str,
+        form: &str,
+        seed: u64,
+        verdict: &str,
+        kills: u64,
+        is_clean: bool,
+    ) -> String {
+        let figures = if verdict == "pass" {
+            format!("{{\"kills\":{kills}}}")
+        } else {
+            "{}".to_owned()
+        };
+        format!(
+            "{{\"campaign\":\"{campaign}\",\"form\":\"{form}\",\"seed\":{seed},\"verdict\":\"{verdict}\",\"figures\":{figures},\"seconds\":720,\"date\":\"2026-11-{:02}\",\"commit\":\"c{kills}\",\"clean\":{is_clean},\"machine\":\"Linux\"}}\n",
+            seed + 1
+        )
+    }
+
+    const PAGE: &str = "before\n<!-- faults: written by `cargo xtask faults table` -->\nold\n<!-- end of faults -->\nafter\n";
+
+    fn short(record: &str) -> String {
+        renewed(SHORT, PAGE, record).unwrap()
+    }
+
+    #[test]
+    fn runs_of_different_seeds_add_up_and_those_of_one_seed_do_not() {
+        let record = [
+            line("kill9", "short", 1, "pass", 500, true),
+            line("kill9", "long", 1, "pass", 10_000, true),
+            line("kill9", "short", 1, "pass", 501, true),
+            line("kill9", "long", 2, "pass", 10_001, true),
+            line("agentkill", "long", 2, "pass", 7, true),
+        ]
+        .concat();
+        let page = short(&record);
+        assert!(
+            page.starts_with("before\n") && page.ends_with("after\n"),
+            "{page}"
+        );
+        assert!(
+            page.contains("| kills of the agent | 20,008 | 2026-11-03, `c7` |"),
+            "{page}"
+        );
+        assert!(page.contains("| hours of all that | 0.6 |"), "{page}");
+        assert!(!page.contains("old"), "{page}");
+        let long = renewed(LONG, PAGE, &record).unwrap();
+        assert!(
+            long.contains(
+                "| `kill9` | 2 | 20,001 kills of the agent | 0.4 | 2026-11-03, `c10001` | Linux |"
+            ),
+            "{long}"
+        );
+    }
+
+    #[test]
+    fn nothing_but_a_pass_of_a_commit_is_survived_and_the_rest_is_told() {
+        let record = [
+            line("kill9", "long", 1, "pass", 100, true),
+            line("kill9", "long", 2, "pass", 200, false),
+            line("powercut", "long", 1, "not measured", 0, true),
+            line("faulty", "long", 1, "violation", 9, true),
+        ]
+        .concat();
+        let page = short(&record);
+        assert!(page.contains("| kills of the agent | 100 |"), "{page}");
+        assert!(
+            page.contains("**A promise is broken**: `faulty`, 2026-11-02, `c9`."),
+            "{page}"
+        );
+        let long = renewed(LONG, PAGE, &record).unwrap();
+        for told in [
+            "The newest run of `faulty` counts nothing: violation (",
+            "The newest run of `powercut` counts nothing: not measured (",
+            "The newest run of `kill9` counts nothing: pass, on code of no commit (",
+        ] {
+            assert!(long.contains(told), "{told}: {long}");
+        }
+        let mended = record + &line("faulty", "long", 2, "pass", 1, true);
+        assert!(!short(&mended).contains("broken"));
+    }
+
+    #[test]
+    fn a_line_that_says_something_else_is_refused_with_its_place() {
+        let good = line("kill9", "long", 1, "pass", 100, true);
+        for bad in [
+            "{}".to_owned(),
+            "no json".to_owned(),
+            good.replace("kills", "applause"),
+            good.replace("long", "middling"),
+        ] {
+            let error = renewed(SHORT, PAGE, &(good.clone() + &bad)).unwrap_err();
+            assert!(error.to_string().contains("results.jsonl:2"), "{error:#}");
+        }
+        assert!(renewed(SHORT, "no place", &good).is_err());
+    }
+
+    #[test]
+    fn where_nothing_is_recorded_that_is_said() {
+        for name in [SHORT, LONG] {
+            let page = renewed(name, PAGE, "").unwrap();
+            assert!(page.contains("Nothing is recorded yet."), "{page}");
+            assert!(!page.contains('|'), "{page}");
+        }
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        let told = [0, 7, 999, 1_000, 1_234_567].map(grouped);
+        assert_eq!(told, ["0", "7", "999", "1,000", "1,234,567"]);
+    }
+}
