@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::quota;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,8 @@ pub struct Image {
     file: PathBuf,
     device: PathBuf,
     point: PathBuf,
+    /// What it is mounted with.
+    options: Option<&'static str>,
     is_mounted: bool,
     is_kept: bool,
 }
@@ -80,8 +83,25 @@ impl Image {
         let file = folder.join(format!("{name}.image"));
         File::create(&file)?.set_len(size)?;
         let made = Self::on(&file, &folder.join(name), kind);
+        Self::unless_made(&file, made)
+    }
+
+    /// An ext4 of so many bytes that counts what each user has on it; see [`limit_root`](Self::limit_root).
+    ///
+    /// # Errors
+    /// As [`make`](Self::make), and if the system cannot count.
+    pub fn make_counting(folder: &Path, name: &str, size: u64) -> Result<Self> {
+        let file = folder.join(format!("{name}.image"));
+        File::create(&file)?.set_len(size)?;
+        let counts = ["-O", "quota", "-E", "quotatype=usrquota"];
+        let point = folder.join(name);
+        let made = Self::with(&file, &point, Kind::Ext4, &counts, Some("usrquota"));
+        Self::unless_made(&file, made.context("no quota can be had here"))
+    }
+
+    fn unless_made(file: &Path, made: Result<Self>) -> Result<Self> {
         if made.is_err() {
-            fs::remove_file(&file).ok();
+            fs::remove_file(file).ok();
         }
         made
     }
@@ -91,9 +111,19 @@ impl Image {
     /// # Errors
     /// As [`make`](Self::make).
     pub fn on(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
+        Self::with(file, point, kind, &[], None)
+    }
+
+    fn with(
+        file: &Path,
+        point: &Path,
+        kind: Kind,
+        features: &[&str],
+        options: Option<&'static str>,
+    ) -> Result<Self> {
         fs::create_dir_all(point)?;
         let maker = format!("mkfs.{}", kind.name());
-        told(Command::new(&maker).arg("-q").arg(file))
+        told(Command::new(&maker).arg("-q").args(features).arg(file))
             .with_context(|| format!("no {} can be made here", kind.name()))?;
         let device = told(Command::new("losetup").args(["--find", "--show"]).arg(file))
             .context("no loop device can be had here")?;
@@ -102,6 +132,7 @@ impl Image {
             file: file.to_owned(),
             device: device.into(),
             point: point.to_owned(),
+            options,
             is_mounted: false,
             is_kept: false,
         };
@@ -170,14 +201,56 @@ impl Image {
         self.mount()
     }
 
-    fn mount(&mut self) -> Result<()> {
+    /// Makes it read-only, or writable again, while it is there.
+    ///
+    /// # Errors
+    /// If something on it is open to be written.
+    pub fn set_read_only(&self, is_read_only: bool) -> Result<()> {
+        let mut flags = MsFlags::MS_REMOUNT;
+        flags.set(MsFlags::MS_RDONLY, is_read_only);
+        self.change(flags, None)
+    }
+
+    /// It turns read-only under whoever writes, as after an error that it could not bear; writable again when it is
+    /// mounted anew. ext4 knows how.
+    ///
+    /// # Errors
+    /// If the file system does not know how.
+    pub fn give_up(&self) -> Result<()> {
+        self.change(MsFlags::MS_REMOUNT, Some("abort"))
+    }
+
+    /// The files of root may take so many bytes here, unless who writes them may overstep every limit (`CAP_SYS_RESOURCE`).
+    ///
+    /// # Errors
+    /// If it does not count.
+    pub fn limit_root(&self, bytes: u64) -> Result<()> {
+        let mut limits = quota::Dqblk::default();
+        limits.set_blocks_hard_limit(bytes / 1024);
+        limits.set_blocks_soft_limit(bytes / 1024);
+        quota::quotactl_set(
+            quota::QuotaType::USRQUOTA,
+            &self.device,
+            0,
+            &limits,
+            quota::QuotaValidFlags::QIF_BLIMITS,
+        )
+        .context("no limit can be set here")
+    }
+
+    fn change(&self, flags: MsFlags, options: Option<&str>) -> Result<()> {
         let none: Option<&str> = None;
+        mount(none, &self.point, none, flags, options)
+            .with_context(|| format!("cannot mount {} otherwise", self.point.display()))
+    }
+
+    fn mount(&mut self) -> Result<()> {
         mount(
             Some(&self.device),
             &self.point,
             Some(self.kind.name()),
             MsFlags::empty(),
-            none,
+            self.options,
         )
         .with_context(|| format!("cannot mount {}", self.file.display()))?;
         self.is_mounted = true;

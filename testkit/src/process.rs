@@ -1,6 +1,7 @@
 //! The real binary as a process.
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -86,9 +87,24 @@ impl Mainstay {
     /// # Errors
     /// If the system refuses.
     pub fn terminate(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Lets something happen while it stands still, and then lets it go on.
+    ///
+    /// # Errors
+    /// If the system refuses, or `meanwhile` fails.
+    pub fn while_it_stands(&self, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        let done = meanwhile();
+        self.signal(Signal::CONT)?;
+        done
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
         let pid = rustix::process::Pid::from_raw(self.child.id() as i32)
             .context("a process id is not 0")?;
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        rustix::process::kill_process(pid, signal)?;
         Ok(())
     }
 
@@ -98,6 +114,14 @@ impl Mainstay {
     /// If the system refuses.
     pub fn is_running(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// The code that it ended with; `None` while it runs, or where a signal ended it.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn code(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.try_wait()?.and_then(|status| status.code()))
     }
 
     /// Waits until it ends by itself.

@@ -8,7 +8,7 @@ use crate::image::{Image, Kind};
 use crate::mount::Tmpfs;
 use crate::random::Random;
 use crate::tracer::{self, Ending, Watched};
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, Workload};
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -30,12 +30,16 @@ pub(super) fn run(effort: Effort) -> Verdict {
             "exhaustion: the registers of this machine are not known".to_owned(),
         );
     }
-    let mut measured = Vec::new();
+    let (mut measured, mut unmeasured) = (Vec::new(), Vec::new());
+    let mut filled = 0;
     for disk in ["tmpfs", "ext4", "xfs"] {
         match levels(disk, effort) {
-            Ok(Measured::Good(levels, complained)) => measured.push(format!(
-                "{levels} fill levels on {disk}, {complained} of them too full for some step"
-            )),
+            Ok(Measured::Good(levels, complained)) => {
+                filled += levels;
+                measured.push(format!(
+                    "{levels} fill levels on {disk}, {complained} of them too full for some step"
+                ));
+            }
             Ok(Measured::Broken(what, kept)) => {
                 return Verdict::Violation {
                     what,
@@ -43,14 +47,24 @@ pub(super) fn run(effort: Effort) -> Verdict {
                     kept: Some(kept),
                 };
             }
-            Ok(Measured::Not(why)) => return Verdict::NotMeasured(format!("exhaustion: {why}")),
+            Ok(Measured::Not(why)) => unmeasured.push(why),
             Err(error) => return Verdict::from(error.context(disk)),
         }
         println!("  {}", measured.join("; "));
     }
-    match agent::scenarios(effort) {
-        Verdict::Pass(what) => Verdict::Pass(format!("{}; {what}", measured.join("; "))),
-        other => other,
+    let shortages = match agent::scenarios(effort) {
+        Ok(shortages) => shortages,
+        Err(verdict) => return verdict,
+    };
+    measured.push(format!("the agent with {}", shortages.met.join(", ")));
+    unmeasured.extend(shortages.unmeasured);
+    let measured = measured.join("; ");
+    if unmeasured.is_empty() {
+        Verdict::Pass(measured)
+            .with(Figure::FillLevels, filled)
+            .with(Figure::Shortages, shortages.met.len() as u64)
+    } else {
+        Verdict::NotMeasured(format!("{}; measured: {measured}", unmeasured.join("; ")))
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Stage {
     disk: Option<PathBuf>,
     /// Where the drop folder lies, if it is alone on another one.
     far: Option<PathBuf>,
+    /// Where the data folder lies, if it is alone on another one.
+    near: Option<PathBuf>,
     pub(super) binary: PathBuf,
     pub(super) oracle: Oracle,
     pub(super) random: Random,
@@ -38,6 +40,7 @@ impl Stage {
             folder,
             disk: None,
             far: None,
+            near: None,
             oracle: Oracle::default(),
             random: Random::new(seed),
             seed,
@@ -46,11 +49,12 @@ impl Stage {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        match (&self.disk, &self.far, name) {
-            (_, Some(far), "drop" | "incoming") => far.join(name),
-            (Some(disk), _, "drop" | "incoming" | "data") => disk.join(name),
-            _ => self.folder.path().join(name),
-        }
+        let disk = match name {
+            "drop" | "incoming" => self.far.as_ref().or(self.disk.as_ref()),
+            "data" => self.near.as_ref().or(self.disk.as_ref()),
+            _ => None,
+        };
+        disk.map_or(self.folder.path(), PathBuf::as_path).join(name)
     }
 
     /// Puts drop folder and data folder on a disk that may fail; the store, the logs and the oracle stay outside. From now
@@ -71,6 +75,11 @@ impl Stage {
             fs::create_dir(self.path(name))?;
         }
         Ok(())
+    }
+
+    /// Puts the data folder alone on another disk.
+    pub(super) fn data_on(&mut self, disk: &Path) {
+        self.near = Some(disk.to_owned());
     }
 
     /// A new file, complete when it appears, as a producer that renames makes it.

@@ -1,8 +1,10 @@
 //! The whole agent with too little of something: it delivers everything in the end, and says what it lacks meanwhile.
 
+mod disks;
+
 use super::super::Effort;
 use super::super::stage::Stage;
-use crate::image::{Cut, Image, Kind};
+use crate::image::Image;
 use crate::mount::Tmpfs;
 use crate::process::{Mainstay, Receiver};
 use crate::verdict::Verdict;
@@ -10,11 +12,12 @@ use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 /// Descriptors that a small system allows a process.
 const DESCRIPTORS: u32 = 64;
+
+/// Processes and threads that a small container allows.
+const PROCESSES: u64 = 20;
 
 /// A small container.
 const MEMORY: u64 = 96 * 1024 * 1024;
@@ -35,42 +38,47 @@ const SCENARIOS: &[Scenario] = &[
     ("64 descriptors", descriptors),
     ("96 MiB of memory", memory),
     ("a disk without inodes", inodes),
-    ("a disk that dies", dead_disk),
-    ("a drop folder that is unmounted", unmounted),
+    ("20 processes", processes),
+    ("a quota of 16 MiB", quota),
+    ("a disk that dies", disks::dead),
+    ("a drop folder that is unmounted", disks::unmounted),
+    ("a drop folder that turns read-only", disks::read_only_drop),
+    ("a data folder that turns read-only", disks::read_only_data),
+    ("a data folder that is unmounted", disks::unmounted_data),
+    (
+        "a data folder that is gone for a while",
+        disks::missing_data,
+    ),
 ];
 
-pub(super) fn scenarios(effort: Effort) -> Verdict {
-    let mut passed = Vec::new();
-    let mut unmeasured = Vec::new();
+/// What the agent was short of.
+pub(super) struct Shortages {
+    pub(super) met: Vec<&'static str>,
+    pub(super) unmeasured: Vec<String>,
+}
+
+pub(super) fn scenarios(effort: Effort) -> Result<Shortages, Verdict> {
+    let (mut met, mut unmeasured) = (Vec::new(), Vec::new());
     for (name, scenario) in SCENARIOS {
-        let mut stage = match Stage::new(effort.seed) {
-            Ok(stage) => stage,
-            Err(error) => return Verdict::from(error),
-        };
+        let mut stage = Stage::new(effort.seed)?;
         match scenario(&mut stage) {
-            Ok(Outcome::Done) => passed.push((*name).to_owned()),
+            Ok(Outcome::Done) => met.push(*name),
             Ok(Outcome::Wrong(what)) => {
-                return Verdict::Violation {
+                return Err(Verdict::Violation {
                     what: format!("the agent with {name}: {what}"),
                     seed: effort.seed,
                     kept: Some(stage.keep()),
-                };
+                });
             }
             Ok(Outcome::NotMeasured(why)) => {
                 unmeasured.push(format!("{name}: {why}"));
                 continue;
             }
-            Err(error) => return Verdict::from(error.context(*name)),
+            Err(error) => return Err(Verdict::from(error.context(*name))),
         }
         println!("  {name}");
-        drop(stage);
     }
-    let passed = format!("the agent with {}", passed.join(", "));
-    if unmeasured.is_empty() {
-        Verdict::Pass(passed)
-    } else {
-        Verdict::NotMeasured(format!("{}; measured: {passed}", unmeasured.join("; ")))
-    }
+    Ok(Shortages { met, unmeasured })
 }
 
 /// Runs the agent by way of another program until nothing is left, and holds everything against the oracle.
@@ -108,7 +116,7 @@ fn descriptors(stage: &mut Stage) -> Result<Outcome> {
 }
 
 fn memory(stage: &mut Stage) -> Result<Outcome> {
-    let group = match Group::make(MEMORY) {
+    let group = match Group::make("memory", ["memory.limit_in_bytes", "memory.max"], MEMORY) {
         Ok(group) => group,
         Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
     };
@@ -121,31 +129,87 @@ fn memory(stage: &mut Stage) -> Result<Outcome> {
         content.extend(stage.random.bytes(30_000_000));
         stage.drop_named(&format!("large-{number}.dat"), &content)?;
     }
+    deliver_in(stage, &group)
+}
+
+fn processes(stage: &mut Stage) -> Result<Outcome> {
+    let group = match Group::make("pids", ["pids.max"; 2], PROCESSES) {
+        Ok(group) => group,
+        Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
+    };
+    for _ in 0..300 {
+        stage.drop_file()?;
+    }
+    deliver_in(stage, &group)
+}
+
+fn deliver_in(stage: &Stage, group: &Group) -> Result<Outcome> {
     let join = format!("echo $$ > {}; exec \"$@\"", group.processes().display());
     deliver_by(stage, "sh", &["-c", &join, "sh"])
 }
 
-/// A group of processes that may have so much memory; removed when it is dropped.
+/// More than the quota lets in; then the limit is raised.
+fn quota(stage: &mut Stage) -> Result<Outcome> {
+    const MIB: u64 = 1024 * 1024;
+    let folder = stage.path("near");
+    fs::create_dir(&folder)?;
+    let disk = Image::make_counting(&folder, "disk", 256 * MIB);
+    let disk = match disk.and_then(|disk| disk.limit_root(16 * MIB).map(|()| disk)) {
+        Ok(disk) => disk,
+        Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
+    };
+    stage.data_on(disk.path());
+    for number in 0..300 {
+        let mut content = format!("large {number}\n").into_bytes();
+        content.extend(stage.random.bytes(100_000));
+        stage.drop_named(&format!("large-{number}.dat"), &content)?;
+    }
+    // Root oversteps quotas with this.
+    let mut arguments: Vec<OsString> = [
+        "--bounding-set",
+        "-sys_resource",
+        "--inh-caps",
+        "-sys_resource",
+    ]
+    .map(Into::into)
+    .to_vec();
+    arguments.push(stage.binary.clone().into());
+    arguments.extend(stage.agent_arguments("data", REFUSED, &[]));
+    let log = stage.path("data.log");
+    let mut agent = Mainstay::start(Path::new("setpriv"), &arguments, &log)?;
+    agent.until("the agent says that its disk is full", || {
+        let said = stage.status("data").map(|status| status.to_string());
+        said.is_ok_and(|said| said.to_lowercase().contains("full"))
+    })?;
+    agent.kill()?;
+    disk.limit_root(200 * MIB)?;
+    let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
+    stage.finish("data", &receiver.url)?;
+    is_exact(stage)
+}
+
+/// A group of processes that may have so much of something; removed when it is dropped.
 struct Group {
     path: PathBuf,
 }
 
 impl Group {
-    fn make(bytes: u64) -> Result<Self> {
+    /// `limits` are the files for the limit in the old hierarchy and in the new one.
+    fn make(controller: &str, limits: [&str; 2], most: u64) -> Result<Self> {
         let name = format!("mainstay-faults-{}", std::process::id());
         // The old hierarchy where there is one, as in many containers, or the new one.
-        let old = Path::new("/sys/fs/cgroup/memory");
+        let old = Path::new("/sys/fs/cgroup").join(controller);
         let (folder, limit) = if old.is_dir() {
-            (old, "memory.limit_in_bytes")
+            (old, limits[0])
         } else {
-            (Path::new("/sys/fs/cgroup"), "memory.max")
+            (PathBuf::from("/sys/fs/cgroup"), limits[1])
         };
         let group = Self {
             path: folder.join(name),
         };
         fs::create_dir(&group.path).context("no group of processes can be made here")?;
-        fs::write(group.path.join(limit), bytes.to_string())
-            .context("its memory cannot be limited here")?;
+        fs::write(group.path.join(limit), most.to_string())
+            .with_context(|| format!("its {controller} cannot be limited here"))?;
         Ok(group)
     }
 
@@ -187,57 +251,4 @@ fn inodes(stage: &mut Stage) -> Result<Outcome> {
     let outcome = is_exact(stage);
     drop(disk);
     outcome
-}
-
-/// The disk of everything refuses every call from one moment on, as after an error that the file system could not bear.
-fn dead_disk(stage: &mut Stage) -> Result<Outcome> {
-    const SIZE: u64 = 1024 * 1024 * 1024;
-    let mut disk = match Image::make_of(&stage.path(""), "disk", Kind::Ext4, SIZE) {
-        Ok(disk) => disk,
-        Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
-    };
-    stage.put_on(disk.path())?;
-    let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
-    let mut agent = running(stage, &receiver.url)?;
-    for _ in 0..100 {
-        stage.drop_file()?;
-    }
-    disk.cut(Cut::Nothing)?;
-    // It is given the time to meet the dead disk in every part of it.
-    thread::sleep(Duration::from_secs(2));
-    let said = fs::read_to_string(stage.path("data.log"))?;
-    if said.contains("panicked") || !agent.is_running()? {
-        return Ok(Outcome::Wrong(format!("it ended or panicked: {said}")));
-    }
-    agent.kill()?;
-    disk.remount()?;
-    stage.finish("data", &receiver.url)?;
-    is_exact(stage)
-}
-
-/// The disk of the drop folder goes away while files are taken from it, and comes back.
-fn unmounted(stage: &mut Stage) -> Result<Outcome> {
-    let folder = stage.path("far");
-    fs::create_dir(&folder)?;
-    let mut disk = match Image::make(&folder, "disk", Kind::Ext4) {
-        Ok(disk) => disk,
-        Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
-    };
-    stage.drop_on(disk.path())?;
-    let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
-    let mut agent = running(stage, &receiver.url)?;
-    for _ in 0..5 {
-        for _ in 0..20 {
-            stage.drop_file()?;
-        }
-        disk.pull()?;
-        thread::sleep(Duration::from_millis(300));
-        if !agent.is_running()? {
-            return Ok(Outcome::Wrong("it ended".to_owned()));
-        }
-        disk.plug()?;
-    }
-    agent.kill()?;
-    stage.finish("data", &receiver.url)?;
-    is_exact(stage)
 }
