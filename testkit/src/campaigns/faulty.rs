@@ -3,7 +3,7 @@
 use super::Effort;
 use super::stage::Stage;
 use crate::process::Receiver;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use anyhow::Result;
 use std::thread;
 use std::time::Duration;
@@ -20,10 +20,12 @@ const LIVES: &[&[&str]] = &[
 
 pub(super) fn run(effort: Effort) -> Verdict {
     match lives(effort) {
-        Ok(stage) => stage.judge(
-            &["data"],
-            &format!("{} lives of a faulty receiver", LIVES.len()),
-        ),
+        Ok(stage) => stage
+            .judge(
+                &["data"],
+                &format!("{} lives of a faulty receiver", LIVES.len()),
+            )
+            .with(Figure::Kills, LIVES.len() as u64),
         Err(error) => Verdict::from(error),
     }
 }

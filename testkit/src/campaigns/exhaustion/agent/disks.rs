@@ -83,11 +83,15 @@ pub(super) fn read_only_drop(stage: &mut Stage) -> Result<Outcome> {
             drop_some(stage)?;
             disk.set_read_only(true)
         })?;
-        agent.until("the status says that the folder cannot be emptied", || {
+        let told = agent.until("the status says that the folder cannot be emptied", || {
             needs_attention(stage)
-        })?;
+        });
         disk.set_read_only(false)?;
-        agent.until("the folder is emptied", || is_empty(&stage.path("drop")))?;
+        let emptied = || is_empty(&stage.path("drop"));
+        let healed = told.and_then(|()| agent.until("the folder is emptied", emptied));
+        if let Err(error) = healed {
+            return Ok(Outcome::Wrong(format!("{error:#}")));
+        }
     }
     agent.kill()?;
     stage.finish("data", &receiver.url)?;
