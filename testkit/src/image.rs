@@ -121,23 +121,40 @@ impl Image {
         features: &[&str],
         options: Option<&'static str>,
     ) -> Result<Self> {
+        make_file_system(file, kind, features)?;
+        let mut image = Self::of(file, point, kind)?;
+        image.options = options;
+        image.mount().context("mounting is not allowed here")?;
+        Ok(image)
+    }
+
+    /// Mounts at `point` what lies on a file.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub(crate) fn attach(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
+        let mut image = Self::of(file, point, kind)?;
+        image.mount().context("mounting is not allowed here")?;
+        Ok(image)
+    }
+
+    /// A device on a file, to be plugged in at `point`.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub(crate) fn of(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
         fs::create_dir_all(point)?;
-        let maker = format!("mkfs.{}", kind.name());
-        told(Command::new(&maker).arg("-q").args(features).arg(file))
-            .with_context(|| format!("no {} can be made here", kind.name()))?;
         let device = told(Command::new("losetup").args(["--find", "--show"]).arg(file))
             .context("no loop device can be had here")?;
-        let mut image = Self {
+        Ok(Self {
             kind,
             file: file.to_owned(),
             device: device.into(),
             point: point.to_owned(),
-            options,
+            options: None,
             is_mounted: false,
             is_kept: false,
-        };
-        image.mount().context("mounting is not allowed here")?;
-        Ok(image)
+        })
     }
 
     /// Where it is mounted.
@@ -244,13 +261,29 @@ impl Image {
             .with_context(|| format!("cannot mount {} otherwise", self.point.display()))
     }
 
+    /// Takes it away once nobody uses it any more, if it is there; all that was written is in its file then.
+    ///
+    /// # Errors
+    /// If somebody still holds it.
+    pub fn unplug(&mut self) -> Result<()> {
+        if self.is_mounted {
+            self.unmount()?;
+        }
+        Ok(())
+    }
+
     fn mount(&mut self) -> Result<()> {
+        // Copies of one XFS may be mounted at the same time.
+        let options = self.options.or(match self.kind {
+            Kind::Ext4 => None,
+            Kind::Xfs => Some("nouuid"),
+        });
         mount(
             Some(&self.device),
             &self.point,
             Some(self.kind.name()),
             MsFlags::empty(),
-            self.options,
+            options,
         )
         .with_context(|| format!("cannot mount {}", self.file.display()))?;
         self.is_mounted = true;
@@ -283,6 +316,17 @@ impl Drop for Image {
             fs::remove_file(&self.file).ok();
         }
     }
+}
+
+/// Makes a file system in a file that is there.
+///
+/// # Errors
+/// If there is no program that does.
+pub(crate) fn make_file_system(file: &Path, kind: Kind, features: &[&str]) -> Result<()> {
+    let maker = format!("mkfs.{}", kind.name());
+    told(Command::new(&maker).arg("-q").args(features).arg(file))
+        .with_context(|| format!("no {} can be made here", kind.name()))?;
+    Ok(())
 }
 
 /// Runs a program to its end; what it printed, or why it failed.

@@ -6,6 +6,7 @@
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
 //! - [`image::Image`]: a disk whose power can be cut.
 //! - [`failing_disk::FailingDisk`]: a disk whose writes fail for a while, and that heals.
+//! - [`recorded::RecordedDisks`]: disks whose every write and flush is recorded, to be made again without some of them.
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`sim_disk`]: a disk in memory that loses, tears and refuses, for the queue.
 //! - [`allocation`]: how much memory is asked for at once.
@@ -33,6 +34,7 @@ mod oracle;
 mod process;
 mod random;
 pub mod record;
+pub mod recorded;
 pub mod sim_disk;
 pub mod tracer;
 mod verdict;

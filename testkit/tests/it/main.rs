@@ -8,4 +8,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cuts;
+mod recordings;
 mod watched_calls;
