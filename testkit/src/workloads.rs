@@ -12,6 +12,7 @@ mod hurried;
 mod judge;
 mod pickup;
 mod queue;
+mod reopened;
 mod stubborn;
 
 use anyhow::{Context, Result, bail};
@@ -114,11 +115,59 @@ pub const STUBBORN: Workload = Workload {
     check: files::check,
 };
 
+/// A queue whose every start has to recover; of use to whoever looks at the disk below, and not at single calls.
+pub const REOPENED: Workload = Workload {
+    name: "reopened",
+    prepare: |_| Ok(()),
+    run: reopened::run,
+    check: queue::check,
+};
+
+/// Breaks what the queue promises: a disk that never syncs confirms everything.
+pub const UNSYNCED: Workload = Workload {
+    name: "unsynced",
+    run: reopened::run_unsynced,
+    ..REOPENED
+};
+
+/// Breaks another promise of the queue: what belongs together is stored piece by piece.
+pub const PIECEMEAL: Workload = Workload {
+    name: "piecemeal",
+    run: queue::piecemeal,
+    ..REOPENED
+};
+
+/// Breaks what pickup promises: files are stored after they left.
+pub const HASTY: Workload = Workload {
+    name: "hasty",
+    prepare: pickup::prepare,
+    run: pickup::hasty,
+    check: pickup::check,
+};
+
+/// Breaks another promise of pickup: what was stored is stored again.
+pub const FORGETFUL: Workload = Workload {
+    name: "forgetful",
+    run: pickup::forgetful,
+    ..HASTY
+};
+
+/// Those that no campaign runs with all others.
+const APART: [Workload; 7] = [
+    CARELESS, STUBBORN, REOPENED, UNSYNCED, PIECEMEAL, HASTY, FORGETFUL,
+];
+
 /// The exit code of a check that found something wrong.
 pub const WRONG: i32 = 1;
 
+/// Runs a workload that nobody watches.
+pub(crate) const RUN_ALONE: &str = "run-alone";
+
+/// Checks what one left, without being watched.
+pub(crate) const CHECK_ALONE: &str = "check-alone";
+
 /// The words after which the program `faults` is a workload: `run NAME FOLDER OTHER ROUND`, or the same with `check` and the
-/// file of the facts.
+/// file of the facts. `run-alone` and `check-alone` are the same without a watcher.
 ///
 /// # Errors
 /// If the words make no sense, or the machine does not let processes be watched.
@@ -128,7 +177,7 @@ pub fn main(words: &[OsString]) -> Result<i32> {
     };
     let workload = ALL
         .iter()
-        .chain([&CARELESS, &STUBBORN])
+        .chain(&APART)
         .find(|workload| *workload.name == **name)
         .with_context(|| format!("there is no workload {}", name.display()))?;
     let place = Place {
@@ -136,14 +185,16 @@ pub fn main(words: &[OsString]) -> Result<i32> {
         other: other.into(),
         round: round.to_string_lossy().parse()?,
     };
-    crate::tracer::submit_to_watcher()?;
+    if !matches!(verb.to_str(), Some(RUN_ALONE | CHECK_ALONE)) {
+        crate::tracer::submit_to_watcher()?;
+    }
     match (verb.to_str(), rest) {
-        (Some("run"), []) => {
+        (Some("run" | RUN_ALONE), []) => {
             (workload.run)(&place)?;
             println!("done");
             Ok(0)
         }
-        (Some("check"), [facts]) => {
+        (Some("check" | CHECK_ALONE), [facts]) => {
             let wrong = (workload.check)(&place, &Facts::read(Path::new(facts))?)?;
             for what in &wrong {
                 println!("{what}");

@@ -1,5 +1,7 @@
 //! Three files on their way from a drop folder into the queue and the archive, on one disk or from another.
 
+mod careless;
+
 use super::content::{content, read};
 use super::facts::Facts;
 use super::hurried::hurried;
@@ -14,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use careless::{forgetful, hasty};
 
 /// Files for each round, one of them with a body of its own in the queue.
 const FILES: [usize; 3] = [100, 20_000, 300_000];
@@ -93,17 +97,28 @@ pub(super) fn run_across(place: &Place) -> Result<()> {
 }
 
 fn take(folders: &Folders) -> Result<()> {
-    match open(folders) {
-        Ok(store) => {
-            match block_on(until_idle(folders, &store, PATIENCE))? {
-                Ok(()) => {}
-                Err(error) => println!("refused taking: {error:#}"),
-            }
-            store.queue.close_blocking();
-        }
-        Err(error) => println!("refused opening: {error:#}"),
+    if let Some(store) = take_into(folders, |store| store)? {
+        store.queue.close_blocking();
     }
     Ok(())
+}
+
+/// Takes what is there, with the queue behind another intake.
+fn take_into<I: Intake>(
+    folders: &Folders,
+    intake: impl FnOnce(Store) -> I,
+) -> Result<Option<Arc<I>>> {
+    let intake = match open(folders) {
+        Ok(store) => Arc::new(intake(store)),
+        Err(error) => {
+            println!("refused opening: {error:#}");
+            return Ok(None);
+        }
+    };
+    if let Err(error) = block_on(until_idle(folders, &intake, PATIENCE))? {
+        println!("refused taking: {error:#}");
+    }
+    Ok(Some(intake))
 }
 
 pub(super) fn check(place: &Place, _: &Facts) -> Result<Vec<String>> {
@@ -199,15 +214,19 @@ fn queue_config() -> mainstay_queue::Config {
     }
 }
 
-fn open(folders: &Folders) -> Result<Arc<Store>> {
+fn open(folders: &Folders) -> Result<Store> {
     let (queue, _) = Queue::open(&folders.queue, queue_config())?;
     let lane = queue.declare_lane("reports")?;
-    Ok(Arc::new(Store { queue, lane }))
+    Ok(Store { queue, lane })
 }
 
 /// Takes files until there is nothing left to take.
-async fn until_idle(folders: &Folders, store: &Arc<Store>, patience: Duration) -> Result<()> {
-    let mut pickup = Pickup::open(folders.config(), Arc::clone(store), hurried())?;
+async fn until_idle<I: Intake>(
+    folders: &Folders,
+    intake: &Arc<I>,
+    patience: Duration,
+) -> Result<()> {
+    let mut pickup = Pickup::open(folders.config(), Arc::clone(intake), hurried())?;
     pickup.recover().await?;
     let handle = pickup.handle();
     let stop = CancellationToken::new();
@@ -239,13 +258,7 @@ struct Store {
 
 impl Intake for Store {
     async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
-        let mut batch = Batch::default();
-        for file in files {
-            batch
-                .claims
-                .push(ClaimId::from_bytes(file.claim.to_bytes()));
-            batch.documents.push(self.document(file)?);
-        }
+        let batch = self.batch(files)?;
         let stored = self.queue.enqueue_batch(batch).await;
         stored.map(drop).map_err(|error| refusal(&error))
     }
@@ -268,6 +281,17 @@ impl Intake for Store {
 }
 
 impl Store {
+    fn batch(&self, files: Vec<Taken>) -> Result<Batch, Refusal> {
+        let mut batch = Batch::default();
+        for file in files {
+            batch
+                .claims
+                .push(ClaimId::from_bytes(file.claim.to_bytes()));
+            batch.documents.push(self.document(file)?);
+        }
+        Ok(batch)
+    }
+
     fn document(&self, file: Taken) -> Result<NewDocument, Refusal> {
         let mut document = NewDocument::new(vec![self.lane], "");
         document.id = DocumentId::from_bytes(file.claim.to_bytes());

@@ -18,12 +18,12 @@ const QUIET: Duration = Duration::from_millis(4);
 /// They are waited for so often at most; a disk that fails keeps them busy.
 const LOOKS_MAX: u32 = 10;
 
-fn folder(place: &Place) -> PathBuf {
+pub(super) fn folder(place: &Place) -> PathBuf {
     place.folder.join("queue")
 }
 
 /// Small enough that a few dozen documents rotate the log, and that a run takes milliseconds.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     Config {
         first_segment_bytes: 64 * 1024,
         segment_bytes: 64 * 1024,
@@ -229,6 +229,26 @@ pub(super) fn rotate(place: &Place) -> Result<()> {
                 }
                 work.let_keep_house();
             }
+        }
+    })?;
+    work.close();
+    Ok(())
+}
+
+/// What we must never be: documents that belong together are stored one by one.
+pub(super) fn piecemeal(place: &Place) -> Result<()> {
+    let Some(work) = AtWork::open(place) else {
+        return Ok(());
+    };
+    block_on(async {
+        let documents: Vec<NewDocument> = (0..4).map(|number| work.document(number, 700)).collect();
+        let ids: Vec<String> = documents
+            .iter()
+            .map(|document| document.id.to_string())
+            .collect();
+        println!("batch {} {}", ClaimId::new(), ids.join(" "));
+        for document in documents {
+            refused("a part of a batch", work.queue.enqueue(document).await);
         }
     })?;
     work.close();
