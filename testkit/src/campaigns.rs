@@ -5,6 +5,7 @@ mod corruption;
 mod disk_full;
 mod exhaustion;
 mod faulty;
+mod images;
 mod kill9;
 mod lyingsync;
 mod powercut;
@@ -28,6 +29,8 @@ pub struct Effort {
     pub seeds: u64,
     /// The longest sequences of operations that the simulation cuts in every call.
     pub sequences: usize,
+    /// Images of crashed disks.
+    pub images: u64,
     /// The seed of everything that is chosen by chance.
     pub seed: u64,
     /// Whether it is the long form.
@@ -96,6 +99,12 @@ pub const ALL: &[Campaign] = &[
         about: "a real block device that fails for some calls and heals, so that the next sync lies",
         in_short: true,
         run: lyingsync::run,
+    },
+    Campaign {
+        name: "images",
+        about: "disks as a power cut may leave them, writes since the last flush missing in subsets and torn, each mounted and judged",
+        in_short: true,
+        run: images::run,
     },
     Campaign {
         name: "corruption",

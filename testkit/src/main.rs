@@ -25,6 +25,8 @@ const KILLS_SHORT: u64 = 500;
 const KILLS_LONG: u64 = 10_000;
 const SEEDS_SHORT: u64 = 100_000;
 const SEEDS_LONG: u64 = 2_000_000;
+const IMAGES_SHORT: u64 = 5_000;
+const IMAGES_LONG: u64 = 50_000;
 const SEQUENCES_SHORT: usize = 3;
 const SEQUENCES_LONG: usize = 4;
 
@@ -41,6 +43,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             kills: KILLS_SHORT,
             cuts: None,
             seeds: SEEDS_SHORT,
+            images: IMAGES_SHORT,
             sequences: SEQUENCES_SHORT,
             seed: 1,
             is_long: false,
@@ -63,12 +66,14 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
                 wanted.effort.is_long = true;
                 wanted.effort.kills = KILLS_LONG;
                 wanted.effort.seeds = SEEDS_LONG;
+                wanted.effort.images = IMAGES_LONG;
                 wanted.effort.sequences = SEQUENCES_LONG;
             }
             "--record" => wanted.records = true,
             "--cuts" => wanted.effort.cuts = Some(number()?),
             "--seed" => wanted.effort.seed = number()?,
             "--seeds" => wanted.effort.seeds = number()?,
+            "--images" => wanted.effort.images = number()?,
             "--kill9" => {
                 wanted.effort.kills = number()?;
                 wanted.names.push("kill9".to_owned());
@@ -84,7 +89,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
 
 fn usage() -> String {
     let mut text =
-        "faults [--short|--long] [--record] [--seed N] [--seeds COUNT] [--cuts COUNT] [--kill9 CYCLES] [NAME …]\n\n"
+        "faults [--short|--long] [--record] [--seed N] [--seeds COUNT] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME …]\n\n"
             .to_owned();
     for Campaign { name, about, .. } in ALL {
         writeln!(text, "  {name:<10} {about}").expect("writing to a string does not fail");

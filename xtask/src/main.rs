@@ -29,8 +29,8 @@ cargo xtask VERB
   ci             what CI runs: lock file, format, clippy, cargo deny, tidy, docs, test, faults --short
   tidy           our own rules, held against code and prose
   faults [ARGS]  the fault campaign against the real binary:
-                 [--short | --long] [--record] [--seed N] [--cuts COUNT] [--kill9 CYCLES] [NAME of one campaign]
-                 (--record writes down what each run came to; runs with different seeds add up)
+                 [--short | --long] [--record] [--seed N] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME of one
+                 campaign] (--record writes down what each run came to; runs with different seeds add up)
   faults table   renew the tables of what was survived, in README.md and docs/faults.md, from the record
   faults mutate [--write | NAME…]
                  take out what the promises rest on, one thing at a time; a test has to see each
