@@ -152,6 +152,7 @@ mod tests {
         Effort {
             kills: 1,
             cuts: None,
+            images: 1,
             seeds: 1,
             sequences: 1,
             seed: 7,

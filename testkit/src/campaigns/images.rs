@@ -12,7 +12,7 @@ use super::{Effort, scratch};
 use crate::image::Kind;
 use crate::random::Random;
 use crate::recorded::RecordedDisks;
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Verdict};
 use crate::workloads::{
     ALL, CARELESS, FORGETFUL, HASTY, PIECEMEAL, REOPENED, STUBBORN, UNSYNCED, Workload,
 };
@@ -116,10 +116,14 @@ impl From<anyhow::Error> for Failed {
 pub(super) fn run(effort: Effort) -> Verdict {
     let mut measured = Vec::new();
     let mut unmeasured = Vec::new();
+    let mut judged = 0;
     let on_xfs = effort.images / XFS_EACH;
     for (kind, images) in [(Kind::Ext4, effort.images - on_xfs), (Kind::Xfs, on_xfs)] {
         match run_on(kind, images, effort.seed) {
-            Ok(count) => measured.push(format!("{}: {count}", kind.name())),
+            Ok(count) => {
+                judged += count.judged as u64;
+                measured.push(format!("{}: {count}", kind.name()));
+            }
             Err(Failed::NotHere(why)) => unmeasured.push(format!("{}: {why:#}", kind.name())),
             Err(Failed::Harness(error)) => return Verdict::from(error.context(kind.name())),
             Err(Failed::Promise(what, kept)) => {
@@ -133,7 +137,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
     }
     let measured = measured.join("; ");
     match unmeasured.join("; ") {
-        none if none.is_empty() => Verdict::Pass(measured),
+        none if none.is_empty() => Verdict::Pass(measured).with(Figure::Images, judged),
         why if measured.is_empty() => Verdict::NotMeasured(format!("images: {why}")),
         why => Verdict::NotMeasured(format!("images, in part: {why}; measured: {measured}")),
     }
