@@ -3,11 +3,12 @@
 use crate::disk::{Disk, DiskFile, Folder};
 use crate::document::{DocumentId, INLINE_BODY_MAX};
 use crate::error::{Error, ErrorKind};
+use crate::sync::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 /// Where large bodies are kept.
 #[derive(Debug)]

@@ -6,9 +6,10 @@ use crate::error::{Error, ErrorKind};
 use crate::log_store::LogStore;
 use crate::mailbox::{Command, Mailbox};
 use crate::store::{Op, Outcome, Store, Verdict};
+use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use crate::writer::Bell;
 use mainstay_files::Lock;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
 /// One that writes and one that keeps house.
@@ -82,9 +83,7 @@ impl Core {
     /// The same for a caller that may block.
     pub(crate) fn submit_blocking(&self, op: Op) -> Result<Outcome, Error> {
         let answer = self.hand_over(op, None)?;
-        answer
-            .blocking_recv()
-            .unwrap_or_else(|_| Err(Error::closed()))
+        sync::wait(answer).unwrap_or_else(|_| Err(Error::closed()))
     }
 
     fn hand_over(
@@ -236,6 +235,16 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn promised(&self) -> (u64, u64) {
+        *lock(&self.promised)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn free_memory(&self) -> usize {
+        self.pending.available_permits()
     }
 
     // === The end ===

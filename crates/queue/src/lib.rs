@@ -98,6 +98,8 @@ mod recent;
 mod record;
 mod recovery;
 mod scan;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod segment;
 mod snapshot;
 mod spare;
@@ -105,6 +107,7 @@ mod spare;
 mod sqlite;
 mod status;
 pub mod store;
+mod sync;
 mod verify;
 mod watermark;
 mod wire;

@@ -21,11 +21,12 @@ use crate::record::{self, Kind};
 use crate::recovery::{self, Loaded, Recovery};
 use crate::spare::{self, Spare};
 use crate::store::{Body, Committed, Document, Op, Standing, Store};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::{Mutex, MutexGuard};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Whether the queue can take documents in.

@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use crate::store::{Op, Outcome};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::oneshot;
 

@@ -13,6 +13,7 @@ use crate::log_store::{LogStore, Mode};
 use crate::recovery::Recovery;
 use crate::status::{LaneStatus, Status};
 use crate::store::{Op, Outcome, Store, Verdict};
+use crate::sync::thread;
 use crate::writer;
 use mainstay_files::Lock;
 use std::path::Path;
@@ -65,7 +66,11 @@ impl Queue {
         Self::open_on(Arc::new(disk), config, held)
     }
 
-    fn open_on(disk: Arc<dyn Disk>, config: Config, held: Lock) -> Result<(Self, Recovery), Error> {
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        config: Config,
+        held: Lock,
+    ) -> Result<(Self, Recovery), Error> {
         let (store, recovery) = LogStore::open(disk, &config)?;
         let core = Core::new(store, config, held);
         spawn("queue-writer", &core, writer::write)
@@ -79,7 +84,7 @@ impl Queue {
         Ok((Self { handle }, recovery))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         &self.handle.core
     }
 
@@ -437,7 +442,7 @@ impl Queue {
         let (done, finished) = tokio::sync::oneshot::channel();
         let core = Arc::clone(self.core());
         core.close();
-        let waiting = std::thread::Builder::new()
+        let waiting = thread::Builder::new()
             .name("queue-close".to_owned())
             .spawn(move || {
                 core.wait_until_finished();
@@ -452,7 +457,7 @@ impl Queue {
 
 fn spawn(name: &str, core: &Arc<Core>, work: fn(&Arc<Core>)) -> std::io::Result<()> {
     let core = Arc::clone(core);
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || work(&core))
         .map(drop)

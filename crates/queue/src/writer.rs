@@ -3,8 +3,9 @@
 use crate::core::Core;
 use crate::mailbox::{Command, Mail};
 use crate::store::{Committed, Op, Store};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// After this long without work, what the last work left over is tidied up.

@@ -8,9 +8,9 @@ use crate::limits::LANES_MAX;
 use crate::log::{AppendError, Placement, Purpose};
 use crate::record::{self, Kind};
 use crate::store::{Committed, Op, Outcome};
+use crate::sync::atomic::Ordering;
 use bytes::Bytes;
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 
 /// A record that was put into the group, and the operation that it belongs to.
 struct Planned {

@@ -11,8 +11,8 @@ use crate::record::{self, Kind};
 use crate::segment;
 use crate::snapshot::{self, Covered, moved_lanes};
 use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
+use crate::sync::atomic::Ordering;
 use std::io;
-use std::sync::atomic::Ordering;
 
 /// Segments made ahead of the one that is written to, once they have their full size.
 const SPARES: usize = 2;

@@ -1,0 +1,49 @@
+//! What the library of schedules does not bring by itself: a wait that may end by its time.
+
+use super::MutexGuard;
+use shuttle::rand::{Rng, thread_rng};
+use std::sync::LockResult;
+use std::time::Duration;
+
+/// As that of the standard library, in time that is chosen: a wait with a limit ends by it at once or never.
+///
+/// So whoever relies on a limit where he ought to have been woken stands still in some schedules, and is seen.
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(shuttle::sync::Condvar);
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub(crate) fn wait_while<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        self.0.wait_while(guard, condition)
+    }
+
+    pub(crate) fn wait_timeout_while<'a, T>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        limit: Duration,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<(MutexGuard<'a, T>, bool)> {
+        if condition(&mut guard) && (limit.is_zero() || thread_rng().gen_bool(0.5)) {
+            return Ok((guard, true));
+        }
+        match self.0.wait_while(guard, condition) {
+            Ok(guard) => Ok((guard, false)),
+            Err(poisoned) => Ok((poisoned.into_inner(), false)),
+        }
+    }
+}
