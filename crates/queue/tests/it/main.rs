@@ -12,6 +12,7 @@
 
 mod batches;
 mod bodies;
+mod cancelled;
 mod damage;
 mod ends;
 mod failing_disk;
