@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::process;
 use crate::workspace::Workspace;
-use crate::{faults, test, tidy, tools};
+use crate::{concurrency, faults, test, tidy, tools};
 
 /// One part of CI.
 struct Step {
@@ -164,7 +164,7 @@ fn campaign(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
             .into_iter()
             .map(|reason| format!("faults: {reason}")),
     );
-    Ok(())
+    concurrency::run(workspace, &[])
 }
 
 fn print_times(times: &[(&str, Duration)]) {

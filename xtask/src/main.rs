@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod concurrency;
 mod faults;
 mod fuzz;
 mod mutate;
@@ -34,6 +35,8 @@ cargo xtask VERB
   faults table   renew the tables of what was survived, in README.md and docs/faults.md, from the record
   faults mutate [--write | NAME…]
                  take out what the promises rest on, one thing at a time; a test has to see each
+  faults concurrency [--long] [--schedules COUNT] [--seed N]
+                 the queue under schedules that are chosen, and given up between any two waits
   fuzz [ARGS]    readers and sequences of operations with made-up input, where a nightly compiler
                  and cargo-fuzz are at hand: [--long] [NAME of one target]
   bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
@@ -61,6 +64,9 @@ fn main() -> ExitCode {
         }
         ("faults", [name]) if name == "table" => {
             Workspace::load().and_then(|workspace| faults::table::verb(&workspace))
+        }
+        ("faults", [name, rest @ ..]) if name == "concurrency" => {
+            Workspace::load().and_then(|workspace| concurrency::verb(&workspace, rest))
         }
         ("faults", _) => {
             Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))

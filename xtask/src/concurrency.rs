@@ -1,0 +1,168 @@
+//! `cargo xtask faults concurrency`: the queue under chosen schedules, and given up between any two waits.
+//!
+//! The tests of schedules stand in the queue itself and are built with `--cfg shuttle`, which that crate alone is given: what
+//! it stands on is the build that the tests use.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, Stream};
+use crate::workspace::Workspace;
+
+/// Schedules of each of the two kinds, for each test: in CI, and where there is time.
+const SHORT: u64 = 850;
+const LONG: u64 = 8_500;
+
+/// The kinds of schedules: one picks at random, one prefers and changes its mind a few times.
+const KINDS: u64 = 2;
+
+/// What is to be run.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    schedules: u64,
+    seed: u64,
+}
+
+/// Runs the campaign: `--long` for ten times as many schedules, `--schedules N` and `--seed N` to choose.
+pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    run(workspace, arguments).map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs the campaign and prints what it came to.
+///
+/// # Errors
+///
+/// When a build fails, or a promise was broken.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let wanted = parse(arguments)?;
+    println!(
+        "concurrency: the queue's threads and waiters under schedules that are chosen, and every wait given up"
+    );
+    let seed = wanted.seed;
+    let schedules = test(
+        process::cargo(&workspace.root)
+            .args(["rustc", "--package", "mainstay-queue", "--lib"])
+            .args(["--profile", "test", "--quiet"])
+            .args(["--message-format", "json", "--", "--cfg", "shuttle"]),
+    )
+    .and_then(|program| {
+        count(
+            process::program(&program, &workspace.root)
+                .args(["schedules::", "--nocapture", "--test-threads=1"])
+                .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
+                .env("MAINSTAY_SEED", seed.to_string()),
+        )
+    });
+    let cancelled = schedules.and_then(|schedules| {
+        let mut command = process::cargo(&workspace.root);
+        command.args(["test", "--quiet", "--package", "mainstay-queue"]);
+        count(command.args(["--test", "it", "cancelled::"])).map(|given_up| (schedules, given_up))
+    });
+    match cancelled {
+        Ok((schedules, given_up)) => {
+            println!(
+                "  pass: {} schedules of {schedules} kinds of work, {given_up} kinds of waits given up at every point",
+                schedules * KINDS * wanted.schedules
+            );
+            Ok(())
+        }
+        Err(error) => {
+            println!("  VIOLATION (seed {seed}): {error:#}");
+            Err(error)
+        }
+    }
+}
+
+fn parse(arguments: &[String]) -> Result<Wanted> {
+    let mut wanted = Wanted {
+        schedules: SHORT,
+        seed: 1,
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut number = || -> Result<u64> {
+            let text = words
+                .next()
+                .with_context(|| format!("{word} needs a number"))?;
+            text.parse()
+                .with_context(|| format!("{word} needs a number, not `{text}`"))
+        };
+        match word.as_str() {
+            "--short" => {}
+            "--long" => wanted.schedules = LONG,
+            "--schedules" => wanted.schedules = number()?,
+            "--seed" => wanted.seed = number()?,
+            other => bail!(
+                "no option `{other}`: there are --short, --long, --schedules N (of each kind, for each test) and --seed N"
+            ),
+        }
+    }
+    Ok(wanted)
+}
+
+/// Builds a test program and returns its path.
+fn test(build: &mut std::process::Command) -> Result<String> {
+    let messages = process::read(build).context("the tests of schedules cannot be built")?;
+    program(&messages).context("cargo did not say what it built")
+}
+
+/// The last program that cargo's messages name.
+fn program(messages: &str) -> Option<String> {
+    let (_, rest) = messages.rsplit_once("\"executable\":\"")?;
+    let (path, _) = rest.split_once('"')?;
+    Some(path.to_owned())
+}
+
+/// Runs tests and returns how many passed; none is a failure too.
+fn count(command: &mut std::process::Command) -> Result<u64> {
+    let mut passed = 0;
+    let status = process::watch(command, Stream::Out, |line| {
+        if let Some(number) = tests_passed(line) {
+            passed += number;
+        }
+    })?;
+    if !status.success() {
+        bail!("a test failed ({status}): see above for what it says");
+    }
+    if passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(passed)
+}
+
+/// How many tests passed, from the last line of a run.
+fn tests_passed(line: &str) -> Option<u64> {
+    let (_, rest) = line.split_once("test result: ok. ")?;
+    rest.split_once(" passed")?.0.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_built_and_what_passed_is_read_from_what_cargo_says() {
+        let messages =
+            "{\"executable\":null}\n{\"executable\":\"/target/deps/queue-1\",\"fresh\":true}\n{}";
+        assert_eq!(program(messages).as_deref(), Some("/target/deps/queue-1"));
+        assert_eq!(program("{\"executable\":null}"), None);
+        let line = "test result: ok. 6 passed; 0 failed; 0 ignored; 0 measured";
+        assert_eq!(tests_passed(line), Some(6));
+        assert_eq!(
+            tests_passed("test result: FAILED. 5 passed; 1 failed"),
+            None
+        );
+    }
+
+    #[test]
+    fn an_option_that_does_not_exist_is_refused() {
+        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let wanted = parse(&words(&["--schedules", "7", "--seed", "3"])).unwrap();
+        assert_eq!((wanted.schedules, wanted.seed), (7, 3));
+        assert_eq!(parse(&words(&["--long"])).unwrap().schedules, LONG);
+        assert!(parse(&words(&["--schedules"])).is_err());
+        assert!(parse(&words(&["--seed", "x"])).is_err());
+        assert!(parse(&words(&["--fast"])).is_err());
+    }
+}
