@@ -1,6 +1,7 @@
 //! The campaigns: each breaks something on purpose, again and again, and asks the oracle.
 
 mod agentcut;
+mod clocks;
 mod corruption;
 mod disk_full;
 mod exhaustion;
@@ -75,6 +76,12 @@ pub const ALL: &[Campaign] = &[
         about: "two agents on one drop folder, two on one data folder",
         in_short: true,
         run: shared::run,
+    },
+    Campaign {
+        name: "clocks",
+        about: "the date jumps by a second, a day, to 1970, 2038 and 2106 under the agent, and back, while it runs and between two lives",
+        in_short: true,
+        run: clocks::run,
     },
     Campaign {
         name: "powercut",

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -52,6 +52,19 @@ impl Mainstay {
     /// # Errors
     /// If it cannot be started.
     pub fn start<A: AsRef<OsStr>>(binary: &Path, arguments: &[A], said: &Path) -> Result<Self> {
+        Self::start_with(binary, arguments, said, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_with<A: AsRef<OsStr>>(
+        binary: &Path,
+        arguments: &[A],
+        said: &Path,
+        variables: &[(&str, OsString)],
+    ) -> Result<Self> {
         let log = File::options().create(true).append(true).open(said)?;
         let child = Command::new(binary)
             .args(arguments)
@@ -59,6 +72,7 @@ impl Mainstay {
             .stdout(log.try_clone()?)
             .stderr(log)
             .env("NO_COLOR", "1")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
         Ok(Self {

@@ -52,6 +52,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the disk that fails and heals is a file in a file system of its own",
     },
     Program {
+        command: "faketime",
+        package: "faketime",
+        reason: "the date jumps under the agent alone",
+    },
+    Program {
         command: "kill",
         package: "procps",
         reason: "the agent is sent the signals that a service manager sends",
