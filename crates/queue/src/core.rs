@@ -237,12 +237,12 @@ impl Core {
         Ok(())
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, shuttle))]
     pub(crate) fn promised(&self) -> (u64, u64) {
         *lock(&self.promised)
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, shuttle))]
     pub(crate) fn free_memory(&self) -> usize {
         self.pending.available_permits()
     }

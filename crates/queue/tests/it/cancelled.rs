@@ -172,7 +172,7 @@ async fn a_verdict_that_is_given_up_is_given_or_not_and_counted_so() {
                 Lease::ack_all(vec![lease])
                     .await
                     .into_iter()
-                    .for_each(Result::unwrap)
+                    .for_each(Result::unwrap);
             })
         },
     ];
