@@ -1,6 +1,6 @@
 //! Durable documents: all candidates, all shapes, on the disk as it is and on a journaled image.
 
-use crate::candidate::Candidate;
+use crate::candidate::{CONTROL, Candidate};
 use crate::image::Image;
 use crate::options::Options;
 use crate::report::Report;
@@ -10,13 +10,19 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 pub(crate) fn measure(options: &Options) -> Result<String> {
-    let candidates = Candidate::all(options.rivals.as_deref())?;
+    let mut candidates = Candidate::all(options.rivals.as_deref())?;
+    candidates.retain(|one| one.name == CONTROL || options.wants_candidate(&one.name));
     let mut text = String::new();
-    writeln!(
-        text,
-        "\n## 1 KiB documents, each durable, on the disk as it is"
-    )?;
-    write!(text, "{}", rounds(options, &candidates, &options.folder)?)?;
+    if options.wants_disk("plain") {
+        writeln!(
+            text,
+            "\n## 1 KiB documents, each durable, on the disk as it is"
+        )?;
+        write!(text, "{}", rounds(options, &candidates, &options.folder)?)?;
+    }
+    if !options.wants_disk("journaled") {
+        return Ok(text);
+    }
     let scratch = tempfile::Builder::new()
         .prefix("mainstay-bench-")
         .tempdir_in(&options.folder)?;
@@ -31,7 +37,10 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
 fn rounds(options: &Options, candidates: &[Candidate], folder: &Path) -> Result<Report> {
     let mut report = Report::default();
     for round in 1..=options.rounds {
-        for shape in Shape::ALL {
+        for shape in Shape::ALL
+            .into_iter()
+            .filter(|shape| options.wants_shape(*shape))
+        {
             for candidate in candidates {
                 let scratch = tempfile::Builder::new()
                     .prefix("mainstay-bench-")
