@@ -120,6 +120,15 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     /// What the system says; then any part may have been written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// The same past the page cache, where the file system takes that: it costs others less, and leaves nothing behind in
+    /// memory. Address, offset and length are multiples of 4096.
+    ///
+    /// # Errors
+    /// As [`DiskFile::write_at`].
+    fn fill_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
+
     /// Makes content and length durable.
     ///
     /// # Errors

@@ -93,6 +93,7 @@ mod limits;
 mod log;
 mod log_store;
 mod mailbox;
+mod making;
 mod queue;
 mod recent;
 mod record;

@@ -10,6 +10,7 @@ use crate::error::is_disk_full;
 use crate::frame::SegmentKey;
 use crate::group::{Group, GroupFacts};
 use crate::ledger::Totals;
+use crate::making::{Making, Next};
 use crate::segment::{self, FIRST_GROUP, SegmentHead};
 use crate::spare::{LEAST_SEGMENT, Spare, make_segment, take_reserve};
 use crate::watermark::{Watermark, WatermarkFile};
@@ -70,6 +71,8 @@ pub(crate) struct Log {
     sizes: Sizes,
     active: Active,
     spares: VecDeque<Spare>,
+    /// One more that may be in the making.
+    making: Arc<Making>,
     reserve: Option<u64>,
     next_id: u64,
     next_sequence: u64,
@@ -115,7 +118,13 @@ impl Log {
         } else {
             last_id += 1;
             let size = match (
-                make_segment(&*disk, last_id, sizes.first, sizes.first.min(LEAST_SEGMENT)),
+                make_segment(
+                    &*disk,
+                    last_id,
+                    sizes.first,
+                    sizes.first.min(LEAST_SEGMENT),
+                    &|_, _| Next::Go,
+                ),
                 reserve,
             ) {
                 (Ok(size), _) => size,
@@ -201,6 +210,7 @@ impl Log {
             sizes,
             active,
             spares: VecDeque::new(),
+            making: Arc::default(),
             reserve: None,
             next_id: 0,
             next_sequence,
@@ -291,6 +301,7 @@ impl Log {
 
     fn confirm(&mut self, offset: u64, end: u64, first_sequence: u64, sequences: u64) -> Placement {
         let segment = self.active.key.id;
+        self.making.wrote(end.saturating_sub(self.active.end));
         self.active.end = end;
         self.next_sequence = first_sequence + sequences;
         self.confirmed = Watermark {
@@ -323,7 +334,13 @@ impl Log {
             let spare = self.spares.pop_front().expect("position found it");
             (spare.id, spare.size)
         } else {
-            let made = self.make_now(needed, purpose)?;
+            let made = match self.making.hurry(needed) {
+                Some(spare) if needed <= spare.size => (spare.id, spare.size),
+                too_small => {
+                    drop(too_small.and_then(|spare| self.add_spare(spare)));
+                    self.make_now(needed, purpose)?
+                }
+            };
             // A segment made ahead that is too small has a lower id than the one that follows now: never used.
             self.spares.clear();
             made
@@ -345,7 +362,13 @@ impl Log {
     /// Makes a segment while somebody waits: none was made ahead.
     fn make_now(&mut self, needed: u64, purpose: Purpose) -> Result<(u64, u64), AppendError> {
         let id = self.next_id;
-        match make_segment(&*self.disk, id, self.next_size().max(needed), needed) {
+        match make_segment(
+            &*self.disk,
+            id,
+            self.next_size().max(needed),
+            needed,
+            &|_, _| Next::Go,
+        ) {
             Ok(size) => {
                 self.next_id += 1;
                 Ok((id, size))

@@ -16,6 +16,7 @@ use crate::index::{Index, Location, Now, Retention};
 use crate::lanes;
 use crate::ledger::Ledger;
 use crate::log::{Log, Purpose, Sizes, Tail};
+use crate::making::Making;
 use crate::recent::Recent;
 use crate::record::{self, Kind};
 use crate::recovery::{self, Loaded, Recovery};
@@ -26,6 +27,7 @@ use crate::sync::{Mutex, MutexGuard};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -55,8 +57,8 @@ pub struct LogStore {
     bodies: Arc<Bodies>,
     readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     mode: Mutex<Mode>,
-    /// Whether the queue is being closed, and nothing more is made ahead.
-    is_closing: AtomicBool,
+    /// The segment that is made ahead.
+    making: Arc<Making>,
     /// Held by whoever keeps house: one at a time.
     house: Mutex<()>,
     /// How many bytes the disk had left when it was last found full.
@@ -121,7 +123,9 @@ impl LogStore {
         let resumes = report.clean && !is_new && tail.confirmed.segment != 0;
         let log = begin_log(&disk, secret, config, tail, resumes, now.wall)?;
         let damage = report.damage.clone();
+        let making = Arc::clone(log.making());
         let store = Self {
+            making,
             bodies: Bodies::new(Arc::clone(&disk)),
             disk,
             secret,
@@ -141,7 +145,6 @@ impl LogStore {
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
             mode: Mutex::new(Mode::Writable),
-            is_closing: AtomicBool::new(false),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
             damage: Mutex::new(damage),

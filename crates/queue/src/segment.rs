@@ -16,9 +16,10 @@
 //! 4096  groups          see `group`
 //! ```
 
-use crate::disk::{Disk, DiskFile, Folder};
+use crate::disk::{AlignedBuf, Disk, DiskFile, Folder};
 use crate::frame::SegmentKey;
 use crate::group::BLOCK;
+use crate::making::Next;
 use crate::wire::{Malformed, Put, Reader};
 use std::io;
 
@@ -145,15 +146,26 @@ pub(crate) fn id_of(name: &str) -> Option<u64> {
         .filter(|id| *id > 0 && u32::try_from(*id).is_ok())
 }
 
-/// Zeros are written in pieces of this size, each synced, so that they never hold up a commit for long.
-const FILL_STEP: usize = 4 * 1024 * 1024;
+/// Zeros are written in pieces of this size: a commit waits for one of them at most.
+const FILL_PIECE: u64 = 128 * 1024;
+
+/// They are synced each time that so many have come together, so that the disk has never many to bring to the medium.
+const FILL_STEP: u64 = 4 * 1024 * 1024;
 
 /// Ends the name of a file that is still being filled.
 pub(crate) const UNFINISHED: &str = ".new";
 
 /// Makes a file of `size` zeros under `name`, all of it on the disk; leaves nothing behind when it fails. The file has its
 /// name only once it has its length: after a failed sync it may look longer than the disk has it, to the next run too.
-pub(crate) fn create_filled(disk: &dyn Disk, name: &str, size: u64) -> io::Result<()> {
+///
+/// Before each piece `next` is asked, with how much is filled and how long the piece is; the file may end early, and ends
+/// with `Interrupted` where it is not wanted any more. Returns its size.
+pub(crate) fn create_filled(
+    disk: &dyn Disk,
+    name: &str,
+    size: u64,
+    next: &dyn Fn(u64, u64) -> Next,
+) -> io::Result<u64> {
     let unfinished = format!("{name}{UNFINISHED}");
     let file = match disk.create(Folder::Root, &unfinished) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -163,12 +175,15 @@ pub(crate) fn create_filled(disk: &dyn Disk, name: &str, size: u64) -> io::Resul
         }
         created => created?,
     };
-    let filled = fill(&*file, size);
+    let filled = fill(&*file, size, next);
     drop(file);
-    let renamed = filled.and_then(|()| disk.rename(Folder::Root, &unfinished, name));
+    let renamed = filled.and_then(|filled| {
+        disk.rename(Folder::Root, &unfinished, name)?;
+        Ok(filled)
+    });
     let left = if renamed.is_ok() { name } else { &unfinished };
     renamed
-        .and_then(|()| disk.sync_folder(Folder::Root))
+        .and_then(|filled| disk.sync_folder(Folder::Root).map(|()| filled))
         .inspect_err(|_| {
             // It only takes room: a failure to remove it changes nothing else.
             if let Err(remove) = disk.remove(Folder::Root, left) {
@@ -177,16 +192,26 @@ pub(crate) fn create_filled(disk: &dyn Disk, name: &str, size: u64) -> io::Resul
         })
 }
 
-fn fill(file: &dyn DiskFile, size: u64) -> io::Result<()> {
-    let zeros = vec![0; FILL_STEP.min(size as usize)];
-    let mut offset = 0;
-    while offset < size {
-        let step = zeros.len().min((size - offset) as usize);
-        file.write_at(&zeros[..step], offset)?;
-        offset += step as u64;
-        file.sync()?;
+fn fill(file: &dyn DiskFile, size: u64, next: &dyn Fn(u64, u64) -> Next) -> io::Result<u64> {
+    let mut zeros = AlignedBuf::new();
+    zeros.pad_to(FILL_PIECE.min(size) as usize);
+    let mut filled = 0;
+    while filled < size {
+        let piece = FILL_PIECE.min(size - filled);
+        match next(filled, piece) {
+            Next::Go => {}
+            Next::Enough => break,
+            Next::Stop => return Err(io::ErrorKind::Interrupted.into()),
+        }
+        let bytes = zeros.as_slice().get(..piece as usize);
+        file.fill_at(bytes.unwrap_or_default(), filled)?;
+        filled += piece;
+        if filled.is_multiple_of(FILL_STEP) && filled < size {
+            file.sync()?;
+        }
     }
-    Ok(())
+    file.sync()?;
+    Ok(filled)
 }
 
 #[cfg(test)]

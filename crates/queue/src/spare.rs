@@ -2,6 +2,7 @@
 
 use crate::disk::{Disk, Folder};
 use crate::error::is_disk_full;
+use crate::making::Next;
 use crate::segment::{self, FIRST_GROUP};
 use std::io;
 
@@ -52,8 +53,14 @@ pub(crate) fn rename_unused(
 }
 
 /// Makes the file of a segment, of `wanted` bytes, or of half as many as often as it takes where the disk has less, but
-/// of no fewer than `least`. Returns its size.
-pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) -> io::Result<u64> {
+/// of no fewer than `least`; it ends early where `next` says so, see [`segment::create_filled`]. Returns its size.
+pub(crate) fn make_segment(
+    disk: &dyn Disk,
+    id: u64,
+    wanted: u64,
+    least: u64,
+    next: &dyn Fn(u64, u64) -> Next,
+) -> io::Result<u64> {
     let name = segment::file_name(id);
     let least = least.next_multiple_of(FIRST_GROUP);
     let mut size = wanted.next_multiple_of(FIRST_GROUP).max(least);
@@ -66,8 +73,8 @@ pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) ->
         return Err(io::Error::from(io::ErrorKind::StorageFull));
     }
     loop {
-        match segment::create_filled(disk, &name, size) {
-            Ok(()) => return Ok(size),
+        match segment::create_filled(disk, &name, size, next) {
+            Ok(size) => return Ok(size),
             Err(error) if is_disk_full(&error) && least < size => {
                 size = (size / 2).next_multiple_of(FIRST_GROUP).max(least);
             }
@@ -77,16 +84,20 @@ pub(crate) fn make_segment(disk: &dyn Disk, id: u64, wanted: u64, least: u64) ->
 }
 
 /// Makes the file of the reserve, of `size` bytes or as many as the disk has room for. Returns its size.
-pub(crate) fn make_reserve(disk: &dyn Disk, size: u64) -> io::Result<u64> {
+pub(crate) fn make_reserve(
+    disk: &dyn Disk,
+    size: u64,
+    next: &dyn Fn(u64, u64) -> Next,
+) -> io::Result<u64> {
     let mut size = size;
     loop {
         if disk.free_bytes()? < 2 * size && LEAST_SEGMENT < size {
             size /= 2;
             continue;
         }
-        match segment::create_filled(disk, RESERVE_FILE, size) {
+        match segment::create_filled(disk, RESERVE_FILE, size, next) {
             Err(error) if is_disk_full(&error) && LEAST_SEGMENT < size => size /= 2,
-            result => return result.map(|()| size),
+            result => return result,
         }
     }
 }

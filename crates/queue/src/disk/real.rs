@@ -60,6 +60,19 @@ impl RealDisk {
     fn path(&self, folder: Folder, name: &str) -> PathBuf {
         self.folder(folder).join(name)
     }
+
+    fn buffered(&self, file: File, path: PathBuf) -> Buffered {
+        Buffered {
+            file,
+            path: path.into(),
+            io: self.io,
+        }
+    }
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    let descriptor = rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(File::from(descriptor))
 }
 
 impl Disk for RealDisk {
@@ -91,30 +104,21 @@ impl Disk for RealDisk {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        Ok(Box::new(Buffered {
-            file,
-            path: path.into(),
-        }))
+        Ok(Box::new(self.buffered(file, path)))
     }
 
     fn open(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let path = self.path(folder, name);
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        Ok(Box::new(Buffered {
-            file,
-            path: path.into(),
-        }))
+        Ok(Box::new(self.buffered(file, path)))
     }
 
     fn open_for_commits(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
         if self.io == Io::Auto {
-            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::DSYNC | OFlags::CLOEXEC;
+            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::DSYNC;
             // A file system that does not take direct writes says so here.
-            if let Ok(descriptor) = rustix::fs::open(self.path(folder, name), flags, Mode::empty())
-            {
-                return Ok(Box::new(Direct {
-                    file: File::from(descriptor),
-                }));
+            if let Ok(file) = open_with(&self.path(folder, name), flags) {
+                return Ok(Box::new(Direct { file }));
             }
         }
         self.open(folder, name)
@@ -155,6 +159,7 @@ fn room(facts: &StatVfs) -> u64 {
 struct Buffered {
     file: File,
     path: Arc<Path>,
+    io: Io,
 }
 
 impl DiskFile for Buffered {
@@ -180,6 +185,19 @@ impl DiskFile for Buffered {
 
     fn system_file(&self) -> Option<io::Result<File>> {
         Some(File::open(&self.path))
+    }
+
+    fn fill_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        if self.io == Io::Auto
+            && let Ok(direct) = open_with(&self.path, OFlags::WRONLY | OFlags::DIRECT)
+        {
+            match direct.write_all_at(bytes, offset) {
+                // It takes them in larger blocks alone.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                written => return written,
+            }
+        }
+        self.file.write_all_at(bytes, offset)
     }
 }
 

@@ -1,9 +1,11 @@
 //! What maintenance asks of the log, and gives it: segments made ahead, the reserve, segments that are not needed any more.
 
 use super::Log;
+use crate::making::Making;
 use crate::segment::FIRST_GROUP;
 use crate::spare::Spare;
 use crate::watermark::Watermark;
+use std::sync::Arc;
 
 impl Log {
     /// Whether so many bytes of records can be written without a segment that has still to be made.
@@ -70,6 +72,18 @@ impl Log {
 
     pub(crate) fn spares(&self) -> usize {
         self.spares.len()
+    }
+
+    /// Whether a segment is to be made ahead: none is there, and a quarter of the one in use is written; until then one of
+    /// those that are on their way out may take its place. The first ones, which grow, follow at once.
+    pub(crate) fn wants_spare(&self) -> bool {
+        let is_growing = self.active.size < self.sizes.full;
+        self.spares.is_empty() && (is_growing || self.active.size / 4 <= self.active.end)
+    }
+
+    /// What is made ahead is begun and handed over through this.
+    pub(crate) fn making(&self) -> &Arc<Making> {
+        &self.making
     }
 
     pub(crate) fn reserve_missing(&self) -> Option<u64> {

@@ -7,6 +7,7 @@ use crate::document::{DocumentId, State};
 use crate::error::is_disk_full;
 use crate::index::{Location, Now};
 use crate::log::Purpose;
+use crate::making::Next;
 use crate::record::{self, Kind};
 use crate::segment;
 use crate::snapshot::{self, Covered, moved_lanes};
@@ -14,7 +15,7 @@ use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
 use crate::sync::atomic::Ordering;
 use std::io;
 
-/// Segments made ahead of the one that is written to, once they have their full size.
+/// Segments that nothing needs any more are kept for a new life as long as there are fewer than this.
 const SPARES: usize = 2;
 
 /// With less than this many bytes left on the disk, nothing is kept that was delivered: twice the default reserve.
@@ -80,7 +81,7 @@ impl LogStore {
         writer.log.has_retired(writer.cursor)
             || writer.cursor != 0 && !writer.leftover.is_empty()
             || !writer.unreferenced.is_empty()
-            || writer.log.spares() == 0
+            || writer.log.wants_spare()
             || writer.log.reserve_missing().is_some()
             || writer.snapshot_due <= writer.log.written_bytes()
             || matches!(self.mode(), Mode::Full(_))
@@ -192,7 +193,14 @@ impl LogStore {
         let Some(size) = lock(&self.writer).log.reserve_missing() else {
             return;
         };
-        match make_reserve(&*self.disk, size) {
+        let next = |_, _| {
+            if self.making.is_closing() {
+                Next::Stop
+            } else {
+                Next::Go
+            }
+        };
+        match make_reserve(&*self.disk, size, &next) {
             Ok(size) => lock(&self.writer).log.set_reserve(size),
             Err(error) => {
                 tracing::debug!(%error, "no room for the reserve");
@@ -203,35 +211,40 @@ impl LogStore {
 
     /// Nothing is made ahead any more: whoever opens the queue next is not to wait for it.
     pub(crate) fn stop_making_ahead(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
+        self.making.close();
     }
 
     fn make_spares(&self, done: &mut Maintained) {
-        while !self.is_closing.load(Ordering::Relaxed) {
-            let (id, size) = {
+        while !self.making.is_closing() {
+            let (busy, id, size) = {
                 let mut writer = lock(&self.writer);
-                let size = writer.log.next_size();
-                let wanted = if size < writer.log.full_size() {
-                    1
-                } else {
-                    SPARES
-                };
-                if writer.log.spares() >= wanted {
+                if !writer.log.wants_spare() {
                     break;
                 }
-                (writer.log.reserve_id(), size)
+                let busy = self.making.begin();
+                (busy, writer.log.reserve_id(), writer.log.next_size())
             };
-            match make_segment(&*self.disk, id, size, LEAST_SEGMENT) {
-                Ok(size) => self.add_spare(Spare { id, size }),
+            let next = |filled, piece| self.making.next(filled, piece);
+            match make_segment(&*self.disk, id, size, LEAST_SEGMENT, &next) {
+                Ok(size) => busy.made(Spare { id, size }),
                 Err(error) => {
                     if is_disk_full(&error) {
                         tracing::debug!(%error, "no room for a segment ahead");
-                    } else {
+                    } else if error.kind() != io::ErrorKind::Interrupted {
                         tracing::warn!(%error, "no segment could be made ahead");
                     }
                     done.again_soon = true;
                     return;
                 }
+            }
+            // Whoever waited for it has it already.
+            let refused = {
+                let mut writer = lock(&self.writer);
+                let made = self.making.take();
+                made.and_then(|spare| writer.log.add_spare(spare))
+            };
+            if let Some(spare) = refused {
+                self.give_back_space(&spare);
             }
         }
     }
