@@ -4,13 +4,13 @@ use crate::config::{Config, WhenFull};
 use crate::document::{LaneId, State};
 use crate::error::{Error, ErrorKind};
 use crate::log_store::LogStore;
-use crate::mailbox::{Command, Mailbox};
+use crate::mailbox::{Asked, Command, Mailbox};
 use crate::store::{Op, Outcome, Store, Verdict};
 use crate::sync::{self, Condvar, Mutex, MutexGuard};
 use crate::writer::Bell;
 use mainstay_files::Lock;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// One that writes and one that keeps house.
 const THREADS: u32 = 2;
@@ -71,11 +71,7 @@ impl Core {
     // === Handing over ===
 
     /// Hands an operation to the writer and waits for its answer. Once handed over it is done even if nobody waits.
-    pub(crate) async fn submit(
-        &self,
-        op: Op,
-        held: Option<Box<dyn Send>>,
-    ) -> Result<Outcome, Error> {
+    pub(crate) async fn submit(&self, op: Op, held: Option<Held>) -> Result<Outcome, Error> {
         let answer = self.hand_over(op, held)?;
         answer.await.unwrap_or_else(|_| Err(Error::closed()))
     }
@@ -89,64 +85,49 @@ impl Core {
     fn hand_over(
         &self,
         op: Op,
-        held: Option<Box<dyn Send>>,
+        held: Option<Held>,
     ) -> Result<oneshot::Receiver<Result<Outcome, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox
-            .send(Command {
-                op,
-                reply: Some(reply),
-                held,
-            })
-            .map_err(|_| Error::closed())?;
+        let command = Command {
+            asked: Asked::One(op, Some(reply)),
+            held,
+        };
+        self.mailbox.send(command).map_err(|_| Error::closed())?;
         Ok(answer)
     }
 
     /// Hands operations to the writer together, and waits for all their answers.
     pub(crate) async fn submit_all(&self, ops: Vec<Op>) -> Vec<Result<Outcome, Error>> {
-        let (commands, answers): (Vec<_>, Vec<_>) = ops
-            .into_iter()
-            .map(|op| {
-                let (reply, answer) = oneshot::channel();
-                let reply = Some(reply);
-                (
-                    Command {
-                        op,
-                        reply,
-                        held: None,
-                    },
-                    answer,
-                )
-            })
-            .unzip();
-        // Where the queue is closed the commands are dropped, and each answer says so.
-        self.mailbox.send_all(commands);
-        let mut outcomes = Vec::with_capacity(answers.len());
-        for answer in answers {
-            outcomes.push(answer.await.unwrap_or_else(|_| Err(Error::closed())));
-        }
-        outcomes
+        let asked = ops.len();
+        let (reply, answers) = oneshot::channel();
+        let command = Command {
+            asked: Asked::Together(ops, reply),
+            held: None,
+        };
+        // Where the queue is closed the command is dropped, and with it who would answer.
+        drop(self.mailbox.send(command));
+        let closed = || vec![Err(Error::closed()); asked];
+        answers.await.unwrap_or_else(|_| closed())
     }
 
     /// Hands an operation over that nobody waits for.
     pub(crate) fn post(&self, op: Op) {
-        if let Err(command) = self.mailbox.send(Command {
-            op,
-            reply: None,
+        let command = Command {
+            asked: Asked::One(op, None),
             held: None,
-        }) {
-            tracing::debug!(op = ?command.op, "the queue is closed; what was posted is left to the next start");
+        };
+        if let Err(command) = self.mailbox.send(command) {
+            tracing::debug!(
+                ?command,
+                "the queue is closed; what was posted is left to the next start"
+            );
         }
     }
 
     // === Room ===
 
     /// Waits for room for documents on their way, in the queue and in memory, as the policy says.
-    pub(crate) async fn admit(
-        self: &Arc<Self>,
-        documents: u64,
-        bytes: u64,
-    ) -> Result<Box<dyn Send>, Error> {
+    pub(crate) async fn admit(self: &Arc<Self>, documents: u64, bytes: u64) -> Result<Held, Error> {
         let promise = self.admit_to_queue(documents, bytes).await?;
         let share = bytes
             .max(256 * documents)
@@ -154,8 +135,10 @@ impl Core {
         let pending = Arc::clone(&self.pending)
             .acquire_many_owned(share as u32)
             .await;
-        let pending = pending.map_err(|_| Error::closed())?;
-        Ok(Box::new((promise, pending)))
+        Ok(Held {
+            _pending: pending.map_err(|_| Error::closed())?,
+            _promise: promise,
+        })
     }
 
     async fn admit_to_queue(
@@ -169,6 +152,12 @@ impl Core {
                 ErrorKind::TooLarge,
                 "the batch is larger than the queue may become; nothing was stored",
             ));
+        }
+        if self.mailbox.is_closed() {
+            return Err(Error::closed());
+        }
+        if let Some(promise) = self.try_promise(documents, bytes) {
+            return Ok(promise);
         }
         loop {
             let room = self.room.notified();
@@ -277,6 +266,13 @@ impl Core {
                 .unwrap_or_else(PoisonError::into_inner),
         );
     }
+}
+
+/// What is held for documents on their way: places in the queue, and a share of memory.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _pending: OwnedSemaphorePermit,
+    _promise: Promise,
 }
 
 /// Places that are kept for documents on their way; given back when it is dropped.

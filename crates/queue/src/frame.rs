@@ -16,7 +16,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::record::Kind;
-use crate::wire::{Malformed, Put, Reader};
+use crate::wire::{Malformed, Reader};
 use sha2::{Digest, Sha256};
 
 /// Bytes before the payload.
@@ -60,18 +60,22 @@ pub(crate) fn framed_len(payload: usize) -> usize {
     FRAME_HEADER + payload.next_multiple_of(8)
 }
 
-/// Appends a record whose place is not known yet; [`stamp`] completes it.
-pub(crate) fn push(out: &mut impl Put, kind: Kind, payload: &[u8]) {
+/// What stands before a payload whose place is not known yet; [`stamp`] completes it.
+pub(crate) fn head(kind: Kind, payload: usize) -> [u8; FRAME_HEADER] {
+    let mut head = [0; FRAME_HEADER];
+    let [_, _, _, _, a, b, c, d, rest @ ..] = &mut head;
+    [*a, *b, *c, *d] = (payload as u32).to_le_bytes();
+    if let Some(byte) = rest.get_mut(16) {
+        *byte = kind as u8;
+    }
+    head
+}
+
+/// The zeros behind a payload.
+pub(crate) fn padding(payload: usize) -> &'static [u8] {
     const ZEROS: [u8; 8] = [0; 8];
-    out.put_u32(0);
-    out.put_u32(payload.len() as u32);
-    out.put_u64(0);
-    out.put_u64(0);
-    out.put_u8(kind as u8);
-    out.put(&[0; 7]);
-    out.put(payload);
-    let padding = payload.len().next_multiple_of(8) - payload.len();
-    out.put(ZEROS.get(..padding).unwrap_or_default());
+    let len = payload.next_multiple_of(8) - payload;
+    ZEROS.get(..len).unwrap_or_default()
 }
 
 /// Completes the record at the start of `bytes`: its segment, its sequence, its checksum. Returns how long it is.
@@ -123,8 +127,9 @@ mod tests {
     const SECRET: [u8; 16] = [9; 16];
 
     fn record(segment: u64, sequence: u64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        push(&mut bytes, Kind::Lane, b"payload");
+        let mut bytes = head(Kind::Lane, 7).to_vec();
+        bytes.extend(b"payload");
+        bytes.extend(padding(7));
         let len = stamp(&mut bytes, &SegmentKey::new(&SECRET, segment), sequence).unwrap();
         assert_eq!(len, bytes.len());
         bytes

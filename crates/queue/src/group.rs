@@ -92,6 +92,14 @@ impl GroupHead {
     }
 }
 
+/// Where a record lies in its group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pushed {
+    pub(crate) offset: u32,
+    /// Of its payload.
+    pub(crate) len: u32,
+}
+
 /// A group that is being put together.
 #[derive(Debug)]
 pub(crate) struct Group {
@@ -113,7 +121,8 @@ impl Group {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
         self.records = 0;
-        frame::push(&mut self.bytes, Kind::Group, &[0; PAYLOAD]);
+        self.bytes.put(&frame::head(Kind::Group, PAYLOAD));
+        self.bytes.put(&[0; PAYLOAD]);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -130,18 +139,51 @@ impl Group {
         (self.bytes.len() + framed_len(payload)).next_multiple_of(BLOCK) <= GROUP_BYTES_MAX
     }
 
-    /// Whether records with payloads of these lengths all fit.
-    pub(crate) fn fits_all(&self, payloads: &[usize]) -> bool {
-        let more: usize = payloads.iter().map(|len| framed_len(*len)).sum();
-        (self.bytes.len() + more).next_multiple_of(BLOCK) <= GROUP_BYTES_MAX
+    /// Whether records that take so many bytes with their heads still fit.
+    pub(crate) fn fits_framed(&self, bytes: usize) -> bool {
+        (self.bytes.len() + bytes).next_multiple_of(BLOCK) <= GROUP_BYTES_MAX
     }
 
     /// Adds a record and returns where it lies in the group.
     pub(crate) fn push(&mut self, kind: Kind, payload: &[u8]) -> u32 {
-        let offset = self.bytes.len() as u32;
-        frame::push(&mut self.bytes, kind, payload);
+        self.push_with(kind, payload.len(), |out| out.put(payload))
+            .offset
+    }
+
+    /// Adds a record whose payload is written where it is to lie; `expected` is about as long as it becomes.
+    pub(crate) fn push_with(
+        &mut self,
+        kind: Kind,
+        expected: usize,
+        write: impl FnOnce(&mut AlignedBuf),
+    ) -> Pushed {
+        let start = self.bytes.len();
+        self.bytes.reserve(framed_len(expected));
+        self.bytes.put(&[0; FRAME_HEADER]);
+        write(&mut self.bytes);
+        let len = self.bytes.len() - start - FRAME_HEADER;
+        self.bytes.put(frame::padding(len));
+        if let Some(head) = self
+            .bytes
+            .as_mut_slice()
+            .get_mut(start..start + FRAME_HEADER)
+        {
+            head.copy_from_slice(&frame::head(kind, len));
+        }
         self.records += 1;
-        offset
+        Pushed {
+            offset: start as u32,
+            len: len as u32,
+        }
+    }
+
+    /// The payload of a record that was added since the group was empty.
+    pub(crate) fn payload(&self, record: Pushed) -> &[u8] {
+        let start = record.offset as usize + FRAME_HEADER;
+        self.bytes
+            .as_slice()
+            .get(start..start + record.len as usize)
+            .unwrap_or_default()
     }
 
     /// How many sequences it uses: its records and its head.

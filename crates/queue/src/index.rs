@@ -285,6 +285,7 @@ impl Index {
 }
 
 mod view;
+pub(crate) use line::Leased;
 pub(crate) use view::LaneView;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::document::{DocumentId, LaneId, Priority};
 use crate::error::{Error, ErrorKind};
+use crate::index::Trouble;
 use crate::store::{Body, Document, Op, Outcome, Store, StoredBody, Verdict};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +21,15 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(core: Arc<Core>, lane: LaneId, document: Document) -> Self {
-        let standing = core.store.standing(document.id).unwrap_or_default();
-        let here = standing.into_iter().find(|standing| standing.lane == lane);
-        let (attempts, note) = here.map_or((0, None), |here| (here.attempts, here.note));
+    pub(crate) fn new(
+        core: Arc<Core>,
+        lane: LaneId,
+        document: Document,
+        trouble: Option<Trouble>,
+    ) -> Self {
+        let (attempts, note) = trouble.map_or((0, None), |trouble| {
+            (trouble.attempts, Some(trouble.note.to_string()))
+        });
         Self {
             core,
             lane,

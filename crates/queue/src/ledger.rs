@@ -16,6 +16,14 @@ pub(crate) struct Totals {
 const DOCUMENTS_MAX: u64 = 1 << 48;
 
 impl Totals {
+    /// The account once so many more documents were accepted.
+    pub(crate) fn plus(self, accepted: u64) -> Self {
+        Self {
+            accepted: self.accepted + accepted,
+            ..self
+        }
+    }
+
     /// Reads the four numbers; refuses what cannot be, so that sums of them never overflow.
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut number = || {

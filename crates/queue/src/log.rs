@@ -337,7 +337,9 @@ impl Log {
             let made = match self.making.hurry(needed) {
                 Some(spare) if needed <= spare.size => (spare.id, spare.size),
                 too_small => {
-                    drop(too_small.and_then(|spare| self.add_spare(spare)));
+                    if let Some(spare) = too_small {
+                        self.add_spare(spare);
+                    }
                     self.make_now(needed, purpose)?
                 }
             };

@@ -7,12 +7,12 @@ mod read;
 use crate::bodies::{Bodies, BodyWriter};
 use crate::config::Config;
 use crate::damage::Damage;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::document::{ClaimId, DocumentId, LaneId, LaneInfo, State};
 use crate::error::Error;
 use crate::format::{self, FORMAT_FILE};
 use crate::group::{Group, GroupFacts};
-use crate::index::{Index, Location, Now, Retention};
+use crate::index::{Index, Leased, Location, Now, Retention};
 use crate::lanes;
 use crate::ledger::Ledger;
 use crate::log::{Log, Purpose, Sizes, Tail};
@@ -22,12 +22,14 @@ use crate::record::{self, Kind};
 use crate::recovery::{self, Loaded, Recovery};
 use crate::spare::{self, Spare};
 use crate::store::{Body, Committed, Document, Op, Standing, Store};
-use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
+use hashbrown::HashSet;
 use mainstay_clock::SharedClock;
+use read::{Ahead, Reader};
 use serde::Serialize;
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -53,9 +55,13 @@ pub struct LogStore {
     snapshot_every: u64,
     writer: Mutex<Writer>,
     index: Mutex<Index>,
+    usage: Usage,
     recent: Mutex<Recent>,
     bodies: Arc<Bodies>,
-    readers: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+    readers: Mutex<HashMap<u32, Reader>>,
+    ahead: Mutex<Ahead>,
+    /// Where the log ends that is on the disk: its segment and the offset in it, 32 bits each.
+    end: AtomicU64,
     mode: Mutex<Mode>,
     /// The segment that is made ahead.
     making: Arc<Making>,
@@ -66,11 +72,55 @@ pub struct LogStore {
     damage: Mutex<Vec<Damage>>,
 }
 
+/// How many documents wait and how many bytes they take, for those who ask without waiting for the index.
+#[derive(Debug, Default)]
+struct Usage {
+    documents: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Usage {
+    fn add(&self, documents: u64, bytes: u64) {
+        self.documents.fetch_add(documents, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The index, held; what it takes is published when it is let go.
+struct IndexGuard<'a> {
+    index: MutexGuard<'a, Index>,
+    usage: &'a Usage,
+}
+
+impl Deref for IndexGuard<'_> {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.index
+    }
+}
+
+impl DerefMut for IndexGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Index {
+        &mut self.index
+    }
+}
+
+impl Drop for IndexGuard<'_> {
+    fn drop(&mut self) {
+        let (documents, bytes) = self.index.usage();
+        self.usage.documents.store(documents, Ordering::Relaxed);
+        self.usage.bytes.store(bytes, Ordering::Relaxed);
+    }
+}
+
 /// What only the thread that commits touches.
 #[derive(Debug)]
 struct Writer {
     log: Log,
     group: Group,
+    /// The documents that the group in the making stores; empty between commits.
+    stored_here: HashSet<DocumentId>,
     /// Segments before this one are not needed, and the disk knows it: a group of this run says so. 0 before the first.
     cursor: u64,
     /// Segments that a crash left behind; the disk knows that they are not needed once `cursor` is not 0.
@@ -136,19 +186,26 @@ impl LogStore {
                 snapshot_due: log.written_bytes() + config.snapshot_bytes,
                 log,
                 group: Group::new(),
+                stored_here: HashSet::new(),
                 cursor: 0,
                 keeps_lanes: false,
                 leftover,
                 unreferenced: Vec::new(),
             }),
+            usage: Usage::default(),
             index: Mutex::new(index),
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
+            ahead: Mutex::new(Ahead::default()),
+            end: AtomicU64::new(0),
             mode: Mutex::new(Mode::Writable),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
             damage: Mutex::new(damage),
         };
+        // Publishes what the start found.
+        drop(store.index());
+        store.note_end(&lock(&store.writer).log);
         store.copy_unconfirmed(&copied)?;
         store.tidy_bodies();
         store.keep_lanes(&mut lock(&store.writer));
@@ -170,7 +227,7 @@ impl LogStore {
     /// Holds the bodies that are there against those that documents need.
     fn tidy_bodies(&self) {
         let swept = self.bodies.hashes().and_then(|there| {
-            let mut index = lock(&self.index);
+            let mut index = self.index();
             index.release_sent_without_body(|hash| there.contains(hash));
             let needed = index.body_references().clone();
             drop(index);
@@ -200,7 +257,7 @@ impl LogStore {
             let placement = writer.append(&facts, Purpose::Settlement, &|| self.preamble()).map_err(|error| {
                 commit::append_error(error, "cannot bring the end of the log to the disk; free some space or look after the disk")
             })?;
-            let mut index = lock(&self.index);
+            let mut index = self.index();
             for (kind, offset, payload) in places {
                 if let (Kind::Store | Kind::Move, Ok(part)) =
                     (kind, record::store_part(kind, payload))
@@ -221,6 +278,13 @@ impl LogStore {
         Ok(())
     }
 
+    fn index(&self) -> IndexGuard<'_> {
+        IndexGuard {
+            index: lock(&self.index),
+            usage: &self.usage,
+        }
+    }
+
     fn now(&self) -> Now {
         Now {
             moment: self.clock.now(),
@@ -229,7 +293,7 @@ impl LogStore {
     }
 
     fn facts(&self, writer: &Writer) -> GroupFacts {
-        let index = lock(&self.index);
+        let index = self.index();
         let oldest = index
             .oldest_segment()
             .map_or(writer.log.active_id(), u64::from);
@@ -242,9 +306,15 @@ impl LogStore {
         }
     }
 
+    /// Takes the document that is next in line on a lane.
+    pub(crate) fn take_next(&self, lane: LaneId) -> Option<Leased> {
+        let now = self.now();
+        self.index().lease(lane, now)
+    }
+
     /// What a fresh segment begins with, so that the log can be read from it on: lanes and open claims.
     fn preamble(&self) -> Group {
-        let index = lock(&self.index);
+        let index = self.index();
         let mut group = Group::new();
         for lane in index.named_lanes() {
             group.push(Kind::Lane, &record::encode_lane(lane.id, &lane.name));
@@ -286,12 +356,12 @@ impl LogStore {
 
     /// The oldest segment that holds a document.
     pub(crate) fn oldest_segment(&self) -> Option<u64> {
-        lock(&self.index).oldest_segment().map(u64::from)
+        self.index().oldest_segment().map(u64::from)
     }
 
     /// The bytes of all documents in the log.
     pub(crate) fn live_bytes(&self) -> u64 {
-        lock(&self.index).live_log_bytes()
+        self.index().live_log_bytes()
     }
 
     pub(crate) fn free_bytes(&self) -> std::io::Result<u64> {
@@ -300,7 +370,7 @@ impl LogStore {
 
     /// How many documents are kept after they were sent, and their bytes.
     pub fn sent(&self) -> (u64, u64) {
-        lock(&self.index).sent()
+        self.index().sent()
     }
 }
 
@@ -355,17 +425,16 @@ impl Store for LogStore {
     }
 
     fn lease(&self, lane: LaneId) -> Option<DocumentId> {
-        let now = self.now();
-        lock(&self.index).lease(lane, now).map(|(id, _)| id)
+        self.take_next(lane).map(|leased| leased.id)
     }
 
     fn give_back(&self, id: DocumentId, lane: LaneId) {
-        lock(&self.index).give_back(id, lane);
+        self.index().give_back(id, lane);
     }
 
     fn next_due(&self, lane: LaneId) -> Option<Duration> {
         let now = self.now();
-        lock(&self.index).next_due(lane, now)
+        self.index().next_due(lane, now)
     }
 
     fn load(&self, id: DocumentId) -> Result<Option<Document>, Error> {
@@ -378,7 +447,7 @@ impl Store for LogStore {
 
     fn standing(&self, id: DocumentId) -> Option<Vec<Standing>> {
         let now = self.now();
-        let view = lock(&self.index).get(id)?;
+        let view = self.index().get(id)?;
         let standing = view.lanes.into_iter().map(|lane| {
             let waits = lane.state == State::Waiting;
             Standing {
@@ -406,7 +475,7 @@ impl Store for LogStore {
         states: &[State],
         after: Option<DocumentId>,
     ) -> Vec<DocumentId> {
-        let index = lock(&self.index);
+        let index = self.index();
         let from = after
             .and_then(|id| index.get(id))
             .map_or(0, |view| view.order + 1);
@@ -422,26 +491,27 @@ impl Store for LogStore {
     }
 
     fn lanes(&self) -> Vec<LaneInfo> {
-        lock(&self.index).lanes()
+        self.index().lanes()
     }
 
     fn depth(&self, lane: LaneId, state: State) -> u64 {
-        lock(&self.index).depth(lane, state)
+        self.index().depth(lane, state)
     }
 
     fn is_claim_open(&self, claim: ClaimId) -> bool {
-        lock(&self.index).is_claim_open(claim)
+        self.index().is_claim_open(claim)
     }
 
     fn open_claims(&self) -> Vec<ClaimId> {
-        lock(&self.index).open_claims()
+        self.index().open_claims()
     }
 
     fn ledger(&self) -> Ledger {
-        lock(&self.index).ledger()
+        self.index().ledger()
     }
 
     fn usage(&self) -> (u64, u64) {
-        lock(&self.index).usage()
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (load(&self.usage.documents), load(&self.usage.bytes))
     }
 }

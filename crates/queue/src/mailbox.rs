@@ -1,5 +1,6 @@
 //! What waits for the writer: operations, and whoever wants to know what they came to.
 
+use crate::core::Held;
 use crate::error::Error;
 use crate::store::{Op, Outcome};
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -7,37 +8,54 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// An operation on its way to the disk.
+/// Operations on their way to the disk.
 pub(crate) struct Command {
-    pub(crate) op: Op,
-    /// Where the answer goes; nobody may be waiting for it any more.
-    pub(crate) reply: Option<oneshot::Sender<Result<Outcome, Error>>>,
-    /// What is held for it until it is done: a share of memory, a place in the queue.
-    pub(crate) held: Option<Box<dyn Send>>,
+    pub(crate) asked: Asked,
+    /// What is held for them until they are done: a share of memory, a place in the queue.
+    pub(crate) held: Option<Held>,
+}
+
+/// What became of an operation.
+pub(crate) type Answer = Result<Outcome, Error>;
+
+/// What is asked, and where the answers go; nobody may be waiting for them any more.
+pub(crate) enum Asked {
+    One(Op, Option<oneshot::Sender<Answer>>),
+    Together(Vec<Op>, oneshot::Sender<Vec<Answer>>),
 }
 
 impl std::fmt::Debug for Command {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ops = match &self.asked {
+            Asked::One(op, _) => std::slice::from_ref(op),
+            Asked::Together(ops, _) => ops,
+        };
         f.debug_struct("Command")
-            .field("op", &self.op)
+            .field("ops", &ops)
             .finish_non_exhaustive()
     }
 }
 
 /// What the writer finds when it looks.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mail {
-    Commands(Vec<Command>),
+    /// Commands have come.
+    Commands,
     /// Nothing came for as long as it was ready to wait.
     Idle,
     /// Nothing is left, and nothing will come.
     Closed,
 }
 
+/// The commands that the vector keeps room for.
+const KEPT: usize = 4096;
+
 #[derive(Debug, Default)]
 struct State {
     commands: Vec<Command>,
     closed: bool,
+    /// Whether the writer waits to be woken.
+    sleeps: bool,
 }
 
 /// Bounded by what its senders hold: memory shares for documents, leases for settlements.
@@ -54,36 +72,27 @@ impl Mailbox {
 
     /// Hands a command over; gives it back if the queue is closed.
     pub(crate) fn send(&self, command: Command) -> Result<(), Command> {
-        let mut command = Some(command);
-        if self.send_with(|commands| commands.extend(command.take())) {
-            return Ok(());
-        }
-        command.map_or(Ok(()), Err)
-    }
-
-    /// Hands commands over that the writer is to find together. Returns whether the queue took them; it is closed if not.
-    pub(crate) fn send_all(&self, more: Vec<Command>) -> bool {
-        self.send_with(|commands| commands.extend(more))
-    }
-
-    fn send_with(&self, add: impl FnOnce(&mut Vec<Command>)) -> bool {
         let mut state = self.state();
         if state.closed {
-            return false;
+            return Err(command);
         }
-        let was_empty = state.commands.is_empty();
-        add(&mut state.commands);
+        state.commands.push(command);
+        let sleeps = std::mem::take(&mut state.sleeps);
         drop(state);
-        if was_empty {
+        if sleeps {
             self.arrived.notify_one();
         }
-        true
+        Ok(())
     }
 
-    /// All that has come, or what else there is to say; waits up to `patience` (for ever if it is `None`).
-    pub(crate) fn receive(&self, patience: Option<Duration>) -> Mail {
+    /// Puts all that has come into `commands`, which is empty, or says what else there is to say; waits up to `patience` (for
+    /// ever if it is `None`).
+    pub(crate) fn receive(&self, commands: &mut Vec<Command>, patience: Option<Duration>) -> Mail {
         let mut state = self.state();
-        let is_idle = |state: &mut State| state.commands.is_empty() && !state.closed;
+        let is_idle = |state: &mut State| {
+            state.sleeps = state.commands.is_empty() && !state.closed;
+            state.sleeps
+        };
         match patience {
             None => {
                 state = self
@@ -96,8 +105,11 @@ impl Mailbox {
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
+        state.sleeps = false;
         if !state.commands.is_empty() {
-            Mail::Commands(std::mem::take(&mut state.commands))
+            commands.shrink_to(KEPT);
+            std::mem::swap(commands, &mut state.commands);
+            Mail::Commands
         } else if state.closed {
             Mail::Closed
         } else {

@@ -1,8 +1,9 @@
 //! A segment in the making: how whoever fills it keeps out of the way of those who write, and how they get it in time.
 
 use crate::spare::Spare;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Whoever fills a segment goes on after this long although nothing was written: then nobody is in the way.

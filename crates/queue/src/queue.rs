@@ -273,10 +273,12 @@ impl Queue {
     /// Takes the document that is next in line on a lane, if one is ready.
     pub fn try_lease(&self, lane: LaneId) -> Option<Lease> {
         loop {
-            let id = self.store().lease(lane)?;
-            match self.store().load(id) {
+            let leased = self.store().take_next(lane)?;
+            let id = leased.id;
+            match self.store().load_leased(&leased) {
                 Ok(Some(document)) => {
-                    return Some(Lease::new(Arc::clone(self.core()), lane, document));
+                    let core = Arc::clone(self.core());
+                    return Some(Lease::new(core, lane, document, leased.trouble));
                 }
                 // Settled by a person between the two, or lost with the disk and reported: the next one.
                 Ok(None) => {}
@@ -386,6 +388,8 @@ impl Queue {
     pub fn status(&self) -> Status {
         use crate::document::State;
         let store = self.store();
+        // Waits for what was stored a moment ago to be in the index.
+        let ledger = store.ledger();
         let (waiting_documents, waiting_bytes) = store.usage();
         let lane_status = |lane: LaneInfo| LaneStatus {
             ready: store.depth(lane.id, State::Ready),
@@ -395,7 +399,7 @@ impl Queue {
             name: lane.name,
         };
         Status {
-            ledger: store.ledger(),
+            ledger,
             mode: store.mode(),
             lanes: store.lanes().into_iter().map(lane_status).collect(),
             waiting_documents,

@@ -18,9 +18,10 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    pub(crate) fn keep(&mut self, id: DocumentId, record: Bytes) {
+    pub(crate) fn keep(&mut self, id: DocumentId, record: &[u8]) {
         if record.len() <= RECORD_MAX && self.bytes + record.len() <= BYTES_MAX {
             self.bytes += record.len();
+            let record = Bytes::copy_from_slice(record);
             if let Some(old) = self.records.insert(id, record) {
                 self.bytes -= old.len();
             }
@@ -44,7 +45,7 @@ mod tests {
         let mut recent = Recent::default();
         let ids: Vec<DocumentId> = (0..200).map(|_| DocumentId::new()).collect();
         for id in &ids {
-            recent.keep(*id, Bytes::from(vec![1; RECORD_MAX]));
+            recent.keep(*id, &[1; RECORD_MAX]);
         }
         assert_eq!(recent.bytes, BYTES_MAX);
         assert!(recent.take(ids[0]).is_some());

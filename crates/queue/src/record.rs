@@ -16,7 +16,7 @@
 use crate::document::{ClaimId, DocumentId, LaneId, NewBody, NewDocument, Priority, State};
 use crate::limits::LANES_MAX;
 use crate::wire::{Malformed, Put, Reader};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +116,41 @@ pub(crate) struct Head {
     pub(crate) id: DocumentId,
     pub(crate) created: u64,
     pub(crate) priority: Priority,
-    pub(crate) lanes: Vec<LaneId>,
+    pub(crate) lanes: Lanes,
     /// The hash under which the body lies in a file of its own.
     pub(crate) body_file: Option<[u8; 32]>,
     pub(crate) body_len: u64,
+}
+
+/// The lanes of a document; most have one, and take no memory for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Lanes {
+    One(LaneId),
+    Many(Vec<LaneId>),
+}
+
+impl Lanes {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let count = reader.u8()?;
+        if count == 1 {
+            return decode_lane_id(reader).map(Self::One);
+        }
+        (0..count)
+            .map(|_| decode_lane_id(reader))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Self::Many)
+    }
+}
+
+impl Deref for Lanes {
+    type Target = [LaneId];
+
+    fn deref(&self) -> &[LaneId] {
+        match self {
+            Self::One(lane) => std::slice::from_ref(lane),
+            Self::Many(lanes) => lanes,
+        }
+    }
 }
 
 /// Where a moved document stood on one of its lanes.
@@ -150,19 +181,36 @@ pub(crate) struct Stored<'a> {
 }
 
 /// Writes the payload of a STORE record.
+#[cfg(any(test, feature = "sqlite"))]
 pub(crate) fn encode_store(document: &NewDocument, created: u64) -> Vec<u8> {
-    let (inline, hash, in_file): (&[u8], Option<[u8; 32]>, bool) = match &document.body {
-        NewBody::Inline(bytes) => (bytes, document.hash, false),
-        NewBody::File(file) => (&[], Some(file.hash()), true),
+    let mut out = Vec::with_capacity(store_len_max(document));
+    put_store(&mut out, document, created);
+    out
+}
+
+/// The bytes of the payload of a document's STORE record; less where a name is cut.
+pub(crate) fn store_len_max(document: &NewDocument) -> usize {
+    const NUMBERS: usize = 16 + 8 + 1 + 1 + 1 + 3 * 2 + 2 + 8;
+    let (inline, has_hash) = match &document.body {
+        NewBody::Inline(bytes) => (bytes.len(), document.hash.is_some()),
+        NewBody::File(_) => (0, true),
     };
+    let hash = if has_hash { 32 } else { 0 };
     let facts = document.route.len() + document.source.len() + document.content_type.len();
     let headers: usize = document
         .headers
         .iter()
         .map(|(name, value)| name.len() + value.len() + 4)
         .sum();
-    let mut out =
-        Vec::with_capacity(96 + facts + headers + document.lanes.len() * 2 + inline.len());
+    NUMBERS + hash + facts + headers + document.lanes.len() * 2 + inline
+}
+
+/// Appends the payload of a STORE record.
+pub(crate) fn put_store(out: &mut impl Put, document: &NewDocument, created: u64) {
+    let (inline, hash, in_file): (&[u8], Option<[u8; 32]>, bool) = match &document.body {
+        NewBody::Inline(bytes) => (bytes, document.hash, false),
+        NewBody::File(file) => (&[], Some(file.hash()), true),
+    };
     out.put(&document.id.to_bytes());
     out.put_u64(created);
     out.put_u8(document.priority.number());
@@ -184,7 +232,6 @@ pub(crate) fn encode_store(document: &NewDocument, created: u64) -> Vec<u8> {
     }
     out.put_u64(document.body.len());
     out.put(inline);
-    out
 }
 
 /// Reads the payload of a STORE record.
@@ -193,10 +240,7 @@ pub(crate) fn decode_store(payload: &[u8]) -> Result<Stored<'_>, Malformed> {
     let id = DocumentId::from_bytes(reader.array()?);
     let created = reader.u64()?;
     let priority = Priority::new(reader.u8()?).ok_or(Malformed)?;
-    let lane_count = reader.u8()?;
-    let lanes = (0..lane_count)
-        .map(|_| decode_lane_id(&mut reader))
-        .collect::<Result<Vec<_>, _>>()?;
+    let lanes = Lanes::read(&mut reader)?;
     let flags = reader.u8()?;
     let hash = if flags & HAS_HASH == 0 {
         None
@@ -242,21 +286,20 @@ pub(crate) fn decode_store(payload: &[u8]) -> Result<Stored<'_>, Malformed> {
     })
 }
 
-/// Writes the payload of a SETTLE record.
-pub(crate) fn encode_settle(
+/// Appends the payload of a SETTLE record.
+pub(crate) fn put_settle(
+    out: &mut impl Put,
     id: DocumentId,
     lane: LaneId,
     settlement: Settlement,
     wall: u64,
     note: &str,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(32 + note.len());
+) {
     out.put(&id.to_bytes());
     out.put_u16(lane.0);
     out.put_u8(settlement as u8);
     out.put_u64(wall);
     out.put_short_text(note);
-    out
 }
 
 /// Writes the payload of a RETRY record; times in milliseconds.
@@ -474,11 +517,12 @@ mod tests {
         let stored = decode_store(&payload).unwrap();
         assert_eq!(stored.head.id, document.id);
         assert_eq!(stored.head.created, 99);
-        assert_eq!(stored.head.lanes, document.lanes);
+        assert_eq!(*stored.head.lanes, document.lanes);
         assert_eq!(stored.source, document.source);
         assert_eq!(stored.headers, [("a", "b")]);
         assert_eq!(stored.hash, Some([7; 32]));
         assert_eq!(&payload[stored.body], b"body");
+        assert_eq!(payload.len(), store_len_max(&document));
     }
 
     #[test]
@@ -493,13 +537,12 @@ mod tests {
             note: "no".to_owned(),
         };
         let id = DocumentId::new();
+        let mut settle = Vec::new();
+        put_settle(&mut settle, id, LaneId(0), Settlement::Buried, 3, "why");
         let records = [
             (Kind::Store, store.clone()),
             (Kind::Move, encode_move(1, 2, &[lane], &store)),
-            (
-                Kind::Settle,
-                encode_settle(id, LaneId(0), Settlement::Buried, 3, "why"),
-            ),
+            (Kind::Settle, settle),
             (Kind::Retry, encode_retry(id, LaneId(0), 1, 2, 3, "why")),
             (Kind::Lane, encode_lane(LaneId(1), "a/http")),
             (

@@ -19,11 +19,11 @@
 //! ```
 
 use crate::disk::{Disk, DiskFile, Folder};
-use crate::document::{DocumentId, LaneId, Priority, State};
+use crate::document::{DocumentId, Priority, State};
 use crate::frame::SegmentKey;
 use crate::index::{Index, LaneView, Location, Now};
 use crate::ledger::Totals;
-use crate::record::{self, Head, Kind, MovedLane, Record};
+use crate::record::{self, Head, Kind, Lanes, MovedLane, Record};
 use crate::segment::FORMAT_VERSION;
 use crate::watermark::Watermark;
 use crate::wire::{Malformed, Put, Reader};
@@ -402,12 +402,12 @@ fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>
     if body_len > record::BODY_BYTES_MAX {
         return Err(Malformed);
     }
-    let names: Vec<LaneId> = lanes.iter().map(|lane| lane.lane).collect();
     let head = Head {
         id,
         created,
         priority,
-        lanes: names,
+        // Those of the record say more.
+        lanes: Lanes::Many(Vec::new()),
         body_file,
         body_len,
     };

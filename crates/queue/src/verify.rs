@@ -138,14 +138,24 @@ pub(crate) fn read_frame(
     let mut bytes = vec![0; len];
     let read = file.read_at(&mut bytes, u64::from(location.offset))?;
     bytes.truncate(read);
-    let frame = frame::parse(&bytes, key).map_err(|_| invalid("the checksum does not match"))?;
+    let (kind, _) = frame_of(&bytes, key, id)?;
+    Ok((kind, Bytes::from(bytes).slice(frame::FRAME_HEADER..)))
+}
+
+/// The record at the start of `bytes`, held against its checksum and the document's id.
+pub(crate) fn frame_of<'a>(
+    bytes: &'a [u8],
+    key: &SegmentKey,
+    id: DocumentId,
+) -> io::Result<(Kind, &'a [u8])> {
+    let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
+    let frame = frame::parse(bytes, key).map_err(|_| invalid("the checksum does not match"))?;
     // A block in the wrong place brings whole records of others.
     let of = record::store_part(frame.kind, frame.payload).unwrap_or_default();
     if !of.starts_with(&id.to_bytes()) {
         return Err(invalid("the record of something else lies there"));
     }
-    let kind = frame.kind;
-    Ok((kind, Bytes::from(bytes).slice(frame::FRAME_HEADER..)))
+    Ok((frame.kind, frame.payload))
 }
 
 fn hash_body(disk: &dyn Disk, hash: &[u8; 32]) -> io::Result<([u8; 32], u64)> {

@@ -1,8 +1,9 @@
 //! The two threads of a queue: one commits, one keeps house.
 
 use crate::core::Core;
-use crate::mailbox::{Command, Mail};
-use crate::store::{Committed, Op, Store};
+use crate::error::Error;
+use crate::mailbox::{Asked, Command, Mail};
+use crate::store::{Committed, Op, Outcome, Store};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex};
 use std::sync::{Arc, PoisonError};
@@ -26,8 +27,9 @@ pub(crate) struct Bell {
 impl Bell {
     pub(crate) fn ring(&self) {
         let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        *rung = true;
-        self.changed.notify_one();
+        if !std::mem::replace(&mut *rung, true) {
+            self.changed.notify_one();
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -93,7 +95,9 @@ impl Drop for Ending<'_> {
         self.0.store.stop_making_ahead();
         self.0.bell.close();
         // What a bug left undone is dropped, which tells those who wait for it that the queue is closed.
-        drop(self.0.mailbox.receive(Some(Duration::ZERO)));
+        let mut left = Vec::new();
+        self.0.mailbox.receive(&mut left, Some(Duration::ZERO));
+        drop(left);
         self.0.thread_ended();
     }
 }
@@ -102,11 +106,12 @@ impl Drop for Ending<'_> {
 pub(crate) fn write(core: &Arc<Core>) {
     let _ending = Ending(core);
     let mut refused: Vec<Op> = Vec::new();
+    let mut commands = Vec::new();
     let mut patience = Some(SOON);
     loop {
-        match core.mailbox.receive(patience) {
-            Mail::Commands(commands) => {
-                commit(core, commands, &mut refused);
+        match core.mailbox.receive(&mut commands, patience) {
+            Mail::Commands => {
+                commit(core, &mut commands, &mut refused);
                 patience = Some(if refused.is_empty() { SOON } else { AGAIN });
             }
             Mail::Idle => {
@@ -132,33 +137,61 @@ pub(crate) fn write(core: &Arc<Core>) {
     core.store.close();
 }
 
-fn commit(core: &Core, commands: Vec<Command>, refused: &mut Vec<Op>) {
+fn commit(core: &Core, commands: &mut Vec<Command>, refused: &mut Vec<Op>) {
     retry_refused(core, refused);
     let mut ops = Vec::with_capacity(commands.len());
     let mut replies = Vec::with_capacity(commands.len());
+    let mut together = Vec::new();
     let mut held = Vec::with_capacity(commands.len());
-    for command in commands {
-        ops.push(command.op);
-        replies.push(command.reply);
-        held.push(command.held);
-    }
-    let committed = core.store.commit(&ops);
-    // What the documents take is in the index now: the places that were held for them are free again.
-    drop(held);
-    publish(core, &committed);
-    for ((op, reply), answer) in ops.into_iter().zip(replies).zip(committed.answers) {
-        if answer.is_err() && !matches!(op, Op::Enqueue { .. } | Op::DeclareLane(_)) {
-            // It happened, whether the disk takes it or not: the document is not offered again in this life.
-            refused.push(op);
+    for command in commands.drain(..) {
+        match command.asked {
+            Asked::One(op, reply) => {
+                ops.push(op);
+                replies.push(reply);
+                held.push(command.held);
+            }
+            Asked::Together(more, reply) => {
+                together.push((ops.len(), more.len(), reply));
+                replies.extend(more.iter().map(|_| None));
+                held.extend(more.iter().map(|_| None));
+                ops.extend(more);
+            }
         }
-        if let Some(reply) = reply {
-            // Whoever asked may have gone away; what was asked is done all the same.
+    }
+    // Whoever asked may have gone away; what was asked is done all the same.
+    let mut tell = |op: usize, answer| {
+        if let Some(reply) = replies[op].take() {
             reply.send(answer).ok();
         }
+    };
+    let committed = core.store.commit_telling(&ops, &mut |op, receipts| {
+        // What the documents take is counted now: the places that were held for them are free again.
+        drop(held[op].take());
+        tell(op, Ok(Outcome::Receipts(receipts)));
+    });
+    drop(held);
+    publish(core, &committed);
+    for (first, count, reply) in together {
+        let mine = &committed.answers[first..first + count];
+        reply.send(mine.to_vec()).ok();
+    }
+    if committed.answers.iter().any(Result::is_err) {
+        refused.extend(refused_settlements(ops, &committed.answers));
+    }
+    for (op, answer) in committed.answers.into_iter().enumerate() {
+        tell(op, answer);
     }
     if core.store.wants_cleaning() {
         core.store.clean_step();
     }
+}
+
+/// They happened, whether the disk takes them or not: the documents are not offered again in this life.
+fn refused_settlements(ops: Vec<Op>, answers: &[Result<Outcome, Error>]) -> Vec<Op> {
+    let refused = ops.into_iter().zip(answers).filter(|(op, answer)| {
+        answer.is_err() && !matches!(op, Op::Enqueue { .. } | Op::DeclareLane(_))
+    });
+    refused.map(|(op, _)| op).collect()
 }
 
 fn retry_refused(core: &Core, refused: &mut Vec<Op>) {

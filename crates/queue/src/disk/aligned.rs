@@ -81,7 +81,8 @@ impl AlignedBuf {
         self.memory.len() - self.start
     }
 
-    fn reserve(&mut self, more: usize) {
+    /// Makes room for so many bytes more, so that appending them moves nothing.
+    pub fn reserve(&mut self, more: usize) {
         let needed = self.len + more;
         if self.capacity() < needed {
             let mut larger = Self::with_capacity(needed.next_power_of_two());

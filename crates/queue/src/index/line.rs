@@ -1,12 +1,20 @@
 //! Who is next: leases, which are in memory alone, and waits that end.
 
-use super::{Delivery, Doc, DocumentId, Index, LaneId, Now, State};
+use super::{Delivery, Doc, DocumentId, Index, LaneId, Location, Now, State, Trouble};
 use std::cmp::Reverse;
 use std::time::Duration;
 
+/// A document that was taken: where it lies, and what went wrong with it so far.
+#[derive(Clone, Debug)]
+pub(crate) struct Leased {
+    pub(crate) id: DocumentId,
+    pub(crate) location: Location,
+    pub(crate) trouble: Option<Trouble>,
+}
+
 impl Index {
     /// Takes the document that is next in line, if any is ready.
-    pub(crate) fn lease(&mut self, lane: LaneId, now: Now) -> Option<(DocumentId, u64)> {
+    pub(crate) fn lease(&mut self, lane: LaneId, now: Now) -> Option<Leased> {
         self.promote_due(lane, now);
         let entry = self.lanes.get_mut(usize::from(lane.0))?.as_deref_mut()?;
         let (docs, deliveries) = (&self.docs, &self.deliveries);
@@ -33,10 +41,14 @@ impl Index {
                 best = Some(best.map_or(candidate, |best| best.min(candidate)));
             }
         }
-        let (_, order, delivery) = best?;
+        let (_, _, delivery) = best?;
         self.set_state(delivery, State::Leased);
-        let doc = self.delivery(delivery).doc;
-        Some((self.doc(doc).id, order))
+        let doc = self.doc(self.delivery(delivery).doc);
+        Some(Leased {
+            id: doc.id,
+            location: doc.location,
+            trouble: self.troubles.get(&delivery).cloned(),
+        })
     }
 
     /// Gives a leased document back, to the place in line that it had.

@@ -2,7 +2,7 @@
 
 use super::{Applied, Index, Location, Now, Retention};
 use crate::document::{DocumentId, LaneId, Priority, State};
-use crate::record::{Head, Record};
+use crate::record::{Head, Lanes, Record};
 use mainstay_clock::Moment;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn store(index: &mut Index, order: u64) -> DocumentId {
         id,
         created: NOW.wall,
         priority: Priority::default(),
-        lanes: vec![LaneId(0)],
+        lanes: Lanes::One(LaneId(0)),
         body_file: None,
         body_len: 10,
     };

@@ -74,6 +74,11 @@ impl Index {
             .map_or(0, |trouble| trouble.attempts)
     }
 
+    /// Where the record of a document lies.
+    pub(crate) fn location(&self, id: DocumentId) -> Option<Location> {
+        self.find(id).map(|doc| self.doc(doc).location)
+    }
+
     pub(crate) fn get(&self, id: DocumentId) -> Option<DocView> {
         self.find(id).map(|doc| self.view(doc))
     }

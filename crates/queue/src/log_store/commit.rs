@@ -1,25 +1,25 @@
 //! Many operations, one group, one flush.
 
 use super::{LogStore, Mode, Writer, lock};
-use crate::document::{ClaimId, DocumentId, LaneId, NewDocument, Receipt, State};
+use crate::disk::AlignedBuf;
+use crate::document::{ClaimId, DocumentId, LaneId, NewBody, NewDocument, Receipt, State};
 use crate::error::{Error, ErrorKind};
+use crate::frame::framed_len;
+use crate::group::{Group, Pushed};
 use crate::index::{Applied, Index, Location, Now};
 use crate::limits::LANES_MAX;
 use crate::log::{AppendError, Placement, Purpose};
-use crate::record::{self, Kind};
+use crate::record::{self, Kind, Record};
 use crate::store::{Committed, Op, Outcome};
 use crate::sync::atomic::Ordering;
-use bytes::Bytes;
-use std::collections::HashSet;
+use crate::wire::Put;
+use hashbrown::HashSet;
 
 /// A record that was put into the group, and the operation that it belongs to.
 struct Planned {
     op: usize,
     kind: Kind,
-    offset: u32,
-    payload: Bytes,
-    /// The document that it stores, if it stores one.
-    stores: Option<DocumentId>,
+    place: Pushed,
 }
 
 /// What the group holds, and what could be answered without it.
@@ -28,29 +28,55 @@ struct Plan {
     records: Vec<Planned>,
     /// The answers that hold once the group is written.
     receipts: Vec<(usize, Vec<Receipt>)>,
+    /// How many documents it stores, and the bytes that they take.
+    documents: u64,
+    bytes: u64,
     /// How many operations it covers, from the first.
     covers: usize,
     has_intake: bool,
+    /// Whether nothing is settled by it, so that the account behind it is known before the index has it.
+    stores_alone: bool,
 }
 
-type Answers<'a> = &'a mut [Option<Result<Outcome, Error>>];
+/// Where the answers of operations are put.
+struct Answers<'a> {
+    known: &'a mut [Option<Result<Outcome, Error>>],
+    /// The number of the first of them.
+    first: usize,
+    stored: Stored<'a>,
+}
+
+/// Told which operation has stored its documents as soon as they are on the disk. Whoever looks for them from then on waits
+/// until the index has them.
+pub(crate) type Stored<'a> = &'a mut dyn FnMut(usize, Vec<Receipt>);
 
 impl LogStore {
     pub(super) fn commit_ops(&self, ops: &[Op]) -> Committed {
+        let mut stored = Vec::new();
+        let mut committed =
+            self.commit_telling(ops, &mut |op, receipts| stored.push((op, receipts)));
+        for (op, receipts) in stored {
+            committed.answers[op] = Ok(Outcome::Receipts(receipts));
+        }
+        committed
+    }
+
+    /// Commits operations. Of those that store documents the answer is told at once, and not told again.
+    pub(crate) fn commit_telling(&self, ops: &[Op], stored: Stored<'_>) -> Committed {
         let mut writer = lock(&self.writer);
         let mut answers: Vec<Option<Result<Outcome, Error>>> = ops.iter().map(|_| None).collect();
         let mut made_room = false;
         let mut from = 0;
         while from < ops.len() {
-            from += self.commit_some(
-                &mut writer,
-                &ops[from..],
-                &mut answers[from..],
-                &mut made_room,
-            );
+            let answers = &mut Answers {
+                known: &mut answers[from..],
+                first: from,
+                stored: &mut *stored,
+            };
+            from += self.commit_some(&mut writer, &ops[from..], answers, &mut made_room);
         }
         self.keep_lanes(&mut writer);
-        let mut index = lock(&self.index);
+        let mut index = self.index();
         made_room |= index.expire(self.clock.now());
         let woken = index.take_woken();
         writer.unreferenced.append(&mut index.take_unreferenced());
@@ -70,20 +96,20 @@ impl LogStore {
         &self,
         writer: &mut Writer,
         ops: &[Op],
-        answers: Answers<'_>,
+        answers: &mut Answers<'_>,
         made_room: &mut bool,
     ) -> usize {
         let now = self.now();
         let plan = self.plan(writer, ops, answers, now, true);
-        let covers = plan.covers;
-        let purpose = if plan.has_intake {
+        let (covers, has_intake) = (plan.covers, plan.has_intake);
+        let purpose = if has_intake {
             Purpose::Intake
         } else {
             Purpose::Settlement
         };
         match self.write_plan(writer, &plan, purpose) {
-            Ok(placement) => self.apply(writer, &plan, placement, answers, now, made_room),
-            Err(error @ AppendError::Full(_)) if plan.has_intake => {
+            Ok(placement) => self.apply(writer, plan, placement, answers, now, made_room),
+            Err(error @ AppendError::Full(_)) if has_intake => {
                 let error = append_error(error, "the disk is full; nothing was stored");
                 // A batch may be too large for what is left, and a document alone not.
                 if !self.has_room_for_one(writer) {
@@ -91,7 +117,7 @@ impl LogStore {
                     self.free_when_full.store(free, Ordering::Relaxed);
                     self.set_mode(Mode::Full(format!("{error}: {}", source_of(&error))));
                 }
-                for (op, answer) in ops[..covers].iter().zip(&mut *answers) {
+                for (op, answer) in ops[..covers].iter().zip(&mut *answers.known) {
                     if is_intake(op) && answer.is_none() {
                         *answer = Some(Err(error.clone()));
                     }
@@ -108,13 +134,13 @@ impl LogStore {
         &self,
         writer: &mut Writer,
         ops: &[Op],
-        answers: Answers<'_>,
+        answers: &mut Answers<'_>,
         now: Now,
         made_room: &mut bool,
     ) {
         let plan = self.plan(writer, ops, answers, now, false);
         match self.write_plan(writer, &plan, Purpose::Settlement) {
-            Ok(placement) => self.apply(writer, &plan, placement, answers, now, made_room),
+            Ok(placement) => self.apply(writer, plan, placement, answers, now, made_room),
             Err(error) => self.refuse(&plan, error, answers),
         }
     }
@@ -134,7 +160,7 @@ impl LogStore {
             .map(Some)
     }
 
-    fn refuse(&self, plan: &Plan, error: AppendError, answers: Answers<'_>) {
+    fn refuse(&self, plan: &Plan, error: AppendError, answers: &mut Answers<'_>) {
         let error = match error {
             error @ AppendError::Full(_) => append_error(
                 error,
@@ -150,7 +176,7 @@ impl LogStore {
             }
         };
         for planned in &plan.records {
-            answers[planned.op] = Some(Err(error.clone()));
+            answers.known[planned.op] = Some(Err(error.clone()));
         }
     }
 
@@ -171,14 +197,23 @@ impl LogStore {
         &self,
         writer: &mut Writer,
         ops: &[Op],
-        answers: Answers<'_>,
+        answers: &mut Answers<'_>,
         now: Now,
         with_intake: bool,
     ) -> Plan {
         writer.group.clear();
-        let index = lock(&self.index);
+        writer.stored_here.clear();
+        let index = self.index();
         let mut plan = Plan::default();
-        let mut stored_here = HashSet::new();
+        let mut planner = Planner {
+            index: &index,
+            group: &mut writer.group,
+            stored_here: &mut writer.stored_here,
+            records: Vec::new(),
+            documents: 0,
+            bytes: 0,
+            now,
+        };
         for (number, op) in ops.iter().enumerate() {
             if !with_intake && is_intake(op) {
                 plan.covers += 1;
@@ -188,40 +223,29 @@ impl LogStore {
                 // The number of a lane follows from those that are known; the next group knows this one.
                 break;
             }
-            let (records, receipts) = match records_of(op, &index, &stored_here, now) {
-                Ok(needed) => needed,
-                Err(answer) => {
-                    answers[number] = Some(answer);
-                    plan.covers += 1;
-                    continue;
+            match planner.add(number, op) {
+                Added::Answered(answer) => answers.known[number] = Some(answer),
+                Added::DoesNotFit => {
+                    if planner.records.is_empty() {
+                        let message = "the batch is larger than a group of the log; store its documents in smaller batches";
+                        answers.known[number] = Some(Err(Error::new(ErrorKind::TooLarge, message)));
+                        plan.covers += 1;
+                    }
+                    break;
                 }
-            };
-            let sizes: Vec<usize> = records.iter().map(|record| record.payload.len()).collect();
-            if !writer.group.fits_all(&sizes) {
-                if plan.records.is_empty() {
-                    let message = "the batch is larger than a group of the log; store its documents in smaller batches";
-                    answers[number] = Some(Err(Error::new(ErrorKind::TooLarge, message)));
-                    plan.covers += 1;
+                Added::Planned(receipts) => {
+                    if !receipts.is_empty() {
+                        plan.receipts.push((number, receipts));
+                    }
+                    plan.has_intake |= is_intake(op);
                 }
-                break;
             }
-            for record in records {
-                let offset = writer.group.push(record.kind, &record.payload);
-                stored_here.extend(record.stores);
-                plan.records.push(Planned {
-                    op: number,
-                    kind: record.kind,
-                    offset,
-                    payload: record.payload.into(),
-                    stores: record.stores,
-                });
-            }
-            if !receipts.is_empty() {
-                plan.receipts.push((number, receipts));
-            }
-            plan.has_intake |= is_intake(op);
             plan.covers += 1;
         }
+        (plan.documents, plan.bytes) = (planner.documents, planner.bytes);
+        plan.records = planner.records;
+        let settles = |planned: &Planned| planned.kind == Kind::Settle;
+        plan.stores_alone = !plan.records.iter().any(settles);
         plan
     }
 
@@ -229,43 +253,64 @@ impl LogStore {
     fn apply(
         &self,
         writer: &mut Writer,
-        plan: &Plan,
+        mut plan: Plan,
         placement: Option<Placement>,
-        answers: Answers<'_>,
+        answers: &mut Answers<'_>,
         now: Now,
         made_room: &mut bool,
     ) {
         let Some(placement) = placement else { return };
         self.set_mode_after_success(plan.has_intake);
-        for (op, receipts) in &plan.receipts {
-            answers[*op] = Some(Ok(Outcome::Receipts(receipts.clone())));
-        }
-        let mut index = lock(&self.index);
+        let mut index = self.index();
         let mut recent = lock(&self.recent);
+        // What they take is counted before anybody gives back what was held for it.
+        self.usage.add(plan.documents, plan.bytes);
+        self.note_end(&writer.log);
+        let mut tell = |receipts: &mut Vec<(usize, Vec<Receipt>)>| {
+            for (op, receipts) in receipts.drain(..) {
+                (answers.stored)(answers.first + op, receipts);
+            }
+        };
+        let totals = plan
+            .stores_alone
+            .then(|| index.totals().plus(plan.documents));
+        if let Some(totals) = totals {
+            // They are on the disk, and the account is known; whoever asks the index for them waits until it has them.
+            writer.log.note_confirmed(totals);
+            tell(&mut plan.receipts);
+        }
         for (number, planned) in plan.records.iter().enumerate() {
             let sequence = placement.first_sequence + 1 + number as u64;
             let location = Location {
                 segment: placement.segment as u32,
-                offset: placement.offset as u32 + planned.offset,
-                len: planned.payload.len() as u32,
+                offset: placement.offset as u32 + planned.place.offset,
+                len: planned.place.len,
             };
-            let record = record::decode(planned.kind, &planned.payload)
-                .expect("it was encoded a moment ago");
+            let payload = writer.group.payload(planned.place);
+            let record =
+                record::decode(planned.kind, payload).expect("it was encoded a moment ago");
             let applied = index.apply(&record, sequence, location, now);
-            let answer = answers[planned.op].get_or_insert(Ok(Outcome::Done));
+            let answer = answers.known[planned.op].get_or_insert(Ok(Outcome::Done));
             if applied == Applied::NotFound {
                 *answer = Ok(Outcome::NotFound);
             }
-            if let Some(id) = planned.stores {
-                recent.keep(id, planned.payload.clone());
+            match record {
+                Record::Store(head) => recent.keep(head.id, payload),
+                Record::Lane { lane, .. } => {
+                    *answer = Ok(Outcome::Lane(lane));
+                    writer.keeps_lanes = false;
+                }
+                Record::Settle { .. } => *made_room = true,
+                _ => {}
             }
-            if let record::Record::Lane { lane, .. } = record {
-                *answer = Ok(Outcome::Lane(lane));
-                writer.keeps_lanes = false;
-            }
-            *made_room |= matches!(planned.kind, Kind::Settle);
         }
-        writer.log.note_confirmed(index.totals());
+        if totals.is_none() {
+            writer.log.note_confirmed(index.totals());
+            tell(&mut plan.receipts);
+        }
+        debug_assert!(totals.is_none_or(|totals| totals == index.totals()));
+        // Here, so that whoever was told sees all of what the commit came to.
+        *made_room |= index.expire(now.moment);
     }
 
     fn set_mode_after_success(&self, had_intake: bool) {
@@ -291,129 +336,171 @@ fn is_intake(op: &Op) -> bool {
     matches!(op, Op::Enqueue { .. } | Op::DeclareLane(_))
 }
 
-/// A record that an operation needs.
-struct Needed {
-    kind: Kind,
-    payload: Vec<u8>,
-    stores: Option<DocumentId>,
+/// What became of planning an operation.
+enum Added {
+    /// Its records are in the group; the receipts hold once that is written.
+    Planned(Vec<Receipt>),
+    /// It needs no record.
+    Answered(Result<Outcome, Error>),
+    DoesNotFit,
 }
 
-/// The records that an operation needs and the receipts that hold once they are written, or its answer where it needs
-/// none.
-type Records = Result<(Vec<Needed>, Vec<Receipt>), Result<Outcome, Error>>;
-
-fn records_of(op: &Op, index: &Index, stored_here: &HashSet<DocumentId>, now: Now) -> Records {
-    let only = |kind, payload| {
-        Ok((
-            vec![Needed {
-                kind,
-                payload,
-                stores: None,
-            }],
-            Vec::new(),
-        ))
-    };
-    match op {
-        Op::Enqueue { documents, claims } => {
-            enqueue_records(documents, claims, index, stored_here, now)
-        }
-        Op::Settle {
-            id,
-            lane,
-            verdict,
-            note,
-        } => {
-            if index.state(*id, *lane).is_none() && !stored_here.contains(id) {
-                return Err(Ok(Outcome::NotFound));
-            }
-            let note = record::cut_note(note);
-            let payload = record::encode_settle(*id, *lane, (*verdict).into(), now.wall, note);
-            only(Kind::Settle, payload)
-        }
-        Op::Retry {
-            id,
-            lane,
-            after,
-            note,
-        } => {
-            if !index.state(*id, *lane).is_some_and(State::is_pending) {
-                return Err(Ok(Outcome::NotFound));
-            }
-            let attempts = index.attempts(*id, *lane).saturating_add(1);
-            let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            let note = record::cut_note(note);
-            let payload = record::encode_retry(*id, *lane, attempts, after, now.wall, note);
-            only(Kind::Retry, payload)
-        }
-        Op::CloseClaims(claims) => {
-            let open: Vec<_> = claims
-                .iter()
-                .copied()
-                .filter(|claim| index.is_claim_open(*claim))
-                .collect();
-            if open.is_empty() {
-                return Err(Ok(Outcome::Done));
-            }
-            only(Kind::Claims, record::encode_claims(&[], &open))
-        }
-        Op::DeclareLane(name) => {
-            if let Some(lane) = index.lane(name) {
-                Err(Ok(Outcome::Lane(lane)))
-            } else if index.next_lane() < LANES_MAX {
-                let lane = LaneId(index.next_lane() as u16);
-                only(Kind::Lane, record::encode_lane(lane, name))
-            } else {
-                let message = format!("a queue has at most {LANES_MAX} lanes");
-                Err(Err(Error::new(ErrorKind::TooLarge, message)))
-            }
-        }
-    }
-}
-
-fn enqueue_records(
-    documents: &[NewDocument],
-    claims: &[ClaimId],
-    index: &Index,
-    stored_here: &HashSet<DocumentId>,
+/// Writes the records of operations into a group.
+struct Planner<'a> {
+    index: &'a Index,
+    group: &'a mut Group,
+    /// The documents that the group stores so far.
+    stored_here: &'a mut HashSet<DocumentId>,
+    records: Vec<Planned>,
+    documents: u64,
+    bytes: u64,
     now: Now,
-) -> Records {
-    let mut records = Vec::with_capacity(documents.len() + 1);
-    let mut receipts = Vec::with_capacity(documents.len());
-    let mut fresh = HashSet::new();
-    for document in documents {
-        if let Some(lane) = document.lanes.iter().find(|lane| !index.has_lane(**lane)) {
+}
+
+impl Planner<'_> {
+    fn add(&mut self, number: usize, op: &Op) -> Added {
+        match op {
+            Op::Enqueue { documents, claims } => self.enqueue(number, documents, claims),
+            Op::Settle {
+                id,
+                lane,
+                verdict,
+                note,
+            } => {
+                if self.index.state(*id, *lane).is_none() && !self.stored_here.contains(id) {
+                    return Added::Answered(Ok(Outcome::NotFound));
+                }
+                let (note, wall) = (record::cut_note(note), self.now.wall);
+                self.only(number, Kind::Settle, 32 + note.len(), |out| {
+                    record::put_settle(out, *id, *lane, (*verdict).into(), wall, note);
+                })
+            }
+            Op::Retry {
+                id,
+                lane,
+                after,
+                note,
+            } => {
+                if !self.index.state(*id, *lane).is_some_and(State::is_pending) {
+                    return Added::Answered(Ok(Outcome::NotFound));
+                }
+                let attempts = self.index.attempts(*id, *lane).saturating_add(1);
+                let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                let note = record::cut_note(note);
+                let wall = self.now.wall;
+                let payload = record::encode_retry(*id, *lane, attempts, after, wall, note);
+                self.only_bytes(number, Kind::Retry, &payload)
+            }
+            Op::CloseClaims(claims) => {
+                let open: Vec<_> = claims
+                    .iter()
+                    .copied()
+                    .filter(|claim| self.index.is_claim_open(*claim))
+                    .collect();
+                if open.is_empty() {
+                    return Added::Answered(Ok(Outcome::Done));
+                }
+                let payload = record::encode_claims(&[], &open);
+                self.only_bytes(number, Kind::Claims, &payload)
+            }
+            Op::DeclareLane(name) => {
+                if let Some(lane) = self.index.lane(name) {
+                    Added::Answered(Ok(Outcome::Lane(lane)))
+                } else if self.index.next_lane() < LANES_MAX {
+                    let lane = LaneId(self.index.next_lane() as u16);
+                    self.only_bytes(number, Kind::Lane, &record::encode_lane(lane, name))
+                } else {
+                    let message = format!("a queue has at most {LANES_MAX} lanes");
+                    Added::Answered(Err(Error::new(ErrorKind::TooLarge, message)))
+                }
+            }
+        }
+    }
+
+    fn only_bytes(&mut self, op: usize, kind: Kind, payload: &[u8]) -> Added {
+        self.only(op, kind, payload.len(), |out| out.put(payload))
+    }
+
+    /// The one record of an operation, of at most `len_max` bytes.
+    fn only(
+        &mut self,
+        op: usize,
+        kind: Kind,
+        len_max: usize,
+        write: impl FnOnce(&mut AlignedBuf),
+    ) -> Added {
+        if !self.group.fits(len_max) {
+            return Added::DoesNotFit;
+        }
+        self.push(op, kind, len_max, write);
+        Added::Planned(Vec::new())
+    }
+
+    fn push(
+        &mut self,
+        op: usize,
+        kind: Kind,
+        expected: usize,
+        write: impl FnOnce(&mut AlignedBuf),
+    ) -> Pushed {
+        let place = self.group.push_with(kind, expected, write);
+        self.records.push(Planned { op, kind, place });
+        place
+    }
+
+    fn enqueue(&mut self, op: usize, documents: &[NewDocument], claims: &[ClaimId]) -> Added {
+        let mut lanes = documents.iter().flat_map(|document| &document.lanes);
+        if let Some(lane) = lanes.find(|lane| !self.index.has_lane(**lane)) {
             let message = format!("lane {} was never declared; nothing was stored", lane.0);
-            return Err(Err(Error::new(ErrorKind::UnknownLane, message)));
+            return Added::Answered(Err(Error::new(ErrorKind::UnknownLane, message)));
         }
-        let id = document.id;
-        if index.contains(id) || stored_here.contains(&id) || !fresh.insert(id) {
-            receipts.push(Receipt::AlreadyThere(id));
-            continue;
+        let unknown: Vec<_> = claims
+            .iter()
+            .copied()
+            .filter(|claim| !self.index.is_claim_open(*claim))
+            .collect();
+        let claims = (!unknown.is_empty()).then(|| record::encode_claims(&unknown, &[]));
+        let mut bytes = claims
+            .as_ref()
+            .map_or(0, |payload| framed_len(payload.len()));
+        let mut receipts = Vec::with_capacity(documents.len());
+        for document in documents {
+            let id = document.id;
+            if self.index.contains(id) || !self.stored_here.insert(id) {
+                receipts.push(Receipt::AlreadyThere(id));
+            } else {
+                bytes += framed_len(record::store_len_max(document));
+                receipts.push(Receipt::Accepted(id));
+            }
         }
-        receipts.push(Receipt::Accepted(id));
-        let payload = record::encode_store(document, now.wall);
-        records.push(Needed {
-            kind: Kind::Store,
-            payload,
-            stores: Some(id),
-        });
-    }
-    let unknown: Vec<_> = claims
-        .iter()
-        .copied()
-        .filter(|claim| !index.is_claim_open(*claim))
-        .collect();
-    if !unknown.is_empty() {
-        let payload = record::encode_claims(&unknown, &[]);
-        records.push(Needed {
-            kind: Kind::Claims,
-            payload,
-            stores: None,
-        });
-    }
-    if records.is_empty() {
-        Err(Ok(Outcome::Receipts(receipts)))
-    } else {
-        Ok((records, receipts))
+        if bytes == 0 {
+            return Added::Answered(Ok(Outcome::Receipts(receipts)));
+        }
+        if !self.group.fits_framed(bytes) {
+            for receipt in receipts {
+                if let Receipt::Accepted(id) = receipt {
+                    self.stored_here.remove(&id);
+                }
+            }
+            return Added::DoesNotFit;
+        }
+        let wall = self.now.wall;
+        for (document, receipt) in documents.iter().zip(&receipts) {
+            if matches!(receipt, Receipt::Accepted(_)) {
+                let expected = record::store_len_max(document);
+                let place = self.push(op, Kind::Store, expected, |out| {
+                    record::put_store(out, document, wall);
+                });
+                self.documents += 1;
+                self.bytes += framed_len(place.len as usize) as u64;
+                if let NewBody::File(file) = &document.body {
+                    self.bytes += file.len();
+                }
+            }
+        }
+        if let Some(payload) = claims {
+            self.push(op, Kind::Claims, payload.len(), |out| out.put(&payload));
+        }
+        Added::Planned(receipts)
     }
 }

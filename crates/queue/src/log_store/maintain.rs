@@ -69,7 +69,7 @@ impl LogStore {
         }
         tracing::warn!("the disk is nearly full: delivered documents are no longer kept");
         let mut writer = lock(&self.writer);
-        let mut index = lock(&self.index);
+        let mut index = self.index();
         index.release_sent();
         writer.unreferenced.append(&mut index.take_unreferenced());
         true
@@ -253,7 +253,7 @@ impl LogStore {
         let unreferenced = std::mem::take(&mut lock(&self.writer).unreferenced);
         if !unreferenced.is_empty() {
             self.bodies.remove(&unreferenced, |hash| {
-                lock(&self.index).body_references().contains_key(hash)
+                self.index().body_references().contains_key(hash)
             });
         }
     }
@@ -275,7 +275,7 @@ impl LogStore {
 
     fn write_snapshot(&self, covered: Covered) -> io::Result<()> {
         let now = self.now();
-        let index = lock(&self.index);
+        let index = self.index();
         snapshot::write(&*self.disk, &self.secret, &index, covered, self.retain, now)
     }
 
@@ -302,7 +302,7 @@ impl LogStore {
         if self.wants_fresh_segment(&writer) {
             return true;
         }
-        let index = lock(&self.index);
+        let index = self.index();
         let active = writer.log.active_id();
         let Some(oldest) = index
             .oldest_segment()
@@ -329,7 +329,7 @@ impl LogStore {
         if !matches!(self.mode(), Mode::Full(_)) || self.has_room_for_one(writer) {
             return false;
         }
-        let live = lock(&self.index).live_log_bytes();
+        let live = self.index().live_log_bytes();
         let one = DOCUMENT_ROOM.min(writer.log.full_size() / 2);
         live + live / 8 <= writer.log.reserve() / 2 && live + one <= writer.log.active_end()
     }
@@ -354,13 +354,13 @@ impl LogStore {
         if self.wants_fresh_segment(&writer) {
             return self.begin_fresh_segment(&mut writer);
         }
-        let Some(oldest) = lock(&self.index).oldest_segment() else {
+        let Some(oldest) = self.index().oldest_segment() else {
             return false;
         };
         if u64::from(oldest) >= writer.log.active_id() {
             return false;
         }
-        let ids = lock(&self.index).in_segment(oldest, MOVE_DOCUMENTS);
+        let ids = self.index().in_segment(oldest, MOVE_DOCUMENTS);
         writer.group.clear();
         let now = self.now();
         let mut moved = Vec::new();
@@ -383,7 +383,7 @@ impl LogStore {
         let facts = self.facts(&writer);
         match writer.append(&facts, Purpose::Settlement, &|| self.preamble()) {
             Ok(placement) => {
-                let mut index = lock(&self.index);
+                let mut index = self.index();
                 for (id, offset, len) in moved {
                     let offset = placement.offset as u32 + offset;
                     index.relocate(
@@ -408,7 +408,7 @@ impl LogStore {
     /// A document as a MOVE record; `None` if it went or cannot be read (which is then reported).
     fn moved_payload(&self, id: DocumentId, now: Now) -> Option<Vec<u8>> {
         let (view, kept_until) = {
-            let index = lock(&self.index);
+            let index = self.index();
             let view = index.get(id)?;
             let is_sent = view.lanes.iter().all(|lane| lane.state == State::Sent);
             (view, is_sent.then(|| index.kept_until_of(id)).flatten())

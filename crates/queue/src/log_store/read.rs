@@ -6,38 +6,104 @@ use crate::disk::{DiskFile, Folder};
 use crate::document::DocumentId;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, SegmentKey};
-use crate::index::Location;
+use crate::index::{Leased, Location};
+use crate::log::Log;
 use crate::record::{self, Kind};
 use crate::segment;
 use crate::store::{Body, Document, StoredBody};
-use crate::verify::read_frame;
+use crate::verify::{frame_of, read_frame};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Segments that are kept open to be read, at most.
 const READERS_MAX: usize = 16;
 
+/// Documents are mostly asked for in the order in which they lie: then this many bytes are read at once.
+const AHEAD: u64 = 256 * 1024;
+
+/// Between two documents that lie one behind the other there is at most this much: records that say something of others, and
+/// the end of a group and the head of the next.
+const BETWEEN: u64 = 64 * 1024;
+
+/// A segment that is kept open to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    file: Arc<dyn DiskFile>,
+    key: SegmentKey,
+}
+
+/// The bytes behind the document that was read last, and where that ended.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    segment: u32,
+    start: u64,
+    bytes: Vec<u8>,
+    last_end: u64,
+}
+
+impl Ahead {
+    /// The record at a location, if it was read ahead. It need not be: what was behind the end of the log then is written by
+    /// now.
+    fn get(&self, key: &SegmentKey, id: DocumentId, location: Location) -> Option<(Kind, Bytes)> {
+        let from = u64::from(location.offset).checked_sub(self.start)?;
+        let here = self.bytes.get(usize::try_from(from).ok()?..)?;
+        if self.segment != location.segment || here.len() < frame_len(location) {
+            return None;
+        }
+        let (kind, payload) = frame_of(here, key, id).ok()?;
+        Some((kind, Bytes::copy_from_slice(payload)))
+    }
+
+    /// Whether a document lies behind the one that was read last.
+    fn is_next(&self, location: Location) -> bool {
+        let reach = self.last_end..=self.last_end + BETWEEN;
+        self.segment == location.segment && reach.contains(&u64::from(location.offset))
+    }
+}
+
+/// A segment and an offset in it, from one number.
+fn unpack(end: u64) -> (u32, u32) {
+    ((end >> 32) as u32, end as u32)
+}
+
+fn frame_len(location: Location) -> usize {
+    frame::FRAME_HEADER + location.len as usize
+}
+
 impl LogStore {
     pub(super) fn load_document(&self, id: DocumentId) -> Result<Option<Document>, Error> {
+        self.load_from(id, None)
+    }
+
+    /// Reads a document that was taken a moment ago.
+    pub(crate) fn load_leased(&self, leased: &Leased) -> Result<Option<Document>, Error> {
+        self.load_from(leased.id, Some(leased.location))
+    }
+
+    fn load_from(
+        &self,
+        id: DocumentId,
+        mut known: Option<Location>,
+    ) -> Result<Option<Document>, Error> {
         let recent = lock(&self.recent).take(id);
         if let Some(payload) = recent {
             return Ok(Some(Self::decode(id, Kind::Store, &payload)?));
         }
         loop {
-            let Some(view) = lock(&self.index).get(id) else {
+            let Some(location) = known.take().or_else(|| self.index().location(id)) else {
                 return Ok(None);
             };
-            match self.read_record(id, view.location) {
+            match self.read_record(id, location) {
                 Ok((kind, payload)) => return Self::decode(id, kind, &payload).map(Some),
                 Err(error) => {
-                    // It may have been moved while it was read.
-                    let now = lock(&self.index).get(id).map(|view| view.location);
-                    if now.is_some_and(|now| now != view.location) {
-                        continue;
+                    // It may have been moved while it was read, or have gone.
+                    let now = self.index().location(id);
+                    if now == Some(location) {
+                        return Err(self.unreadable(id, location, error));
                     }
-                    return Err(self.unreadable(id, view.location, error));
                 }
             }
         }
@@ -49,25 +115,64 @@ impl LogStore {
         id: DocumentId,
         location: Location,
     ) -> io::Result<(Kind, Bytes)> {
-        let file = self.reader(location.segment)?;
-        let key = SegmentKey::new(&self.secret, u64::from(location.segment));
-        read_frame(&*file, &key, id, location)
+        let reader = self.reader(location.segment)?;
+        // Taken out, so that nobody waits for what is read here: whoever comes meanwhile reads for itself.
+        let mut ahead = std::mem::take(&mut *lock(&self.ahead));
+        let mut record = ahead.get(&reader.key, id, location);
+        if record.is_none() && ahead.is_next(location) {
+            self.read_ahead(&mut ahead, &reader, location)?;
+            record = ahead.get(&reader.key, id, location);
+        }
+        ahead.last_end = u64::from(location.offset) + frame_len(location) as u64;
+        if ahead.segment != location.segment {
+            ahead.segment = location.segment;
+            ahead.bytes.clear();
+        }
+        *lock(&self.ahead) = ahead;
+        match record {
+            Some(record) => Ok(record),
+            None => read_frame(&*reader.file, &reader.key, id, location),
+        }
     }
 
-    fn reader(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
-        if let Some(file) = lock(&self.readers).get(&segment) {
-            return Ok(Arc::clone(file));
+    /// Reads what lies from a record on, as far as it is written.
+    fn read_ahead(&self, ahead: &mut Ahead, reader: &Reader, location: Location) -> io::Result<()> {
+        let start = u64::from(location.offset);
+        let (segment, end) = unpack(self.end.load(Ordering::Acquire));
+        let written = if segment == location.segment {
+            u64::from(end).saturating_sub(start)
+        } else {
+            AHEAD
+        };
+        ahead.start = start;
+        ahead.bytes.resize(written.min(AHEAD) as usize, 0);
+        let read = reader.file.read_at(&mut ahead.bytes, start)?;
+        ahead.bytes.truncate(read);
+        Ok(())
+    }
+
+    /// Publishes where the log ends.
+    pub(super) fn note_end(&self, log: &Log) {
+        let end = log.confirmed();
+        self.end
+            .store(end.segment << 32 | end.end, Ordering::Release);
+    }
+
+    fn reader(&self, segment: u32) -> io::Result<Reader> {
+        if let Some(reader) = lock(&self.readers).get(&segment) {
+            return Ok(reader.clone());
         }
-        let file: Arc<dyn DiskFile> = Arc::from(
-            self.disk
-                .open(Folder::Root, &segment::file_name(u64::from(segment)))?,
-        );
+        let name = segment::file_name(u64::from(segment));
+        let reader = Reader {
+            file: Arc::from(self.disk.open(Folder::Root, &name)?),
+            key: SegmentKey::new(&self.secret, u64::from(segment)),
+        };
         let mut readers = lock(&self.readers);
         if readers.len() >= READERS_MAX {
             readers.clear();
         }
-        readers.insert(segment, Arc::clone(&file));
-        Ok(file)
+        readers.insert(segment, reader.clone());
+        Ok(reader)
     }
 
     pub(super) fn forget_reader(&self, segment: u64) {
@@ -183,7 +288,7 @@ impl LogStore {
         let copied_to = self
             .reader(location.segment)
             .ok()
-            .and_then(|file| copy_aside(&*self.disk, &name, &*file, start, end));
+            .and_then(|reader| copy_aside(&*self.disk, &name, &*reader.file, start, end));
         let what = format!("document {id}: {error}");
         self.note_lost(
             id,
@@ -202,7 +307,7 @@ impl LogStore {
 
     fn note_lost(&self, id: DocumentId, damage: Damage) {
         tracing::error!(%id, file = damage.file, start = damage.start, end = damage.end, what = damage.what, "a document cannot be read");
-        lock(&self.index).drop_unreadable(id);
+        self.index().drop_unreadable(id);
         lock(&self.damage).push(damage);
     }
 }
