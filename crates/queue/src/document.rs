@@ -4,6 +4,7 @@ use crate::bodies::BodyFile;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::num::NonZeroU8;
 use std::str::FromStr;
 use uuid::Uuid;
 
@@ -88,33 +89,32 @@ pub struct LaneInfo {
 /// How urgent a document is: 1 goes first, 10 last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
-pub struct Priority(u8);
+pub struct Priority(NonZeroU8);
 
 impl Priority {
     /// Before all others.
-    pub const FIRST: Self = Self(1);
+    pub const FIRST: Self = Self(NonZeroU8::new(1).expect("1 is not 0"));
     /// After all others, but never for ever.
-    pub const LAST: Self = Self(10);
+    pub const LAST: Self = Self(NonZeroU8::new(10).expect("10 is not 0"));
 
     /// The priority with this number, if it is between 1 and 10.
     pub const fn new(number: u8) -> Option<Self> {
-        if number >= 1 && number <= 10 {
-            Some(Self(number))
-        } else {
-            None
+        match NonZeroU8::new(number) {
+            Some(number) if number.get() <= 10 => Some(Self(number)),
+            _ => None,
         }
     }
 
     /// Its number, from 1 to 10.
     pub const fn number(self) -> u8 {
-        self.0
+        self.0.get()
     }
 }
 
 impl Default for Priority {
     /// 5: half-way, so that there is room on both sides.
     fn default() -> Self {
-        Self(5)
+        Self(NonZeroU8::new(5).expect("5 is not 0"))
     }
 }
 
@@ -129,7 +129,7 @@ impl TryFrom<u8> for Priority {
 
 impl From<Priority> for u8 {
     fn from(priority: Priority) -> Self {
-        priority.0
+        priority.number()
     }
 }
 

@@ -192,6 +192,15 @@ impl Index {
         }
     }
 
+    /// Makes room for so many documents more, so that taking them in moves none.
+    pub(crate) fn reserve(&mut self, documents: usize) {
+        let (docs, hasher) = (&self.docs, &self.hasher);
+        self.names.reserve(documents, |other| {
+            let doc = docs.get(*other);
+            hasher.hash_one(doc.expect("every name belongs to a document").id)
+        });
+    }
+
     fn doc(&self, number: u32) -> &Doc {
         self.docs
             .get(number)

@@ -354,14 +354,18 @@ fn decode_move(payload: &[u8]) -> Result<Moved<'_>, Malformed> {
     let mut reader = Reader::new(payload);
     let order = reader.u64()?;
     let enqueued = reader.u64()?;
-    let lanes = decode_moved_lanes(&mut reader)?;
+    let mut lanes = Vec::new();
+    decode_moved_lanes(&mut reader, &mut lanes)?;
     Ok((order, enqueued, lanes, reader.rest()))
 }
 
-/// Reads where a moved document stood on its lanes.
-pub(crate) fn decode_moved_lanes(reader: &mut Reader<'_>) -> Result<Vec<MovedLane>, Malformed> {
+/// Reads where a moved document stood on its lanes into `lanes`, which is emptied first.
+pub(crate) fn decode_moved_lanes(
+    reader: &mut Reader<'_>,
+    lanes: &mut Vec<MovedLane>,
+) -> Result<(), Malformed> {
+    lanes.clear();
     let count = reader.u8()?;
-    let mut lanes = Vec::new();
     for _ in 0..count {
         lanes.push(MovedLane {
             lane: decode_lane_id(reader)?,
@@ -372,7 +376,7 @@ pub(crate) fn decode_moved_lanes(reader: &mut Reader<'_>) -> Result<Vec<MovedLan
             note: reader.short_text()?.to_owned(),
         });
     }
-    Ok(lanes)
+    Ok(())
 }
 
 /// Writes the payload of a LANE record.

@@ -23,7 +23,7 @@ use crate::document::{DocumentId, Priority, State};
 use crate::frame::SegmentKey;
 use crate::index::{Index, LaneView, Location, Now};
 use crate::ledger::Totals;
-use crate::record::{self, Head, Kind, Lanes, MovedLane, Record};
+use crate::record::{self, Head, Kind, Lanes, MovedLane};
 use crate::segment::FORMAT_VERSION;
 use crate::watermark::Watermark;
 use crate::wire::{Malformed, Put, Reader};
@@ -33,6 +33,9 @@ use std::time::Duration;
 const FILE: &str = "snapshot";
 const NEW_FILE: &str = "snapshot.new";
 const MAGIC: &[u8; 8] = b"MNSTYSNP";
+
+/// No document takes fewer bytes: its place, its order and times, one lane without a note, its name.
+const DOCUMENT_LEAST: u64 = 12 + 16 + 1 + 25 + 16 + 8 + 2;
 
 /// The part of the log that a snapshot contains.
 #[derive(Clone, Copy, Debug)]
@@ -352,11 +355,22 @@ fn decode(
     let Some(documents) = input.item(|reader| reader.u64())? else {
         return Ok(None);
     };
+    // No more memory than the file has documents, whatever it says.
+    let most = input.len.saturating_sub(input.offset) / DOCUMENT_LEAST;
+    index.reserve(documents.min(most) as usize);
+    let mut lanes = Vec::new();
     for _ in 0..documents {
-        let Some((location, record)) = input.item(decode_document)? else {
+        let Some(kept) = input.item(|reader| decode_document(reader, &mut lanes))? else {
             return Ok(None);
         };
-        index.apply(&record, 0, location, now);
+        index.take_moved(
+            kept.order,
+            kept.enqueued,
+            &lanes,
+            &kept.head,
+            kept.location,
+            now,
+        );
     }
     // Each that is kept after it was sent was counted as delivered.
     if totals.delivered < index.sent().0 {
@@ -382,7 +396,15 @@ fn decode_head(
     Ok((Covered { upto, clean }, totals, reader.u32()?))
 }
 
-fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>), Malformed> {
+/// A document in a snapshot; its lanes are read beside it.
+struct Kept {
+    location: Location,
+    order: u64,
+    enqueued: u64,
+    head: Head,
+}
+
+fn decode_document(reader: &mut Reader<'_>, lanes: &mut Vec<MovedLane>) -> Result<Kept, Malformed> {
     let location = Location {
         segment: reader.u32()?,
         offset: reader.u32()?,
@@ -390,7 +412,7 @@ fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>
     };
     let order = reader.u64()?;
     let enqueued = reader.u64()?;
-    let lanes = record::decode_moved_lanes(reader)?;
+    record::decode_moved_lanes(reader, lanes)?;
     let id = DocumentId::from_bytes(reader.array()?);
     let created = reader.u64()?;
     let priority = Priority::new(reader.u8()?).ok_or(Malformed)?;
@@ -406,18 +428,15 @@ fn decode_document(reader: &mut Reader<'_>) -> Result<(Location, Record<'static>
         id,
         created,
         priority,
-        // Those of the record say more.
+        // Those that stand beside it say more.
         lanes: Lanes::Many(Vec::new()),
         body_file,
         body_len,
     };
-    Ok((
+    Ok(Kept {
         location,
-        Record::Move {
-            order,
-            enqueued,
-            lanes,
-            head,
-        },
-    ))
+        order,
+        enqueued,
+        head,
+    })
 }

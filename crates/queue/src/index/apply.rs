@@ -266,7 +266,8 @@ impl Index {
         self.wake(lane);
     }
 
-    pub(super) fn take_moved(
+    /// Takes in a document as it stands, in a record or a snapshot.
+    pub(crate) fn take_moved(
         &mut self,
         order: u64,
         enqueued: u64,
