@@ -45,7 +45,7 @@ mod tests {
         let mut recent = Recent::default();
         let ids: Vec<DocumentId> = (0..200).map(|_| DocumentId::new()).collect();
         for id in &ids {
-            recent.keep(*id, &[1; RECORD_MAX]);
+            recent.keep(*id, &vec![1; RECORD_MAX]);
         }
         assert_eq!(recent.bytes, BYTES_MAX);
         assert!(recent.take(ids[0]).is_some());
