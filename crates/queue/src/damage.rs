@@ -47,7 +47,9 @@ pub(crate) fn copy_aside(
 
 fn copy(disk: &dyn Disk, name: &str, from: &dyn DiskFile, start: u64, end: u64) -> io::Result<()> {
     let to = disk.create(Folder::Damaged, name)?;
-    let mut piece = vec![0; (256 * 1024).min((end - start) as usize)];
+    // A place that a snapshot names may reach behind the end of the file.
+    let end = end.min(from.len()?);
+    let mut piece = vec![0; (256 * 1024).min(end.saturating_sub(start) as usize)];
     let mut offset = start;
     while offset < end {
         let wanted = piece.len().min((end - offset) as usize);
