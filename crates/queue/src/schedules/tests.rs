@@ -188,6 +188,21 @@ fn whoever_waits_for_a_document_is_woken_and_each_is_delivered_once() {
 }
 
 #[test]
+fn a_dropped_lease_wakes_whoever_waits_and_counts_nothing() {
+    under_all_schedules(|| {
+        let bench = Bench::new(0);
+        bench.put("given back");
+        let lease = block_on(bench.queue.lease(bench.lane)).unwrap();
+        let waiting = bench.clone();
+        let waiting = thread::spawn(move || waiting.deliver(1));
+        drop(lease);
+        waiting.join().unwrap();
+        assert_eq!(bench.queue.ledger().delivered, 1);
+        bench.end();
+    });
+}
+
+#[test]
 fn whoever_waits_for_room_is_woken() {
     under_all_schedules(|| {
         let bench = Bench::new(1);
