@@ -6,11 +6,11 @@ use crate::error::{Error, ErrorKind};
 use crate::log_store::LogStore;
 use crate::mailbox::{Asked, Command, Mailbox};
 use crate::store::{Op, Outcome, Store, Verdict};
-use crate::sync::{self, Condvar, Mutex, MutexGuard};
+use crate::sync::{self, Condvar, Mutex, MutexGuard, Notify};
 use crate::writer::Bell;
 use mainstay_files::Lock;
 use std::sync::{Arc, PoisonError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// One that writes and one that keeps house.
 const THREADS: u32 = 2;

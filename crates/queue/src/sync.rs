@@ -1,14 +1,14 @@
 //! What threads share, by the names of the standard library.
 //!
 //! Built with `--cfg shuttle`, as the tests of schedules are, the same names stand for those of a library that runs one
-//! thread at a time and chooses at each lock, wait and atomic who goes on. What tokio brings is used as it is: it never
-//! blocks, and each of its calls is one step of a schedule.
+//! thread at a time and chooses at each lock, wait and atomic who goes on. What tokio brings never blocks, and each of
+//! its calls is one step of a schedule.
 
 #[cfg(shuttle)]
 mod chosen;
 
 #[cfg(shuttle)]
-pub(crate) use chosen::Condvar;
+pub(crate) use chosen::{Condvar, Notify};
 #[cfg(shuttle)]
 pub(crate) use shuttle::{
     sync::{Mutex, MutexGuard, atomic},
@@ -20,6 +20,8 @@ pub(crate) use std::{
     thread,
 };
 
+#[cfg(not(shuttle))]
+pub(crate) use tokio::sync::Notify;
 use tokio::sync::oneshot::{Receiver, error::RecvError};
 
 /// Holds the thread up until the answer comes, or nobody is left to give it.

@@ -47,3 +47,33 @@ impl Condvar {
         }
     }
 }
+
+/// Tokio's, with others having a turn before each call: what happens between a look and a wait is then part of a schedule.
+#[derive(Debug)]
+pub(crate) struct Notify {
+    inner: tokio::sync::Notify,
+    turn: shuttle::sync::atomic::AtomicBool,
+}
+
+impl Notify {
+    pub(crate) fn new() -> Self {
+        Self {
+            inner: tokio::sync::Notify::new(),
+            turn: shuttle::sync::atomic::AtomicBool::new(false),
+        }
+    }
+
+    fn let_others_go_first(&self) {
+        self.turn.load(std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub(crate) fn notified(&self) -> tokio::sync::futures::Notified<'_> {
+        self.let_others_go_first();
+        self.inner.notified()
+    }
+
+    pub(crate) fn notify_waiters(&self) {
+        self.let_others_go_first();
+        self.inner.notify_waiters();
+    }
+}
