@@ -2,7 +2,9 @@
 
 mod commit;
 mod maintain;
+mod plan;
 mod read;
+mod usage;
 
 use crate::bodies::{Bodies, BodyWriter};
 use crate::config::Config;
@@ -26,12 +28,12 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use hashbrown::HashSet;
 use mainstay_clock::SharedClock;
-use read::{Ahead, Reader};
+use read::Reader;
 use serde::Serialize;
 use std::collections::HashMap;
-use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use usage::{IndexGuard, Usage};
 
 /// Whether the queue can take documents in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -59,9 +61,6 @@ pub struct LogStore {
     recent: Mutex<Recent>,
     bodies: Arc<Bodies>,
     readers: Mutex<HashMap<u32, Reader>>,
-    ahead: Mutex<Ahead>,
-    /// Where the log ends that is on the disk: its segment and the offset in it, 32 bits each.
-    end: AtomicU64,
     mode: Mutex<Mode>,
     /// The segment that is made ahead.
     making: Arc<Making>,
@@ -70,48 +69,6 @@ pub struct LogStore {
     /// How many bytes the disk had left when it was last found full.
     free_when_full: AtomicU64,
     damage: Mutex<Vec<Damage>>,
-}
-
-/// How many documents wait and how many bytes they take, for those who ask without waiting for the index.
-#[derive(Debug, Default)]
-struct Usage {
-    documents: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl Usage {
-    fn add(&self, documents: u64, bytes: u64) {
-        self.documents.fetch_add(documents, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-}
-
-/// The index, held; what it takes is published when it is let go.
-struct IndexGuard<'a> {
-    index: MutexGuard<'a, Index>,
-    usage: &'a Usage,
-}
-
-impl Deref for IndexGuard<'_> {
-    type Target = Index;
-
-    fn deref(&self) -> &Index {
-        &self.index
-    }
-}
-
-impl DerefMut for IndexGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Index {
-        &mut self.index
-    }
-}
-
-impl Drop for IndexGuard<'_> {
-    fn drop(&mut self) {
-        let (documents, bytes) = self.index.usage();
-        self.usage.documents.store(documents, Ordering::Relaxed);
-        self.usage.bytes.store(bytes, Ordering::Relaxed);
-    }
 }
 
 /// What only the thread that commits touches.
@@ -196,8 +153,6 @@ impl LogStore {
             index: Mutex::new(index),
             recent: Mutex::new(Recent::default()),
             readers: Mutex::new(HashMap::new()),
-            ahead: Mutex::new(Ahead::default()),
-            end: AtomicU64::new(0),
             mode: Mutex::new(Mode::Writable),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
@@ -205,7 +160,6 @@ impl LogStore {
         };
         // Publishes what the start found.
         drop(store.index());
-        store.note_end(&lock(&store.writer).log);
         store.copy_unconfirmed(&copied)?;
         store.tidy_bodies();
         store.keep_lanes(&mut lock(&store.writer));

@@ -13,10 +13,14 @@
 
 #![warn(clippy::indexing_slicing)]
 
+mod lanes;
+
+pub(crate) use lanes::Lanes;
+
 use crate::document::{ClaimId, DocumentId, LaneId, NewBody, NewDocument, Priority, State};
-use crate::limits::LANES_MAX;
 use crate::wire::{Malformed, Put, Reader};
-use std::ops::{Deref, Range};
+use lanes::decode_lane_id;
+use std::ops::Range;
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,37 +124,6 @@ pub(crate) struct Head {
     /// The hash under which the body lies in a file of its own.
     pub(crate) body_file: Option<[u8; 32]>,
     pub(crate) body_len: u64,
-}
-
-/// The lanes of a document; most have one, and take no memory for it.
-#[derive(Clone, Debug)]
-pub(crate) enum Lanes {
-    One(LaneId),
-    Many(Vec<LaneId>),
-}
-
-impl Lanes {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let count = reader.u8()?;
-        if count == 1 {
-            return decode_lane_id(reader).map(Self::One);
-        }
-        (0..count)
-            .map(|_| decode_lane_id(reader))
-            .collect::<Result<Vec<_>, _>>()
-            .map(Self::Many)
-    }
-}
-
-impl Deref for Lanes {
-    type Target = [LaneId];
-
-    fn deref(&self) -> &[LaneId] {
-        match self {
-            Self::One(lane) => std::slice::from_ref(lane),
-            Self::Many(lanes) => lanes,
-        }
-    }
 }
 
 /// Where a moved document stood on one of its lanes.
@@ -452,13 +425,6 @@ pub(crate) fn decode(kind: Kind, payload: &[u8]) -> Result<Record<'_>, Malformed
     };
     reader.finish()?;
     Ok(record)
-}
-
-/// The number of a lane, which no queue has so many of: one that lies would have them made.
-fn decode_lane_id(reader: &mut Reader<'_>) -> Result<LaneId, Malformed> {
-    let number = reader.u16()?;
-    let is_possible = usize::from(number) < LANES_MAX;
-    is_possible.then_some(LaneId(number)).ok_or(Malformed)
 }
 
 fn decode_claims(reader: &mut Reader<'_>) -> Result<Vec<ClaimId>, Malformed> {

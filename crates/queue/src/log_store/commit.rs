@@ -1,26 +1,14 @@
 //! Many operations, one group, one flush.
 
+use super::plan::{Added, Planned, Planner};
 use super::{LogStore, Mode, Writer, lock};
-use crate::disk::AlignedBuf;
-use crate::document::{ClaimId, DocumentId, LaneId, NewBody, NewDocument, Receipt, State};
+use crate::document::Receipt;
 use crate::error::{Error, ErrorKind};
-use crate::frame::framed_len;
-use crate::group::{Group, Pushed};
-use crate::index::{Applied, Index, Location, Now};
-use crate::limits::LANES_MAX;
+use crate::index::{Applied, Location, Now};
 use crate::log::{AppendError, Placement, Purpose};
 use crate::record::{self, Kind, Record};
 use crate::store::{Committed, Op, Outcome};
 use crate::sync::atomic::Ordering;
-use crate::wire::Put;
-use hashbrown::HashSet;
-
-/// A record that was put into the group, and the operation that it belongs to.
-struct Planned {
-    op: usize,
-    kind: Kind,
-    place: Pushed,
-}
 
 /// What the group holds, and what could be answered without it.
 #[derive(Default)]
@@ -265,7 +253,6 @@ impl LogStore {
         let mut recent = lock(&self.recent);
         // What they take is counted before anybody gives back what was held for it.
         self.usage.add(plan.documents, plan.bytes);
-        self.note_end(&writer.log);
         let mut tell = |receipts: &mut Vec<(usize, Vec<Receipt>)>| {
             for (op, receipts) in receipts.drain(..) {
                 (answers.stored)(answers.first + op, receipts);
@@ -334,173 +321,4 @@ fn source_of(error: &Error) -> String {
 
 fn is_intake(op: &Op) -> bool {
     matches!(op, Op::Enqueue { .. } | Op::DeclareLane(_))
-}
-
-/// What became of planning an operation.
-enum Added {
-    /// Its records are in the group; the receipts hold once that is written.
-    Planned(Vec<Receipt>),
-    /// It needs no record.
-    Answered(Result<Outcome, Error>),
-    DoesNotFit,
-}
-
-/// Writes the records of operations into a group.
-struct Planner<'a> {
-    index: &'a Index,
-    group: &'a mut Group,
-    /// The documents that the group stores so far.
-    stored_here: &'a mut HashSet<DocumentId>,
-    records: Vec<Planned>,
-    documents: u64,
-    bytes: u64,
-    now: Now,
-}
-
-impl Planner<'_> {
-    fn add(&mut self, number: usize, op: &Op) -> Added {
-        match op {
-            Op::Enqueue { documents, claims } => self.enqueue(number, documents, claims),
-            Op::Settle {
-                id,
-                lane,
-                verdict,
-                note,
-            } => {
-                if self.index.state(*id, *lane).is_none() && !self.stored_here.contains(id) {
-                    return Added::Answered(Ok(Outcome::NotFound));
-                }
-                let (note, wall) = (record::cut_note(note), self.now.wall);
-                self.only(number, Kind::Settle, 32 + note.len(), |out| {
-                    record::put_settle(out, *id, *lane, (*verdict).into(), wall, note);
-                })
-            }
-            Op::Retry {
-                id,
-                lane,
-                after,
-                note,
-            } => {
-                if !self.index.state(*id, *lane).is_some_and(State::is_pending) {
-                    return Added::Answered(Ok(Outcome::NotFound));
-                }
-                let attempts = self.index.attempts(*id, *lane).saturating_add(1);
-                let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                let note = record::cut_note(note);
-                let wall = self.now.wall;
-                let payload = record::encode_retry(*id, *lane, attempts, after, wall, note);
-                self.only_bytes(number, Kind::Retry, &payload)
-            }
-            Op::CloseClaims(claims) => {
-                let open: Vec<_> = claims
-                    .iter()
-                    .copied()
-                    .filter(|claim| self.index.is_claim_open(*claim))
-                    .collect();
-                if open.is_empty() {
-                    return Added::Answered(Ok(Outcome::Done));
-                }
-                let payload = record::encode_claims(&[], &open);
-                self.only_bytes(number, Kind::Claims, &payload)
-            }
-            Op::DeclareLane(name) => {
-                if let Some(lane) = self.index.lane(name) {
-                    Added::Answered(Ok(Outcome::Lane(lane)))
-                } else if self.index.next_lane() < LANES_MAX {
-                    let lane = LaneId(self.index.next_lane() as u16);
-                    self.only_bytes(number, Kind::Lane, &record::encode_lane(lane, name))
-                } else {
-                    let message = format!("a queue has at most {LANES_MAX} lanes");
-                    Added::Answered(Err(Error::new(ErrorKind::TooLarge, message)))
-                }
-            }
-        }
-    }
-
-    fn only_bytes(&mut self, op: usize, kind: Kind, payload: &[u8]) -> Added {
-        self.only(op, kind, payload.len(), |out| out.put(payload))
-    }
-
-    /// The one record of an operation, of at most `len_max` bytes.
-    fn only(
-        &mut self,
-        op: usize,
-        kind: Kind,
-        len_max: usize,
-        write: impl FnOnce(&mut AlignedBuf),
-    ) -> Added {
-        if !self.group.fits(len_max) {
-            return Added::DoesNotFit;
-        }
-        self.push(op, kind, len_max, write);
-        Added::Planned(Vec::new())
-    }
-
-    fn push(
-        &mut self,
-        op: usize,
-        kind: Kind,
-        expected: usize,
-        write: impl FnOnce(&mut AlignedBuf),
-    ) -> Pushed {
-        let place = self.group.push_with(kind, expected, write);
-        self.records.push(Planned { op, kind, place });
-        place
-    }
-
-    fn enqueue(&mut self, op: usize, documents: &[NewDocument], claims: &[ClaimId]) -> Added {
-        let mut lanes = documents.iter().flat_map(|document| &document.lanes);
-        if let Some(lane) = lanes.find(|lane| !self.index.has_lane(**lane)) {
-            let message = format!("lane {} was never declared; nothing was stored", lane.0);
-            return Added::Answered(Err(Error::new(ErrorKind::UnknownLane, message)));
-        }
-        let unknown: Vec<_> = claims
-            .iter()
-            .copied()
-            .filter(|claim| !self.index.is_claim_open(*claim))
-            .collect();
-        let claims = (!unknown.is_empty()).then(|| record::encode_claims(&unknown, &[]));
-        let mut bytes = claims
-            .as_ref()
-            .map_or(0, |payload| framed_len(payload.len()));
-        let mut receipts = Vec::with_capacity(documents.len());
-        for document in documents {
-            let id = document.id;
-            if self.index.contains(id) || !self.stored_here.insert(id) {
-                receipts.push(Receipt::AlreadyThere(id));
-            } else {
-                bytes += framed_len(record::store_len_max(document));
-                receipts.push(Receipt::Accepted(id));
-            }
-        }
-        if bytes == 0 {
-            return Added::Answered(Ok(Outcome::Receipts(receipts)));
-        }
-        if !self.group.fits_framed(bytes) {
-            for receipt in receipts {
-                if let Receipt::Accepted(id) = receipt {
-                    self.stored_here.remove(&id);
-                }
-            }
-            return Added::DoesNotFit;
-        }
-        let wall = self.now.wall;
-        for (document, receipt) in documents.iter().zip(&receipts) {
-            if matches!(receipt, Receipt::Accepted(_)) {
-                let expected = record::store_len_max(document);
-                let place = self.push(op, Kind::Store, expected, |out| {
-                    record::put_store(out, document, wall);
-                });
-                self.documents += 1;
-                self.bytes += framed_len(place.len as usize) as u64;
-                if let NewBody::File(file) = &document.body {
-                    self.bytes += file.len();
-                }
-            }
-        }
-        if let Some(payload) = claims {
-            self.push(op, Kind::Claims, payload.len(), |out| out.put(&payload));
-        }
-        Added::Planned(receipts)
-    }
 }

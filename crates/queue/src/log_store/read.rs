@@ -7,73 +7,23 @@ use crate::document::DocumentId;
 use crate::error::{Error, ErrorKind};
 use crate::frame::{self, SegmentKey};
 use crate::index::{Leased, Location};
-use crate::log::Log;
 use crate::record::{self, Kind};
 use crate::segment;
 use crate::store::{Body, Document, StoredBody};
-use crate::verify::{frame_of, read_frame};
+use crate::verify::read_frame;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// Segments that are kept open to be read, at most.
 const READERS_MAX: usize = 16;
-
-/// Documents are mostly asked for in the order in which they lie: then this many bytes are read at once.
-const AHEAD: u64 = 256 * 1024;
-
-/// Off: with it the campaign of corruption finds a document that is not copied forward.
-const READS_AHEAD: bool = false;
-
-/// Between two documents that lie one behind the other there is at most this much: records that say something of others, and
-/// the end of a group and the head of the next.
-const BETWEEN: u64 = 64 * 1024;
 
 /// A segment that is kept open to be read.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     file: Arc<dyn DiskFile>,
     key: SegmentKey,
-}
-
-/// The bytes behind the document that was read last, and where that ended.
-#[derive(Debug, Default)]
-pub(super) struct Ahead {
-    segment: u32,
-    start: u64,
-    bytes: Vec<u8>,
-    last_end: u64,
-}
-
-impl Ahead {
-    /// The record at a location, if it was read ahead. It need not be: what was behind the end of the log then is written by
-    /// now.
-    fn get(&self, key: &SegmentKey, id: DocumentId, location: Location) -> Option<(Kind, Bytes)> {
-        let from = u64::from(location.offset).checked_sub(self.start)?;
-        let here = self.bytes.get(usize::try_from(from).ok()?..)?;
-        if self.segment != location.segment || here.len() < frame_len(location) {
-            return None;
-        }
-        let (kind, payload) = frame_of(here, key, id).ok()?;
-        Some((kind, Bytes::copy_from_slice(payload)))
-    }
-
-    /// Whether a document lies behind the one that was read last.
-    fn is_next(&self, location: Location) -> bool {
-        let reach = self.last_end..=self.last_end + BETWEEN;
-        self.segment == location.segment && reach.contains(&u64::from(location.offset))
-    }
-}
-
-/// A segment and an offset in it, from one number.
-fn unpack(end: u64) -> (u32, u32) {
-    ((end >> 32) as u32, end as u32)
-}
-
-fn frame_len(location: Location) -> usize {
-    frame::FRAME_HEADER + location.len as usize
 }
 
 impl LogStore {
@@ -119,46 +69,7 @@ impl LogStore {
         location: Location,
     ) -> io::Result<(Kind, Bytes)> {
         let reader = self.reader(location.segment)?;
-        // Taken out, so that nobody waits for what is read here: whoever comes meanwhile reads for itself.
-        let mut ahead = std::mem::take(&mut *lock(&self.ahead));
-        let mut record = ahead.get(&reader.key, id, location);
-        if READS_AHEAD && record.is_none() && ahead.is_next(location) {
-            self.read_ahead(&mut ahead, &reader, location)?;
-            record = ahead.get(&reader.key, id, location);
-        }
-        ahead.last_end = u64::from(location.offset) + frame_len(location) as u64;
-        if ahead.segment != location.segment {
-            ahead.segment = location.segment;
-            ahead.bytes.clear();
-        }
-        *lock(&self.ahead) = ahead;
-        match record {
-            Some(record) => Ok(record),
-            None => read_frame(&*reader.file, &reader.key, id, location),
-        }
-    }
-
-    /// Reads what lies from a record on, as far as it is written.
-    fn read_ahead(&self, ahead: &mut Ahead, reader: &Reader, location: Location) -> io::Result<()> {
-        let start = u64::from(location.offset);
-        let (segment, end) = unpack(self.end.load(Ordering::Acquire));
-        let written = if segment == location.segment {
-            u64::from(end).saturating_sub(start)
-        } else {
-            AHEAD
-        };
-        ahead.start = start;
-        ahead.bytes.resize(written.min(AHEAD) as usize, 0);
-        let read = reader.file.read_at(&mut ahead.bytes, start)?;
-        ahead.bytes.truncate(read);
-        Ok(())
-    }
-
-    /// Publishes where the log ends.
-    pub(super) fn note_end(&self, log: &Log) {
-        let end = log.confirmed();
-        self.end
-            .store(end.segment << 32 | end.end, Ordering::Release);
+        read_frame(&*reader.file, &reader.key, id, location)
     }
 
     fn reader(&self, segment: u32) -> io::Result<Reader> {
