@@ -68,7 +68,8 @@ pub(super) fn run(original: &Original) -> Result<usize, Verdict> {
         judge(
             what,
             original.image.with(Folder::Root, "snapshot", bytes),
-            end,
+            // What a lying snapshot makes of the segment is copied aside, into memory here.
+            end + segment.len(),
         )?;
     }
     if let Some(lanes) = original.image.get(Folder::Root, "lanes") {
