@@ -39,27 +39,17 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     println!(
         "concurrency: the queue's threads and waiters under schedules that are chosen, and every wait given up"
     );
+    let program = build(workspace).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
     let seed = wanted.seed;
-    let schedules = test(
-        process::cargo(&workspace.root)
-            .args(["rustc", "--package", "mainstay-queue", "--lib"])
-            .args(["--profile", "test", "--quiet"])
-            .args(["--message-format", "json", "--", "--cfg", "shuttle"]),
-    )
-    .and_then(|program| {
-        count(
-            process::program(&program, &workspace.root)
-                .args(["schedules::", "--nocapture", "--test-threads=1"])
-                .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
-                .env("MAINSTAY_SEED", seed.to_string()),
-        )
-    });
-    let cancelled = schedules.and_then(|schedules| {
-        let mut command = process::cargo(&workspace.root);
-        command.args(["test", "--quiet", "--package", "mainstay-queue"]);
-        count(command.args(["--test", "it", "cancelled::"])).map(|given_up| (schedules, given_up))
-    });
-    match cancelled {
+    let schedules = count(
+        process::program(&program, &workspace.root)
+            .args(["schedules::", "--nocapture", "--test-threads=1"])
+            .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
+            .env("MAINSTAY_SEED", seed.to_string()),
+    );
+    let both = schedules
+        .and_then(|schedules| Ok((schedules, count(given_up(workspace).arg("cancelled::"))?)));
+    match both {
         Ok((schedules, given_up)) => {
             println!(
                 "  pass: {} schedules of {schedules} kinds of work, {given_up} kinds of waits given up at every point",
@@ -72,6 +62,31 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             Err(error)
         }
     }
+}
+
+/// Builds everything that is run; what does not build breaks no promise. Returns the program with the schedules.
+fn build(workspace: &Workspace) -> Result<String> {
+    process::run(given_up(workspace).arg("--no-run"))?;
+    test(
+        process::cargo(&workspace.root)
+            .args(["rustc", "--package", "mainstay-queue", "--lib"])
+            .args(["--profile", "test", "--quiet"])
+            .args(["--message-format", "json", "--", "--cfg", "shuttle"]),
+    )
+}
+
+/// The tests that give up waiting.
+fn given_up(workspace: &Workspace) -> std::process::Command {
+    let mut command = process::cargo(&workspace.root);
+    command.args([
+        "test",
+        "--quiet",
+        "--package",
+        "mainstay-queue",
+        "--test",
+        "it",
+    ]);
+    command
 }
 
 fn parse(arguments: &[String]) -> Result<Wanted> {
