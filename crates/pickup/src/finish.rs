@@ -176,7 +176,11 @@ impl Collector {
         name: &OsStr,
         targets: &mut Targets,
     ) -> Result<(), files::Error> {
-        let target = targets.open(folder)?;
+        let beside = match &self.config.after {
+            After::Move(base) => base,
+            After::Delete | After::Archive | After::Keep => &self.config.work,
+        };
+        let target = targets.open(folder, beside)?;
         let is_taken = |name: &OsStr| target.facts(name).is_ok();
         let put = |name: &OsStr| match self.work.rename(from, target, name) {
             Err(error) if error.kind() == ErrorKind::CrossDevice => {
@@ -205,11 +209,13 @@ struct Targets {
 }
 
 impl Targets {
-    /// Opens a folder, and makes it where it is missing.
-    fn open(&mut self, path: &Path) -> Result<&Folder, files::Error> {
+    /// Opens a folder, and makes it where it is missing. What it lies `beside` is there since the start: where that is not there
+    /// any more, its file system was taken away, and no other folder is made in its place.
+    fn open(&mut self, path: &Path, beside: &Path) -> Result<&Folder, files::Error> {
         let folder = match self.last.take() {
             Some((last, folder)) if last == path => folder,
             _ => {
+                files::facts(beside)?;
                 files::create_dir_all(path, 0o700)?;
                 self.used.insert(path.to_owned());
                 Folder::new(files::Folder::open(path)?)

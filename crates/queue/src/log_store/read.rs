@@ -5,6 +5,7 @@ use crate::damage::{Damage, copy_aside};
 use crate::disk::{DiskFile, Folder};
 use crate::document::DocumentId;
 use crate::error::{Error, ErrorKind};
+use crate::format::FORMAT_FILE;
 use crate::frame::{self, SegmentKey};
 use crate::index::{Leased, Location};
 use crate::record::{self, Kind};
@@ -160,7 +161,7 @@ impl LogStore {
             Ok((found, _)) => {
                 Err(self.body_lost(id, &name, format!("the body has {found} bytes, not {len}")))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.is_away() => {
                 Err(self.body_lost(id, &name, "the body is missing".to_owned()))
             }
             Err(error) => Err(Error::io(
@@ -168,6 +169,11 @@ impl LogStore {
                 error,
             )),
         }
+    }
+
+    /// Whether the whole folder is not there, unmounted or moved away: then no file that is missing in it is lost.
+    fn is_away(&self) -> bool {
+        self.disk.open(Folder::Root, FORMAT_FILE).is_err()
     }
 
     fn body_lost(&self, id: DocumentId, name: &str, what: String) -> Error {
@@ -189,10 +195,11 @@ impl LogStore {
 
     /// A record that cannot be read: the disk refuses, or has other bytes than were written.
     fn unreadable(&self, id: DocumentId, location: Location, error: io::Error) -> Error {
-        let is_gone = matches!(
-            error.kind(),
-            io::ErrorKind::InvalidData | io::ErrorKind::NotFound
-        );
+        let is_gone = match error.kind() {
+            io::ErrorKind::InvalidData => true,
+            io::ErrorKind::NotFound => !self.is_away(),
+            _ => false,
+        };
         if !is_gone {
             return Error::io(format!("cannot read document {id}"), error);
         }

@@ -1,7 +1,7 @@
 //! Large bodies are on the disk before their document is, and go when nothing needs them.
 
 use crate::scratch::{Scratch, body_of, document};
-use mainstay_queue::{BodyFile, NewBody, NewDocument, Queue};
+use mainstay_queue::{BodyFile, ErrorKind, NewBody, NewDocument, Queue};
 use std::time::Duration;
 
 fn write(queue: &Queue, bytes: &[u8]) -> BodyFile {
@@ -117,4 +117,32 @@ async fn a_document_whose_body_is_lost_is_reported_and_holds_up_no_other() {
     assert_eq!(queue.ledger().unreadable, 1);
     assert!(queue.ledger().is_balanced());
     assert_eq!(queue.status().damage.len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_that_is_away_costs_no_document() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let bytes = vec![9; 400_000];
+    let body = NewBody::File(write(&queue, &bytes));
+    queue
+        .enqueue(NewDocument {
+            body,
+            ..document(lane, "")
+        })
+        .await
+        .unwrap();
+    let away = scratch.path().with_extension("away");
+    std::fs::rename(scratch.path(), &away).unwrap();
+    let lease = queue.try_lease(lane).unwrap();
+    let error = lease.body().unwrap_err();
+    std::fs::rename(&away, scratch.path()).unwrap();
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    drop(lease);
+    let lease = queue.lease(lane).await.unwrap();
+    assert!(body_of(&lease) == bytes);
+    lease.ack().await.unwrap();
+    let ledger = queue.ledger();
+    assert_eq!((ledger.unreadable, ledger.delivered), (0, 1));
+    assert!(ledger.is_balanced(), "{ledger:?}");
 }
