@@ -32,6 +32,18 @@ impl Condvar {
         self.0.wait_while(guard, condition)
     }
 
+    /// Waits for a word and for nothing else: whoever goes on by itself after a while has to come to its end without that too.
+    pub(crate) fn wait_timeout<'a, T>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        _limit: Duration,
+    ) -> LockResult<(MutexGuard<'a, T>, TimedOut)> {
+        match self.0.wait(guard) {
+            Ok(guard) => Ok((guard, TimedOut)),
+            Err(poisoned) => Ok((poisoned.into_inner(), TimedOut)),
+        }
+    }
+
     pub(crate) fn wait_timeout_while<'a, T>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -45,6 +57,17 @@ impl Condvar {
             Ok(guard) => Ok((guard, false)),
             Err(poisoned) => Ok((poisoned.into_inner(), false)),
         }
+    }
+}
+
+/// What a wait with a limit says of itself: it never came to that.
+#[derive(Debug)]
+pub(crate) struct TimedOut;
+
+impl TimedOut {
+    #[expect(clippy::unused_self, reason = "the standard library's has an answer")]
+    pub(crate) fn timed_out(&self) -> bool {
+        false
     }
 }
 
