@@ -157,38 +157,31 @@ impl Collector {
         name: &OsStr,
         targets: &mut Targets,
     ) -> Result<(), files::Error> {
-        match self.try_move_away(from, folder, name, targets) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            // Somebody removed the folder since it was made.
-            Err(_) if self.work.facts(from).is_ok() => {
-                targets.last = None;
-                self.try_move_away(from, folder, name, targets)
-            }
-            // Moved; or a power cut brought the source back, which was archived before and has no copy any more.
-            _ => Ok(()),
-        }
-    }
-
-    fn try_move_away(
-        &self,
-        from: &OsStr,
-        folder: &Path,
-        name: &OsStr,
-        targets: &mut Targets,
-    ) -> Result<(), files::Error> {
         let beside = match &self.config.after {
             After::Move(base) => base,
             After::Delete | After::Archive | After::Keep => &self.config.work,
         };
-        let target = targets.open(folder, beside)?;
-        let is_taken = |name: &OsStr| target.facts(name).is_ok();
-        let put = |name: &OsStr| match self.work.rename(from, target, name) {
-            Err(error) if error.kind() == ErrorKind::CrossDevice => {
-                files::move_file(&self.work_path(from), &folder.join(name))
-            }
-            moved => moved,
+        let put_once = |targets: &mut Targets| {
+            let target = targets.open(folder, beside)?;
+            let is_taken = |name: &OsStr| target.facts(name).is_ok();
+            let put = |name: &OsStr| match self.work.rename(from, target, name) {
+                Err(error) if error.kind() == ErrorKind::CrossDevice => {
+                    files::move_file(&self.work_path(from), &folder.join(name))
+                }
+                moved => moved,
+            };
+            put_freely(name, NAME_MAX, is_taken, put).map(drop)
         };
-        put_freely(name, NAME_MAX, is_taken, put).map(drop)
+        match put_once(targets) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            // Somebody removed the folder since it was made.
+            Err(_) if self.work.facts(from).is_ok() => {
+                targets.last = None;
+                put_once(targets)
+            }
+            // Moved; or a power cut brought the source back, which was archived before and has no copy any more.
+            _ => Ok(()),
+        }
     }
 
     /// One sync for each folder that files went to, and one for the work folder that they left.

@@ -1,16 +1,8 @@
 //! Large bodies are on the disk before their document is, and go when nothing needs them.
 
-use crate::scratch::{Scratch, body_of, document};
-use mainstay_queue::{BodyFile, ErrorKind, NewBody, NewDocument, Queue};
+use crate::scratch::{Scratch, body_file, body_of, document, put_file};
+use mainstay_queue::ErrorKind;
 use std::time::Duration;
-
-fn write(queue: &Queue, bytes: &[u8]) -> BodyFile {
-    let mut writer = queue.body_writer().unwrap();
-    for piece in bytes.chunks(100_000) {
-        writer.write(piece).unwrap();
-    }
-    writer.finish().unwrap()
-}
 
 fn count(scratch: &Scratch) -> usize {
     std::fs::read_dir(scratch.path().join("bodies"))
@@ -34,14 +26,7 @@ async fn a_large_body_survives_a_kill_byte_for_byte() {
     let bytes: Vec<u8> = (0..3_000_000u32)
         .map(|number| ((number * 31) >> 3) as u8)
         .collect();
-    let body = NewBody::File(write(&queue, &bytes));
-    queue
-        .enqueue(NewDocument {
-            body,
-            ..document(lane, "")
-        })
-        .await
-        .unwrap();
+    put_file(&queue, lane, &bytes).await;
     let killed = scratch.killed();
     let (after, lane) = killed.open();
     let lease = after.try_lease(lane).unwrap();
@@ -54,14 +39,7 @@ async fn bodies_of_one_content_share_a_file_that_goes_with_the_last() {
     let scratch = Scratch::with(|config| config.retain_after_ack = Duration::ZERO);
     let (queue, lane) = scratch.open();
     for _ in 0..2 {
-        let body = NewBody::File(write(&queue, &[7; 400_000]));
-        queue
-            .enqueue(NewDocument {
-                body,
-                ..document(lane, "")
-            })
-            .await
-            .unwrap();
+        put_file(&queue, lane, &[7; 400_000]).await;
     }
     assert_eq!(count(&scratch), 1);
     queue.try_lease(lane).unwrap().ack().await.unwrap();
@@ -75,7 +53,7 @@ async fn bodies_of_one_content_share_a_file_that_goes_with_the_last() {
 async fn a_body_whose_document_was_never_stored_is_gone_at_the_next_start() {
     let scratch = Scratch::new();
     let (queue, _) = scratch.open();
-    let unused = write(&queue, &[1; 300_000]);
+    let unused = body_file(&queue, &[1; 300_000]);
     let mut unfinished = queue.body_writer().unwrap();
     unfinished.write(&[2; 1000]).unwrap();
     let killed = scratch.killed();
@@ -91,14 +69,7 @@ async fn a_body_whose_document_was_never_stored_is_gone_at_the_next_start() {
 async fn a_document_whose_body_is_lost_is_reported_and_holds_up_no_other() {
     let scratch = Scratch::new();
     let (queue, lane) = scratch.open();
-    let body = NewBody::File(write(&queue, &[3; 300_000]));
-    queue
-        .enqueue(NewDocument {
-            body,
-            ..document(lane, "")
-        })
-        .await
-        .unwrap();
+    put_file(&queue, lane, &[3; 300_000]).await;
     queue.enqueue(document(lane, "good")).await.unwrap();
     let file = std::fs::read_dir(scratch.path().join("bodies"))
         .unwrap()
@@ -124,14 +95,7 @@ async fn a_folder_that_is_away_costs_no_document() {
     let scratch = Scratch::new();
     let (queue, lane) = scratch.open();
     let bytes = vec![9; 400_000];
-    let body = NewBody::File(write(&queue, &bytes));
-    queue
-        .enqueue(NewDocument {
-            body,
-            ..document(lane, "")
-        })
-        .await
-        .unwrap();
+    put_file(&queue, lane, &bytes).await;
     let away = scratch.path().with_extension("away");
     std::fs::rename(scratch.path(), &away).unwrap();
     let lease = queue.try_lease(lane).unwrap();

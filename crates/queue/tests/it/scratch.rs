@@ -1,7 +1,7 @@
 //! A queue in a folder of its own, and what tests do to it.
 
 use mainstay_clock::ManualClock;
-use mainstay_queue::{Config, DocumentId, LaneId, NewDocument, Queue, Recovery};
+use mainstay_queue::{BodyFile, Config, DocumentId, LaneId, NewBody, NewDocument, Queue, Recovery};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -102,6 +102,23 @@ pub(crate) fn document(lane: LaneId, body: impl Into<Vec<u8>>) -> NewDocument {
 
 pub(crate) async fn put(queue: &Queue, lane: LaneId, body: impl Into<Vec<u8>>) -> DocumentId {
     queue.enqueue(document(lane, body)).await.unwrap().id()
+}
+
+/// A body in a file of its own, which no document has yet.
+pub(crate) fn body_file(queue: &Queue, bytes: &[u8]) -> BodyFile {
+    let mut writer = queue.body_writer().unwrap();
+    for piece in bytes.chunks(100_000) {
+        writer.write(piece).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+pub(crate) async fn put_file(queue: &Queue, lane: LaneId, bytes: &[u8]) -> DocumentId {
+    let named = NewDocument {
+        body: NewBody::File(body_file(queue, bytes)),
+        ..document(lane, "")
+    };
+    queue.enqueue(named).await.unwrap().id()
 }
 
 /// Takes and acknowledges everything that is ready; returns the bodies in the order that they were offered in.

@@ -1,7 +1,7 @@
 //! Documents can be carried to another queue by hand.
 
-use crate::scratch::{Scratch, body_of, document, drain, put};
-use mainstay_queue::{ErrorKind, Filter, Imported, NewBody, NewDocument, Queue, verify};
+use crate::scratch::{Scratch, body_of, document, drain, put, put_file};
+use mainstay_queue::{ErrorKind, Filter, Imported, NewDocument, Queue, verify};
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -40,16 +40,7 @@ async fn an_archive_brings_documents_to_another_queue_once() {
         ..document(lane, "small")
     };
     let id = queue.enqueue(named).await.unwrap().id();
-    let mut writer = queue.body_writer().unwrap();
-    writer.write(&[5; 500_000]).unwrap();
-    let body = NewBody::File(writer.finish().unwrap());
-    queue
-        .enqueue(NewDocument {
-            body,
-            ..document(lane, "")
-        })
-        .await
-        .unwrap();
+    put_file(&queue, lane, &[5; 500_000]).await;
     let archive = export(&queue).await;
 
     let other = Scratch::new();
@@ -138,14 +129,7 @@ async fn what_cannot_be_read_is_left_out_of_an_archive_and_counted() {
     let scratch = Scratch::new();
     let (queue, lane) = scratch.open();
     put(&queue, lane, "whole").await;
-    let mut writer = queue.body_writer().unwrap();
-    writer.write(&[5; 500_000]).unwrap();
-    let body = NewBody::File(writer.finish().unwrap());
-    let large = NewDocument {
-        body,
-        ..document(lane, "")
-    };
-    queue.enqueue(large).await.unwrap();
+    put_file(&queue, lane, &[5; 500_000]).await;
     let bodies = std::fs::read_dir(scratch.path().join("bodies")).unwrap();
     for body in bodies {
         std::fs::write(body.unwrap().path(), vec![6; 500_000]).unwrap();
