@@ -43,7 +43,7 @@ impl Subject {
                 "--",
                 ".",
                 ":!*.md",
-                ":!testkit/results.jsonl",
+                ":!testkit/*.jsonl",
             ],
         )?;
         let system = rustix::system::uname();

@@ -33,7 +33,7 @@ cargo xtask VERB
                  [--short | --long] [--record] [--seed N] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME of one
                  campaign] (--record writes down what each run came to; runs with different seeds add up)
   faults table   renew the tables of what was survived, in README.md and docs/faults.md, from the record
-  faults mutate [--write | NAME…]
+  faults mutate [--record [--again]] [NAME…] | --write
                  take out what the promises rest on, one thing at a time; a test has to see each
   faults concurrency [--long] [--schedules COUNT] [--seed N]
                  the queue under schedules that are chosen, and given up between any two waits

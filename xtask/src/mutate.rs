@@ -8,6 +8,7 @@
 
 mod killer;
 mod list;
+mod record;
 mod table;
 
 use std::path::PathBuf;
@@ -19,54 +20,60 @@ use crate::process;
 use crate::workspace::Workspace;
 use killer::{Killer, Seen};
 use list::{List, Mutant};
+use record::Record;
 
-/// What became of one mutant.
-pub(crate) struct Outcome<'a> {
-    pub(crate) mutant: &'a Mutant,
-    /// Who saw it; nobody is an open defect.
-    pub(crate) seen: Option<Seen>,
-}
-
-/// Runs all mutants, or those whose name holds one of `arguments`; `--write` renews the table in `docs/guarantees.md`.
+/// Runs all mutants, or those whose name holds one of `arguments`.
+///
+/// `--record` writes each outcome down at once, and leaves out what has one already, so that the work can be done in parts; with
+/// `--again` nothing is left out. `--write` runs nothing: it renews the table in `docs/guarantees.md` from what is recorded.
 pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let writes = arguments.iter().any(|word| word == "--write");
+    const FLAGS: [&str; 3] = ["--record", "--again", "--write"];
+    let has = |flag: &str| arguments.iter().any(|word| word == flag);
     if let Some(unknown) = arguments
         .iter()
-        .find(|word| word.starts_with('-') && *word != "--write")
+        .find(|word| word.starts_with('-') && !FLAGS.contains(&word.as_str()))
     {
-        bail!("`{unknown}`: there are only --write, and words that stand in the names of mutants");
+        bail!(
+            "`{unknown}`: there are {}, and words that stand in the names of mutants",
+            FLAGS.join(", ")
+        );
+    }
+    let list = List::read(workspace)?;
+    let record = Record::read(workspace)?;
+    if has("--write") {
+        table::write(workspace, &list, &record)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let wanted: Vec<&String> = arguments
         .iter()
         .filter(|word| !word.starts_with("--"))
         .collect();
-    if writes && !wanted.is_empty() {
-        bail!("--write renews the whole table: leave the names out");
-    }
-    let list = List::read(workspace)?;
+    let leaves_out = has("--record") && !has("--again");
     let is_wanted = |mutant: &&Mutant| {
-        wanted.is_empty() || wanted.iter().any(|word| mutant.name.contains(*word))
+        (wanted.is_empty() || wanted.iter().any(|word| mutant.name.contains(*word)))
+            && !(leaves_out && record.of(mutant).is_some())
     };
     let mutants: Vec<&Mutant> = list.mutants.iter().filter(is_wanted).collect();
     let bed = Bed::make(workspace)?;
     bed.is_whole(&list, &mutants)?;
-    let mut outcomes = Vec::new();
-    for mutant in mutants {
-        let outcome = bed.run(&list, mutant)?;
-        match &outcome.seen {
-            Some(seen) => println!("seen  {}: {}", mutant.name, seen.by),
-            None => println!("NOT SEEN  {}", mutant.name),
+    let mut survivors = 0;
+    for mutant in &mutants {
+        let seen = bed.run(&list, mutant)?;
+        if let Some(seen) = &seen {
+            println!("seen  {}: {}", mutant.name, seen.by);
+        } else {
+            survivors += 1;
+            println!("NOT SEEN  {}", mutant.name);
         }
-        outcomes.push(outcome);
+        if has("--record") {
+            record::add(
+                workspace,
+                mutant,
+                seen.as_ref().map(|seen| seen.by.as_str()),
+            )?;
+        }
     }
-    let survivors = outcomes
-        .iter()
-        .filter(|outcome| outcome.seen.is_none())
-        .count();
-    println!("mutate: {} taken out, {survivors} not seen", outcomes.len());
-    if writes {
-        table::write(workspace, &outcomes)?;
-    }
+    println!("mutate: {} taken out, {survivors} not seen", mutants.len());
     if survivors > 0 {
         bail!("{survivors} mutants survive: each is a promise that no test holds");
     }
@@ -120,16 +127,13 @@ impl Bed {
     }
 
     /// Takes it out, lets the killers look, and puts it back.
-    fn run<'a>(&self, list: &List, mutant: &'a Mutant) -> Result<Outcome<'a>> {
+    fn run(&self, list: &List, mutant: &Mutant) -> Result<Option<Seen>> {
         let path = self.root.join(&mutant.file);
         let whole = std::fs::read_to_string(&path)?;
         std::fs::write(&path, mutant.applied(&whole)?)?;
         let seen = self.ask(list.killers(mutant)?, mutant);
         std::fs::write(&path, whole)?;
-        Ok(Outcome {
-            mutant,
-            seen: seen?,
-        })
+        seen
     }
 
     fn ask(&self, killers: Vec<Killer>, mutant: &Mutant) -> Result<Option<Seen>> {

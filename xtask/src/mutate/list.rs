@@ -55,6 +55,16 @@ impl List {
 }
 
 impl Mutant {
+    /// What tells it from every other: what it takes out of where.
+    pub(super) fn mark(&self) -> String {
+        format!(
+            "{}: {} [{}]",
+            self.file,
+            self.name,
+            self.takes.len() + self.puts.len()
+        )
+    }
+
     /// The file without what is taken out.
     pub(super) fn applied(&self, whole: &str) -> Result<String> {
         let found = whole.matches(&self.takes).count();

@@ -4,16 +4,16 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
-use super::Outcome;
-use crate::process;
+use super::list::List;
+use super::record::Record;
 use crate::workspace::Workspace;
 
 const PAGE: &str = "docs/guarantees.md";
 const BEGIN: &str = "<!-- mutants: written by `cargo xtask faults mutate --write` -->";
 const END: &str = "<!-- end of mutants -->";
 
-/// Renews the table.
-pub(super) fn write(workspace: &Workspace, outcomes: &[Outcome<'_>]) -> Result<()> {
+/// Renews the table from what is recorded.
+pub(super) fn write(workspace: &Workspace, list: &List, record: &Record) -> Result<()> {
     let path = workspace.root.join(PAGE);
     let page = std::fs::read_to_string(&path)?;
     let (before, rest) = page
@@ -22,41 +22,44 @@ pub(super) fn write(workspace: &Workspace, outcomes: &[Outcome<'_>]) -> Result<(
     let (_, after) = rest
         .split_once(END)
         .with_context(|| format!("{PAGE}: the table of mutants has no end"))?;
-    let commit = process::read(process::program("git", &workspace.root).args([
-        "log",
-        "-1",
-        "--format=%h, %cs",
-    ]))?;
-    let text = format!(
-        "{before}{BEGIN}\n{}{END}{after}",
-        table(outcomes, commit.trim())?
-    );
+    let text = format!("{before}{BEGIN}\n{}{END}{after}", table(list, record)?);
     std::fs::write(path, text)?;
     Ok(())
 }
 
-fn table(outcomes: &[Outcome<'_>], commit: &str) -> Result<String> {
-    let mut text = String::new();
-    let seen = outcomes
+fn table(list: &List, record: &Record) -> Result<String> {
+    let outcomes: Vec<_> = list
+        .mutants
         .iter()
-        .filter(|outcome| outcome.seen.is_some())
-        .count();
+        .map(|mutant| (mutant, record.of(mutant)))
+        .collect();
+    let tried: Vec<_> = outcomes.iter().filter_map(|(_, known)| *known).collect();
+    let seen = tried.iter().filter(|known| known.seen.is_some()).count();
+    let mut text = String::new();
     writeln!(
         text,
-        "\n{} taken out, {seen} seen, of commit {commit}.\n",
-        outcomes.len()
+        "\n{} are listed, {} were taken out, {seen} of them were seen.\n",
+        outcomes.len(),
+        tried.len()
     )?;
     writeln!(
         text,
-        "| promise | without it | where | seen by |\n|---|---|---|---|"
+        "| promise | without it | where | seen by | of |\n|---|---|---|---|---|"
     )?;
-    for Outcome { mutant, seen } in outcomes {
-        let seen = seen
-            .as_ref()
-            .map_or_else(|| "**nobody**".to_owned(), |seen| format!("`{}`", seen.by));
+    for (mutant, known) in outcomes {
+        let (seen, commit) = match known {
+            Some(known) => (
+                known
+                    .seen
+                    .as_ref()
+                    .map_or_else(|| "**nobody**".to_owned(), |by| format!("`{by}`")),
+                known.commit.as_str(),
+            ),
+            None => ("not tried yet".to_owned(), ""),
+        };
         writeln!(
             text,
-            "| {} | {} | `{}` | {seen} |",
+            "| {} | {} | `{}` | {seen} | {commit} |",
             mutant.promise, mutant.name, mutant.file
         )?;
     }
