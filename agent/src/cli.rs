@@ -1,8 +1,16 @@
 //! The command line: every command and every flag, in one table.
 
+mod backups;
 mod files;
+mod measuring;
 
+pub(crate) use backups::{
+    BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, PruneArgs,
+    RestoreArgs, RetentionArgs, StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs,
+    TrashRestoreArgs, TrashVerb, VersionArgs,
+};
 pub(crate) use files::{ChecksumArgs, FilesVerb, VerifyArgs};
+pub(crate) use measuring::{BenchArgs, SelftestArgs};
 
 use crate::receive::FailRule;
 use crate::units::Span;
@@ -56,9 +64,22 @@ pub(crate) enum Command {
     /// Show the routes.
     #[command(subcommand)]
     Route(RouteVerb),
+    /// Keep earlier versions of any files, and go back to them.
+    #[command(subcommand)]
+    Backup(BackupVerb),
+    /// See what changed between the versions of a file.
+    #[command(subcommand)]
+    History(HistoryVerb),
+    /// Delete files so that they can be restored.
+    #[command(subcommand)]
+    Trash(TrashVerb),
     /// Compute and compare checksums of any files.
     #[command(subcommand)]
     Files(FilesVerb),
+    /// Show where everything is: folders, rights, room, file systems.
+    Paths(StatusArgs),
+    /// Look for what would keep the agent from its work, and say what to do.
+    Doctor(StatusArgs),
     /// Measure how quickly this machine's own disk stores documents.
     Bench(BenchArgs),
     /// Try on this machine's own disk that nothing is lost.
@@ -417,40 +438,6 @@ pub(crate) struct RedeliverArgs {
     /// Why; it is logged.
     #[arg(long, default_value = "redelivered by hand")]
     pub(crate) reason: String,
-
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-}
-
-/// `mainstay selftest`.
-#[derive(Debug, Args)]
-pub(crate) struct SelftestArgs {
-    /// Go on for so long, again and again, instead of about 20 s.
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) torture: Option<Span>,
-
-    /// Repeat a run: where bytes are damaged, and when processes are killed and the power is cut.
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-}
-
-/// `mainstay bench`.
-#[derive(Debug, Args)]
-pub(crate) struct BenchArgs {
-    /// How long to measure, in seconds.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
-    pub(crate) seconds: u64,
 
     /// Print JSON.
     #[arg(long)]

@@ -1,17 +1,25 @@
 //! The commands that look and act once, beside a running agent or without one.
 
+mod backup;
 mod carry;
 mod config;
 mod files;
+mod history;
+mod paths;
 mod queue;
 mod redeliver;
 mod repair;
 mod status;
 mod submit;
+mod trash;
 
+pub(crate) use backup::backup;
 pub(crate) use config::{config, routes};
 pub(crate) use files::files;
+pub(crate) use history::history;
+pub(crate) use paths::{doctor, paths};
 pub(crate) use queue::{dead, queue};
 pub(crate) use redeliver::redeliver;
 pub(crate) use status::status;
 pub(crate) use submit::{advice, submit};
+pub(crate) use trash::trash;

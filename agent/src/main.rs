@@ -4,6 +4,7 @@
 //! agent itself ([`run`]), the receiving end ([`receive`]), the control socket ([`control`]) and the demonstration ([`demo`]).
 //! It alone prints, and it alone decides how the process ends ([`exit`]).
 
+mod asking;
 mod bench;
 mod cli;
 mod commands;
@@ -74,6 +75,11 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
         Command::Files(verb) => commands::files(&verb),
+        Command::Backup(verb) => commands::backup(&verb),
+        Command::History(verb) => commands::history(&verb),
+        Command::Trash(verb) => commands::trash(&verb),
+        Command::Paths(args) => commands::paths(&args),
+        Command::Doctor(args) => commands::doctor(&args),
         Command::Config(verb) => commands::config(verb),
         Command::Route(verb) => commands::routes(verb),
     }

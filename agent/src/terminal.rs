@@ -49,6 +49,56 @@ pub(crate) fn say(text: &str) {
     drop(writeln!(err, "{text}"));
 }
 
+/// Asks a question on standard error, and leaves the line open for the answer.
+pub(crate) fn ask(question: &str) {
+    let mut err = anstream::stderr().lock();
+    drop(write!(err, "{question}"));
+    drop(err.flush());
+}
+
+/// Standard output for what comes in pieces; once a reader went away, nothing is written any more.
+#[derive(Debug)]
+pub(crate) struct Output {
+    failed: Option<std::io::Error>,
+}
+
+impl Output {
+    pub(crate) fn new() -> Self {
+        Self { failed: None }
+    }
+
+    /// What became of it.
+    ///
+    /// # Errors
+    /// As [`print()`].
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        drop(self.flush());
+        self.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn note<T>(&mut self, done: std::io::Result<T>) -> std::io::Result<T> {
+        let error = match done {
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => error,
+            done => return done,
+        };
+        let kind = error.kind();
+        self.failed.get_or_insert(error);
+        Err(kind.into())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = std::io::stdout().lock().write(bytes);
+        self.note(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let flushed = std::io::stdout().lock().flush();
+        self.note(flushed)
+    }
+}
+
 /// Prints why a command failed.
 pub(crate) fn report(failure: &Failure) {
     if !failure.is_silent() {

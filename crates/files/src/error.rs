@@ -55,6 +55,8 @@ pub enum ErrorKind {
     Unconfirmed,
     /// The disk did not confirm the bytes; they do not count as written.
     NotDurable,
+    /// What was kept is not what it was, by its checksum.
+    Damaged,
     /// Any other error of the system; see the source.
     Io,
 }
@@ -160,6 +162,7 @@ impl ErrorKind {
             Self::Changed => "it changed meanwhile",
             Self::Unconfirmed => "the disk did not confirm the change",
             Self::NotDurable => "the disk did not confirm the bytes",
+            Self::Damaged => "it is not what it was",
             Self::Io => "the system reported an error",
         }
     }

@@ -7,7 +7,7 @@ use crate::facts::{facts_of, open_regular};
 use sha2::Digest as _;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -79,15 +79,28 @@ pub fn checksum(path: &Path, algorithm: Algorithm) -> Result<Checksum, Error> {
 }
 
 fn of_file(file: &mut File, algorithm: Algorithm) -> io::Result<Checksum> {
+    copy_hashed(file, &mut io::sink(), algorithm).map(|(_, sum)| sum)
+}
+
+/// Hands everything from `from` on to `to`; answers its length, and its checksum.
+pub(crate) fn copy_hashed(
+    from: &mut dyn Read,
+    to: &mut dyn Write,
+    algorithm: Algorithm,
+) -> io::Result<(u64, Checksum)> {
     let mut hasher = Hasher::new(algorithm);
     let mut piece = vec![0; PIECE];
+    let mut len = 0;
     loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(hasher.end()),
-            Ok(read) => hasher.update(piece.get(..read).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        let read = match from.read(&mut piece) {
+            Ok(0) => return Ok((len, hasher.end())),
+            Ok(read) => piece.get(..read).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
-        }
+        };
+        hasher.update(read);
+        to.write_all(read)?;
+        len += read.len() as u64;
     }
 }
 

@@ -33,6 +33,12 @@
 //! - What a killed process leaves is removed by [`sweep()`], which touches nothing that is not certainly ours.
 //! - What was not compared is never called verified: [`verify_sidecar`] says verified, mismatch or unknown.
 //! - A [`Lock`] has one holder, and ends with its process.
+//! - Before [`Backups`] overwrites, restores or deletes a file, what was there is kept, durable and with a checksum; where that
+//!   fails the file is not touched. No backup goes that is another file's, the newest, or the one that is being restored.
+//! - Files changed by one [`Transaction`] are all old or all new after a crash, and at every instant for whoever reads them with
+//!   [`Transactions::read`].
+//! - What is in the [`Trash`] stays there until it is restored or removed by hand, and nothing that is there is overwritten by a restore.
+//! - [`Save`] overwrites nothing that changed since it was read, unless a [`Resolver`] says so.
 //!
 //! **Does not promise**
 //!
@@ -40,6 +46,8 @@
 //! - that access control lists, extended attributes, and the set-user-id and set-group-id bits of a replaced file are kept;
 //! - that a sweep by root removes what root left when it was killed while it replaced another user's file: that file is theirs by
 //!   then, and a sweep of theirs removes it;
+//! - that a change by a program that does not use this crate, between the last look at a file and its rename, is noticed;
+//! - that backups survive the loss of their disk, or hold access control lists and extended attributes;
 //! - an order between writers of one path: the last to rename wins;
 //! - that [`rename_noreplace`], [`remove`] and [`move_file`] on one file system are on the disk: call [`sync_dir`];
 //! - anything against another program of the same user, or root, that means harm.
@@ -55,6 +63,11 @@
 //! | age at which a temporary file is a leftover, whoever made it | 1 h | a file that is written longer is locked meanwhile |
 //! | wait for a lock while others only look at it | 2 s | each of them leaves within microseconds |
 //! | symbolic links followed at a target | 1 | the folder that it leads to is checked, and held open |
+//! | backups kept of a file | 5 | a working day of changes by hand; the newest always stays |
+//! | age and bytes of backups | no limit | what a person wants back is seldom the newest |
+//! | wait for another process that changes the same backups, or commits | 10 s | a large file takes some seconds to copy |
+//! | age at which the trash loses something | never | only a person knows what was a mistake |
+//! | names `x (n).ext` tried | 9,999 | more files of one name are no accident |
 //! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
 //! | length of a file | what the file system takes | a [`Writer`] holds none of it in memory |
 //! | right needed on a folder | read, write and search | it is opened to be synced |
@@ -90,9 +103,21 @@ mod lock;
 
 mod integrity;
 
+mod backup;
+
+mod trash;
+
+mod conflict;
+
+mod text;
+
+mod transaction;
+
 mod facts;
 
 mod space;
+
+mod inspect;
 
 mod error;
 
@@ -106,6 +131,8 @@ mod temp_name;
 
 mod boot;
 
+mod sealed;
+
 mod shown;
 
 mod system;
@@ -113,6 +140,11 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{
+    Archive, Backup, BackupId, Backups, FolderArchive, Listed, NotABackupId, Reason, Retention,
+    Usage,
+};
+pub use conflict::{Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp};
 pub use copy::copy_new;
 pub use directory::{
     create_dir_all, remove, remove_empty_dir, sync_dir, sync_file, sync_filesystem,
@@ -122,6 +154,7 @@ pub use error::{Error, ErrorKind};
 pub use facts::open_regular_at;
 pub use facts::{Facts, facts, facts_of, open_regular};
 pub use folder::Folder;
+pub use inspect::{Inspected, RESERVE, inspect, probe};
 pub use integrity::{
     Algorithm, Checksum, Hasher, Integrity, NotAChecksum, UnknownAlgorithm, checksum,
     checksum_line, sidecar_path, verify_sidecar, write_sidecar,
@@ -132,4 +165,7 @@ pub use replace::{create_new, replace, replace_secret};
 pub use shown::Shown;
 pub use space::{FileSystem, Space, file_system, free_space};
 pub use sweep::sweep;
+pub use text::{Difference, Merged, diff, merge};
+pub use transaction::{Recovered, Transaction, Transactions};
+pub use trash::Trash;
 pub use writer::Writer;

@@ -12,6 +12,11 @@ use std::time::Duration;
 /// How long a lock is tried again while only onlookers ([`Lock::holder`]) are in the way, each of whom leaves within microseconds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often a lock that somebody holds is asked for again: at first as soon as short work is done, then a hundred times a second, which
+/// costs nothing that could be measured and lets nobody starve beside one who asks without a pause.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
+const PAUSE_MAX: Duration = Duration::from_millis(10);
+
 /// The longest note that is read; ours has under 100 bytes.
 const NOTE_MAX: u64 = 4096;
 
@@ -46,6 +51,31 @@ impl Lock {
             }
             Err(TryLockError::WouldBlock) => Err(locked(path, read_note(&mut file))),
             Err(TryLockError::Error(error)) => Err(attempt.failed(error)),
+        }
+    }
+
+    /// Like [`acquire`](Self::acquire), and waits for a holder, but no longer than `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire); [`ErrorKind::Locked`] once the time is over.
+    pub fn acquire_within(path: &Path, patience: Duration) -> Result<Self, Error> {
+        let clock = mainstay_clock::system();
+        let start = clock.now();
+        let mut pause = PAUSE_MIN;
+        loop {
+            match Self::acquire(path) {
+                Err(error) if error.kind() == ErrorKind::Locked => {
+                    let waited = clock.now().since(start);
+                    if waited >= patience {
+                        return Err(error);
+                    }
+                    // Nothing tells us that a lock of files is free; a thread that is woken early asks once more.
+                    std::thread::park_timeout(pause.min(patience.saturating_sub(waited)));
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                acquired => return acquired,
+            }
         }
     }
 
@@ -97,7 +127,7 @@ fn locked(path: &Path, pid: Option<u32>) -> Error {
         |pid| format!("process {pid}"),
     );
     let message = format!(
-        "`{}` is held by {holder}: stop it, or use another data folder",
+        "`{}` is held by {holder}: wait for it, stop it, or use another folder",
         Shown(path)
     );
     Error::told(ErrorKind::Locked, path, message)

@@ -6,7 +6,7 @@ use crate::system::{self, Dir};
 use crate::temp::{MODE_PLAIN, MODE_PRIVATE};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The place of a file: the folder is held open, so that nobody can put another one in its place meanwhile.
@@ -126,6 +126,24 @@ pub(crate) fn split<'p>(
         _ => Path::new("."),
     };
     Ok((folder, name))
+}
+
+/// The whole path of a file, which may be there or not, without symbolic links where that can be told.
+pub(crate) fn whole(path: &Path) -> Result<PathBuf, Error> {
+    let attempt = Attempt::new("find", path, "");
+    let failed = |error| attempt.failed(error);
+    let is_link = system::facts_of_path(path).is_ok_and(|facts| facts.is_symlink());
+    if is_link {
+        return std::fs::canonicalize(path).map_err(failed);
+    }
+    let (folder, name) = split(&attempt, path)?;
+    match std::fs::canonicalize(folder) {
+        Ok(folder) => Ok(folder.join(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::path::absolute(path).map_err(failed)
+        }
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// What `name` is, if there is anything.

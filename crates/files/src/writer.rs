@@ -1,9 +1,11 @@
 //! A file that is written piece by piece, and appears whole.
 
 use crate::error::{Attempt, Error, ErrorKind};
+use crate::facts::Facts;
 use crate::publish::{publish, publish_new, sync_failed};
+use crate::system;
 use crate::target::Target;
-use crate::temp::{Owner, Temp};
+use crate::temp::{MODE_PRIVATE, Owner, Temp};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -41,10 +43,19 @@ impl Writer {
     ///
     /// As [`replace()`](crate::replace()), before anything is written; nothing is left behind.
     pub fn create(target: &Path) -> Result<Self, Error> {
+        Self::create_with(target, None)
+    }
+
+    /// Like [`create`](Self::create), for what only the owner may read until its commit says otherwise.
+    pub(crate) fn create_secret(target: &Path) -> Result<Self, Error> {
+        Self::create_with(target, Some(MODE_PRIVATE))
+    }
+
+    fn create_with(target: &Path, mode: Option<u32>) -> Result<Self, Error> {
         let attempt = Attempt::new("write", target, "nothing was written");
         let place = Target::find(&attempt, target)?;
         place.refuse_other_types(&attempt)?;
-        let mode = place.mode_at_start();
+        let mode = mode.unwrap_or(place.mode_at_start());
         let temp =
             Temp::create(&place.dir, &place.name, mode).map_err(|error| attempt.failed(error))?;
         Ok(Self {
@@ -77,6 +88,42 @@ impl Writer {
         }
         temp.sync().map_err(|error| sync_failed(&attempt, error))?;
         publish(&attempt, &target, temp)
+    }
+
+    /// Like [`commit`](Self::commit), with this mode and owner in place of the old file's.
+    pub(crate) fn commit_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<(), Error> {
+        let path = self.path.clone();
+        let attempt = Attempt::new("write", &path, self.target.left());
+        self.finish_as(&attempt, uid, gid, mode)?;
+        publish(&attempt, &self.target, self.temp)
+    }
+
+    /// Like [`commit_new`](Self::commit_new), with this mode and owner.
+    pub(crate) fn commit_new_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<(), Error> {
+        let path = self.path.clone();
+        let attempt = Attempt::new("write", &path, "nothing was written");
+        self.target.refuse_existing(&attempt)?;
+        self.finish_as(&attempt, uid, gid, mode)?;
+        publish_new(&attempt, &self.target, self.temp)
+    }
+
+    fn finish_as(
+        &mut self,
+        attempt: &Attempt<'_>,
+        uid: u32,
+        gid: u32,
+        mode: u32,
+    ) -> Result<(), Error> {
+        refuse_after_failure(attempt, self.failed)?;
+        let failed = |error| attempt.failed(error);
+        let own = system::facts_of_file(self.temp.file()).map_err(failed)?;
+        let wanted = Facts { uid, gid, ..own };
+        self.temp
+            .dress_as(&wanted, Owner::Kept, mode)
+            .map_err(failed)?;
+        self.temp
+            .sync()
+            .map_err(|error| sync_failed(attempt, error))
     }
 
     /// Puts what was written at the target where nothing is there; durable when it returns `Ok`.

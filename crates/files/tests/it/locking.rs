@@ -14,7 +14,7 @@ fn the_second_is_told_the_process_that_holds_it() {
     let error = Lock::acquire(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
     let message = format!(
-        "`{}` is held by process {}: stop it, or use another data folder",
+        "`{}` is held by process {}: wait for it, stop it, or use another folder",
         path.display(),
         std::process::id()
     );
@@ -57,7 +57,7 @@ fn a_holder_without_a_note_is_another_process() {
     other.lock().unwrap();
     let error = Lock::acquire(&path).unwrap_err();
     let message = format!(
-        "`{}` is held by another process: stop it, or use another data folder",
+        "`{}` is held by another process: wait for it, stop it, or use another folder",
         path.display()
     );
     assert_eq!(

@@ -3,10 +3,13 @@
 #![cfg(unix)]
 #![expect(
     clippy::disallowed_methods,
+    clippy::unwrap_used,
     reason = "the tests make and look at files past the crate, to see what it did"
 )]
 
 mod another_user;
+mod backups;
+mod conflicts;
 mod errors;
 mod full_disk;
 mod locking;
@@ -18,3 +21,5 @@ mod one_or_the_other;
 mod room;
 mod symlinks;
 mod tmpfs;
+mod transactions;
+mod trash;

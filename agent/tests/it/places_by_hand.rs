@@ -1,0 +1,103 @@
+//! `mainstay paths` and `mainstay doctor`: where everything is, and what is wrong there.
+
+use crate::support::{Said, mainstay};
+use serde_json::Value;
+use std::path::Path;
+
+fn said(verb: &str, data: &Path, more: &[&str]) -> Said {
+    let mut command = mainstay(&[verb]);
+    command.arg("--data").arg(data).args(more);
+    command.output().unwrap().into()
+}
+
+fn checks(said: &Said) -> Vec<(String, String)> {
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let checks = told.as_array().unwrap().iter();
+    checks
+        .map(|check| (text(&check["check"]), text(&check["verdict"])))
+        .collect()
+}
+
+#[test]
+fn every_folder_is_shown_with_what_can_be_done_with_it() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let told = said("paths", &data, &["--json"]);
+    assert_eq!(told.code, Some(0), "{}", told.err);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    let find = |name: &str| {
+        let mut places = told.as_array().unwrap().iter();
+        places.find(|place| place["name"] == name).unwrap().clone()
+    };
+    assert_eq!(find("data")["path"], data.display().to_string());
+    assert_eq!(
+        (
+            find("data")["exists"].clone(),
+            find("queue")["writable"].clone()
+        ),
+        (false.into(), true.into())
+    );
+    assert!(find("data")["free_bytes"].as_u64().unwrap() > 0);
+    for name in [
+        "config file",
+        "config",
+        "cache",
+        "logs",
+        "runtime",
+        "temp",
+        "exports",
+    ] {
+        assert!(
+            Path::new(find(name)["path"].as_str().unwrap()).is_absolute(),
+            "{name}"
+        );
+    }
+    let page = said("paths", &data, &[]);
+    assert!(page.out.contains(data.to_str().unwrap()), "{}", page.out);
+    assert!(page.out.contains("not there yet"), "{}", page.out);
+    assert!(!data.exists(), "looking makes nothing");
+}
+
+#[test]
+fn the_doctor_finds_what_is_in_the_way_and_says_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let well = said("doctor", &data, &["--json"]);
+    let verdict = |said: &Said, name: &str| {
+        let mut all = checks(said).into_iter();
+        all.find(|(check, _)| check == name).unwrap().1
+    };
+    assert_eq!(verdict(&well, "configuration"), "good");
+    assert_eq!(verdict(&well, "data folder"), "good");
+    assert_eq!(verdict(&well, "agent"), "note");
+
+    let broken = root.path().join("mainstay.toml");
+    std::fs::write(&broken, "[[route]]\nfrm = 1\n").unwrap();
+    let ill = said(
+        "doctor",
+        &data,
+        &["--json", "--config", broken.to_str().unwrap()],
+    );
+    assert_eq!(ill.code, Some(30));
+    assert_eq!(verdict(&ill, "configuration"), "bad");
+    let page = said("doctor", &data, &["--config", broken.to_str().unwrap()]);
+    assert!(
+        page.out.contains("help: `mainstay config check`"),
+        "{}",
+        page.out
+    );
+    assert!(page.out.contains("to be put right"), "{}", page.out);
+}
+
+#[test]
+fn a_folder_on_a_disk_that_takes_nothing_is_found_by_trying() {
+    // The kernel's own folder takes nothing, not even from root.
+    let ill = said("doctor", Path::new("/proc/mainstay"), &["--json"]);
+    assert_eq!(ill.code, Some(30));
+    let told = checks(&ill);
+    assert!(
+        told.contains(&("data folder".into(), "bad".into())),
+        "{told:?}"
+    );
+}
