@@ -10,6 +10,7 @@ mod facts;
 mod files;
 mod hurried;
 mod judge;
+mod kept;
 mod pickup;
 mod queue;
 mod reopened;
@@ -93,6 +94,15 @@ pub const ALL: &[Workload] = &[
             Ok(())
         },
         check: files::check,
+    },
+    Workload {
+        name: "kept",
+        prepare: kept::prepare,
+        run: |place| {
+            kept::run(place);
+            Ok(())
+        },
+        check: kept::check,
     },
 ];
 

@@ -31,6 +31,15 @@ pub(super) struct Versions {
     pub(super) begun: Option<u64>,
 }
 
+/// How far the deletion of a file came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deletion {
+    Deleting,
+    Deleted,
+    Undoing,
+    Undone,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -39,6 +48,9 @@ pub(super) struct Facts {
     pub(super) files: BTreeMap<String, Versions>,
     /// From where to where, and whether it is confirmed.
     pub(super) moves: BTreeMap<String, (String, bool)>,
+    /// Versions of files that were kept before a newer one took their place.
+    pub(super) kept: Vec<(String, u64)>,
+    pub(super) deletions: BTreeMap<String, Deletion>,
     /// Archives, how many documents each has, and whether it is confirmed.
     pub(super) archives: BTreeMap<String, (u64, bool)>,
 }
@@ -120,6 +132,11 @@ impl Facts {
                 self.moves
                     .insert((*from).to_owned(), ((*to).to_owned(), true));
             }
+            ["kept", file, version] => self.kept.push(((*file).to_owned(), version.parse()?)),
+            ["deleting", file] => self.comes_to(file, Deletion::Deleting),
+            ["deleted", file] => self.comes_to(file, Deletion::Deleted),
+            ["undoing", file] => self.comes_to(file, Deletion::Undoing),
+            ["undone", file] => self.comes_to(file, Deletion::Undone),
             ["exporting", file, count] => {
                 self.archives
                     .insert((*file).to_owned(), (count.parse()?, false));
@@ -132,6 +149,10 @@ impl Facts {
             _ => bail!("nobody knows it"),
         }
         Ok(())
+    }
+
+    fn comes_to(&mut self, file: &str, deletion: Deletion) {
+        self.deletions.insert(file.to_owned(), deletion);
     }
 
     fn known(&mut self, id: &str) -> Result<&mut Known> {

@@ -76,7 +76,11 @@ fn move_to(from: &Path, to: &Path) {
 }
 
 /// Tells that something is begun, does it, and tells what it came to.
-fn tell<E: Display>(words: (&str, &str), what: &str, work: impl FnOnce() -> Result<(), E>) {
+pub(super) fn tell<E: Display>(
+    words: (&str, &str),
+    what: &str,
+    work: impl FnOnce() -> Result<(), E>,
+) {
     println!("{} {what}", words.0);
     match work() {
         Ok(()) => println!("{} {what}", words.1),
@@ -112,11 +116,15 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
 }
 
 /// The number of the whole content of a file.
-fn number_of(path: &Path) -> Option<u64> {
+pub(super) fn number_of(path: &Path) -> Option<u64> {
     read(&fs::read(path).ok()?).map(|(_, number)| number)
 }
 
-fn file_differs(path: &Path, versions: Versions, moved: Option<&(String, bool)>) -> Vec<String> {
+pub(super) fn file_differs(
+    path: &Path,
+    versions: Versions,
+    moved: Option<&(String, bool)>,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_state = path.ends_with("state.json");
     let newest = versions.begun.unwrap_or(0);
