@@ -247,6 +247,7 @@ impl<'a> Trial<'a> {
         counts: &dyn Fn(&str) -> bool,
         is_over: &AtomicBool,
     ) -> Result<Option<Seen>> {
+        bed::leave_the_mounts_of_others()?;
         let recording = &self.recorded.recording;
         let mut maker = Maker::new(recording);
         for state in states {

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 /// Recovery is cut, too, after each so many cuts of the work.
 const AGAIN_EACH: u64 = 5;
 
-/// Cuts of each workload in the short form, for what is not cut everywhere: three file systems and ways of 7 workloads take
-/// about a minute so.
+/// Cuts of each workload in the short form, for what is not cut everywhere: three file systems and ways of 9 workloads take
+/// about a minute and a half so.
 const SAMPLE: u64 = 20;
 
 /// File systems and ways, and whether the short form cuts at every call there. ext4 with nothing written is where a missing

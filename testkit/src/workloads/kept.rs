@@ -182,7 +182,11 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
     }
     for (path, versions) in &facts.files {
         match facts.deletions.get(path) {
-            Some(deletion) => wrong.extend(deleted_differs(&trash, Path::new(path), *deletion)?),
+            Some(deletion) => {
+                let was_confirmed = versions.confirmed.is_some();
+                let path = Path::new(path);
+                wrong.extend(deleted_differs(&trash, path, *deletion, was_confirmed)?);
+            }
             None => wrong.extend(file_differs(Path::new(path), *versions, None)),
         }
     }
@@ -214,14 +218,21 @@ fn number_in(backups: &Backups, backup: &Backup) -> Option<u64> {
     read(&bytes).map(|(_, number)| number)
 }
 
-/// A file that was deleted is in one of two places, and where it was said to be.
-fn deleted_differs(trash: &Trash, path: &Path, deletion: Deletion) -> Result<Vec<String>> {
+/// A file that was deleted is in one of two places, and where it was said to be. One that was never confirmed may be in none,
+/// until the trash confirms that it has it.
+fn deleted_differs(
+    trash: &Trash,
+    path: &Path,
+    deletion: Deletion,
+    was_confirmed: bool,
+) -> Result<Vec<String>> {
     let is_there = number_of(path).is_some();
     let whole =
         fs::canonicalize(path.parent().unwrap_or(path))?.join(path.file_name().unwrap_or_default());
     let is_in_trash = trash.list()?.iter().any(|deleted| deleted.path == whole);
     let may_be = match deletion {
-        Deletion::Deleting | Deletion::Undoing => is_there || is_in_trash,
+        Deletion::Deleting => is_there || is_in_trash || !was_confirmed,
+        Deletion::Undoing => is_there || is_in_trash,
         Deletion::Deleted => !path.exists() && is_in_trash,
         Deletion::Undone => is_there && !is_in_trash,
     };

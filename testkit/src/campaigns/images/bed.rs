@@ -5,6 +5,8 @@ use crate::image::{Image, Kind};
 use crate::recorded::{Content, DISKS, RecordedDisks, Recording};
 use crate::workloads::{CHECK_ALONE, Place, RUN_ALONE, WRONG, Workload, complaints};
 use anyhow::{Context, Result, ensure};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::{self, File};
@@ -88,9 +90,9 @@ fn command(verb: &str, workload: &Workload, place: &Place) -> Result<Command> {
 /// Where images are mounted and judged, one after the other.
 pub(super) struct Bed {
     stands: Vec<Stand>,
-    folder: PathBuf,
-    /// Where the recording was made: what was said has names in it.
-    recorded_in: PathBuf,
+    /// For what is written of it.
+    own: PathBuf,
+    place: Place,
 }
 
 /// A disk that gets another content for each image.
@@ -100,18 +102,22 @@ struct Stand {
 }
 
 impl Stand {
-    fn new(folder: &Path, name: &str, kind: Kind) -> Result<Self> {
-        let path = folder.join(format!("{name}.image"));
+    /// Its image lies in `own`, and is mounted at `point`.
+    fn new(own: &Path, name: &str, point: &Path, kind: Kind) -> Result<Self> {
+        let path = own.join(format!("{name}.image"));
         let mut options = File::options();
         let file = options.create_new(true).write(true).open(&path)?;
         file.set_len(kind.size())?;
-        let image = Image::of(&path, &folder.join(name), kind)?;
+        let image = Image::of(&path, point, kind)?;
         Ok(Self { image, file })
     }
 }
 
 impl Bed {
-    /// One of several in `folder`, where the recording was made.
+    /// One of several in `folder`, where the recording was made and is no longer mounted.
+    ///
+    /// All of them are made by one thread: two programs that look for a free device at once hold each other's open, and what
+    /// is open keeps in memory what lay on it before.
     pub(super) fn new(
         folder: &Path,
         number: usize,
@@ -120,12 +126,12 @@ impl Bed {
     ) -> Result<Self> {
         let own = folder.join(format!("bed-{number}"));
         fs::create_dir(&own)?;
-        let stand = |name: &&str| Stand::new(&own, name, kind);
+        let stand = |name: &&str| Stand::new(&own, name, &folder.join(name), kind);
         let stands: Result<_> = DISKS[..recorded.disks].iter().map(stand).collect();
         Ok(Self {
             stands: stands?,
-            folder: own,
-            recorded_in: folder.to_owned(),
+            own,
+            place: place(folder),
         })
     }
 
@@ -152,11 +158,9 @@ impl Bed {
     }
 
     fn check(&self, workload: &Workload, said: &str) -> Result<Option<String>> {
-        let path = |name: &str| self.folder.join(name);
-        let (recorded_in, here) = (self.recorded_in.display(), self.folder.display());
-        let facts = said.replace(&format!("{recorded_in}/"), &format!("{here}/"));
-        fs::write(path("facts"), facts)?;
-        let mut command = command(CHECK_ALONE, workload, &place(&self.folder))?;
+        let path = |name: &str| self.own.join(name);
+        fs::write(path("facts"), said)?;
+        let mut command = command(CHECK_ALONE, workload, &self.place)?;
         command
             .arg(path("facts"))
             .stdout(File::create(path("told"))?)
@@ -169,6 +173,17 @@ impl Bed {
             _ => Some(format!("the next start: {status}: {}", said.trim())),
         })
     }
+}
+
+/// From here on the calling thread, and the processes it starts, see mounts that nobody else sees: so each bed has its disks
+/// at the same place. The thread has to end with its bed.
+///
+/// # Errors
+/// If the machine does not allow it.
+pub(super) fn leave_the_mounts_of_others() -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS).context("mounts of its own are not allowed here")?;
+    let (none, flags) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    mount(none, "/", none, flags, none).context("mounts cannot be kept apart here")
 }
 
 /// Puts down images as they were before anybody mounted them, and what was said by then.
