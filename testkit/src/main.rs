@@ -147,7 +147,8 @@ fn run(wanted: &Wanted, chosen: impl Fn(&&Campaign) -> bool) -> anyhow::Result<u
         println!("{}: {}", campaign.name, campaign.about);
         let begun = Instant::now();
         let verdict = (campaign.run)(wanted.effort);
-        println!("  {verdict}");
+        let seconds = begun.elapsed().as_secs();
+        println!("  {verdict} ({seconds} s)");
         if let Some(subject) = &subject {
             subject.add(campaign.name, wanted.effort, &verdict, begun.elapsed())?;
         }

@@ -69,6 +69,12 @@ pub const ALL: &[Workload] = &[
         check: queue::check,
     },
     Workload {
+        name: "buffered",
+        prepare: |_| Ok(()),
+        run: queue::buffered,
+        check: queue::check,
+    },
+    Workload {
         name: "bodies",
         prepare: |_| Ok(()),
         run: queue::bodies,

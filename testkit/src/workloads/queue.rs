@@ -6,7 +6,7 @@ use super::hurried::hurried;
 use super::{Place, block_on, judge};
 use anyhow::{Context, Result};
 use mainstay_queue::{
-    Batch, ClaimId, Config, DocumentId, Filter, LaneId, Lease, NewBody, NewDocument, Queue,
+    Batch, ClaimId, Config, DocumentId, Filter, Io, LaneId, Lease, NewBody, NewDocument, Queue,
 };
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -53,7 +53,11 @@ struct AtWork {
 
 impl AtWork {
     fn open(place: &Place) -> Option<Self> {
-        let (queue, _) = refused("opening", Queue::open(folder(place), config()))?;
+        Self::open_with(place, config())
+    }
+
+    fn open_with(place: &Place, config: Config) -> Option<Self> {
+        let (queue, _) = refused("opening", Queue::open(folder(place), config))?;
         let lane = refused("a lane", queue.declare_lane("reports"))?;
         Some(Self { queue, lane })
     }
@@ -182,6 +186,28 @@ pub(super) fn enqueue(place: &Place) -> Result<()> {
         for number in 0..20 {
             work.store(number, 10 + 150 * number as usize).await;
         }
+    })?;
+    work.close();
+    Ok(())
+}
+
+/// Some of both through the page cache, as on a file system that takes no direct writes.
+pub(super) fn buffered(place: &Place) -> Result<()> {
+    let config = Config {
+        io: Io::Buffered,
+        ..config()
+    };
+    let Some(work) = AtWork::open_with(place, config) else {
+        return Ok(());
+    };
+    block_on(async {
+        for number in 0..6 {
+            work.store(number, 10 + 900 * number as usize).await;
+        }
+        work.store_together(3).await;
+        work.acknowledge().await;
+        work.settle("dead", |lease| async { lease.bury("for good").await })
+            .await;
     })?;
     work.close();
     Ok(())
