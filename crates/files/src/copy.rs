@@ -2,8 +2,8 @@
 
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::Facts;
-use crate::publish::{publish_new, write_whole};
-use crate::system;
+use crate::publish::{Durability, publish_new, write_whole};
+use crate::system::{self, Attributes};
 use crate::target::Target;
 use crate::temp::{MODE_PRIVATE, Owner};
 use std::io::{self, Seek};
@@ -12,7 +12,7 @@ use std::path::Path;
 /// Copies the regular file at `from` to `to`, where nothing is there yet.
 ///
 /// The copy appears whole or not at all, and survives a power cut from when this returns `Ok`. It belongs to us, and keeps
-/// mode and time of modification; where the original belongs to another group, the group gets no more than everybody has.
+/// mode, time of modification, and what programs wrote down with it where the file system takes that; where the original belongs to another group, the group gets no more than everybody has.
 ///
 /// # Errors
 ///
@@ -40,19 +40,21 @@ pub(crate) fn copy(
     }
     let (mut file, facts) = source.dir.open_regular(&source.name).map_err(failed)?;
     refuse_irregular(attempt, &facts)?;
-    let mut temp = write_whole(attempt, target, MODE_PRIVATE, |temp| {
+    let attributes = Attributes::of(&file).map_err(failed)?;
+    let durable = Durability::Durable;
+    let mut temp = write_whole(attempt, target, MODE_PRIVATE, durable, |temp| {
         system::pass_write()?;
         file.rewind()?;
         // File to file, so that the kernel copies, or only shares the blocks where the file system can.
         io::copy(&mut file, temp.file())?;
-        temp.dress_as(&facts, owner, facts.mode)?;
+        temp.dress_as(&facts, Some(&attributes), owner, facts.mode)?;
         system::set_modified(temp.file(), facts.modified)
     })?;
     if system::facts_of_file(&file).map_err(failed)? != facts {
         return Err(failed(changed()));
     }
     let made = system::facts_of_file(temp.file()).map_err(failed)?;
-    publish_new(attempt, target, temp)?;
+    publish_new(attempt, target, temp, durable)?;
     Ok((facts, made))
 }
 

@@ -29,7 +29,8 @@
 //!   link at the source. [`move_file`] leaves the whole file in one of the two places at least, at every instant.
 //! - A symbolic link at the target of a write is followed once, and refused where others could have put it there: the folder it is
 //!   in, or leads to, can be written by its group or others, or belongs to neither us nor root.
-//! - Mode and owner of a replaced file are kept; a secret is private from its first byte on.
+//! - Mode, owner, access list and users' attributes of a replaced file are kept; a secret is private from its first byte on.
+//! - What a [`Check`] refuses never takes the place of anything; [`WriteOptions`] also has other ways with links, folders and disks.
 //! - What a killed process leaves is removed by [`sweep()`], which touches nothing that is not certainly ours.
 //! - What was not compared is never called verified: [`verify_sidecar`] says verified, mismatch or unknown.
 //! - A [`Lock`] has one holder, and ends with its process.
@@ -43,7 +44,8 @@
 //! **Does not promise**
 //!
 //! - that hard links to a replaced file see the new content: they keep the old one;
-//! - that access control lists, extended attributes, and the set-user-id and set-group-id bits of a replaced file are kept;
+//! - that the set-user-id and set-group-id bits, the capabilities and the security labels of a replaced file are kept, or that
+//!   anything but bytes, mode and owner of one that we may not read is;
 //! - that a sweep by root removes what root left when it was killed while it replaced another user's file: that file is theirs by
 //!   then, and a sweep of theirs removes it;
 //! - that a change by a program that does not use this crate, between the last look at a file and its rename, is noticed;
@@ -67,6 +69,9 @@
 //! | age and bytes of backups | no limit | what a person wants back is seldom the newest |
 //! | wait for another process that changes the same backups, or commits | 10 s | a large file takes some seconds to copy |
 //! | age at which the trash loses something | never | only a person knows what was a mistake |
+//! | durability | durable | [`Durability::Atomic`] is for what can be made again |
+//! | symbolic link at a target | followed | people's settings are links into a folder that they keep elsewhere |
+//! | TOML that is checked | 16 MiB | it is understood as a whole; everything else is checked as it comes |
 //! | names `x (n).ext` tried | 9,999 | more files of one name are no accident |
 //! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
 //! | length of a file | what the file system takes | a [`Writer`] holds none of it in memory |
@@ -86,6 +91,10 @@
 #![warn(clippy::indexing_slicing)]
 
 mod replace;
+
+mod options;
+
+mod check;
 
 mod writer;
 
@@ -144,6 +153,7 @@ pub use backup::{
     Archive, Backup, BackupId, Backups, FolderArchive, Listed, NotABackupId, Reason, Retention,
     Usage,
 };
+pub use check::{Check, Encoding, Format};
 pub use conflict::{Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp};
 pub use copy::copy_new;
 pub use directory::{
@@ -160,6 +170,8 @@ pub use integrity::{
     checksum_line, sidecar_path, verify_sidecar, write_sidecar,
 };
 pub use lock::Lock;
+pub use options::{Symlinks, WriteOptions};
+pub use publish::Durability;
 pub use rename::{move_file, rename_noreplace};
 pub use replace::{create_new, replace, replace_secret};
 pub use shown::Shown;

@@ -1,24 +1,26 @@
 //! One file, all old or all new.
 
 use crate::error::{Attempt, Error};
-use crate::publish::{publish, publish_new, write_whole};
+use crate::options::WriteOptions;
+use crate::publish::{Durability, publish_new, write_whole};
 use crate::target::Target;
-use crate::temp::{MODE_PLAIN, MODE_PRIVATE, Owner};
+use crate::temp::MODE_PLAIN;
 use std::io::Write;
 use std::path::Path;
 
 /// Puts `bytes` in the place of the file at `path`, or makes it.
 ///
 /// At every instant a reader sees the complete old or the complete new content. The new content survives a power cut from
-/// when this returns `Ok`. Mode and owner of the old file are kept; a new file gets 0644 less the umask. A symbolic link at
-/// `path` is followed once, and refused where others can write to the folder it is in or leads to.
+/// when this returns `Ok`. Mode and owner of the old file are kept, and so is what else stood with it (access list, attributes);
+/// a new file gets 0644 less the umask. A symbolic link at `path` is followed once, and refused where others can write to the
+/// folder it is in or leads to. [`WriteOptions`] has other ways.
 ///
 /// # Errors
 ///
 /// - [`ErrorKind::Unconfirmed`](crate::ErrorKind::Unconfirmed): the new content is in place, but a power cut may bring the old one back.
 /// - Every other kind: the old content is untouched, and no temporary file is left unless removing it failed as well.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace_with(path, bytes, None)
+    WriteOptions::new().write(path, bytes)
 }
 
 /// Like [`replace()`], for what only the owner may read: the file has mode 0600 from its first byte on, whatever the old one had.
@@ -27,7 +29,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 ///
 /// As [`replace()`].
 pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    replace_with(path, bytes, Some(MODE_PRIVATE))
+    WriteOptions::new().secret().write(path, bytes)
 }
 
 /// Makes a file at `path` that holds `bytes`, where nothing is there yet.
@@ -44,26 +46,9 @@ pub fn create_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let attempt = Attempt::new("create", path, "nothing was written");
     let target = Target::find_unfollowed(&attempt, path)?;
     target.refuse_existing(&attempt)?;
-    let temp = write_whole(&attempt, &target, MODE_PLAIN, |temp| temp.write_all(bytes))?;
-    publish_new(&attempt, &target, temp)
-}
-
-fn replace_with(path: &Path, bytes: &[u8], fixed_mode: Option<u32>) -> Result<(), Error> {
-    let attempt = Attempt::new("replace", path, "nothing was written");
-    let target = Target::find(&attempt, path)?;
-    target.refuse_other_types(&attempt)?;
-    let attempt = attempt.leaving(target.left());
-    let temp = write_whole(
-        &attempt,
-        &target,
-        fixed_mode.unwrap_or(target.mode_at_start()),
-        |temp| {
-            temp.write_all(bytes)?;
-            match target.old {
-                Some(old) => temp.dress_as(&old, Owner::Kept, fixed_mode.unwrap_or(old.mode)),
-                None => Ok(()),
-            }
-        },
-    )?;
-    publish(&attempt, &target, temp)
+    let durable = Durability::Durable;
+    let temp = write_whole(&attempt, &target, MODE_PLAIN, durable, |temp| {
+        temp.write_all(bytes)
+    })?;
+    publish_new(&attempt, &target, temp, durable)
 }

@@ -2,7 +2,7 @@
 
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::Facts;
-use crate::system::{self, Dir};
+use crate::system::{self, Attributes, Dir};
 use crate::temp::{MODE_PLAIN, MODE_PRIVATE};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -103,9 +103,23 @@ impl Target {
         }
     }
 
+    /// The file whose place will be taken, with its mode and owner; a link that is replaced has none worth keeping.
+    pub(crate) fn replaced(&self) -> Option<Facts> {
+        self.old.filter(|old| !old.is_symlink())
+    }
+
+    /// What the file there has besides its bytes, mode and owner; none where it cannot be read.
+    pub(crate) fn attributes(&self) -> io::Result<Option<Attributes>> {
+        let (file, _) = match self.dir.open_regular(&self.name) {
+            Err(error) if is_out_of_reach(&error) => return Ok(None),
+            opened => opened?,
+        };
+        Attributes::of(&file).map(Some)
+    }
+
     /// The mode that a file which will replace this one starts with.
     pub(crate) fn mode_at_start(&self) -> u32 {
-        if self.old.is_some() {
+        if self.replaced().is_some() {
             MODE_PRIVATE
         } else {
             MODE_PLAIN
@@ -144,6 +158,14 @@ pub(crate) fn whole(path: &Path) -> Result<PathBuf, Error> {
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// It is gone by now, or nobody lets us read it: then there is nothing to be kept.
+fn is_out_of_reach(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
 }
 
 /// What `name` is, if there is anything.

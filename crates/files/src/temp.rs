@@ -1,7 +1,7 @@
 //! A file that has no name yet that anyone waits for: written beside its target, and gone unless it is published.
 
 use crate::facts::Facts;
-use crate::system::{self, Dir};
+use crate::system::{self, Attributes, Dir};
 use crate::temp_name::TempName;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -69,15 +69,24 @@ impl Temp {
             .expect("the file is closed only when the temp is published")
     }
 
-    /// Gives it `mode` and, where wanted, the owner of the file that it replaces or copies.
+    /// Gives it `mode`, `attributes` and, where wanted, the owner of the file that it replaces or copies.
     ///
     /// Where the owner is not kept (only root may give files away), the group gets no more than everybody has. The bits that
     /// let a program run as somebody else are never given. What is right already is not set: FAT would refuse.
-    pub(crate) fn dress_as(&mut self, old: &Facts, owner: Owner, mode: u32) -> io::Result<()> {
+    pub(crate) fn dress_as(
+        &mut self,
+        old: &Facts,
+        attributes: Option<&Attributes>,
+        owner: Owner,
+        mode: u32,
+    ) -> io::Result<()> {
         let file = self.file();
         let own = system::facts_of_file(file)?;
         let is_kept = (own.uid, own.gid) == (old.uid, old.gid)
             || (owner == Owner::Kept && system::set_owner(file, old.uid, old.gid).is_ok());
+        if let Some(attributes) = attributes {
+            attributes.give_to(file, is_kept)?;
+        }
         let mode = if is_kept {
             mode & 0o777
         } else {
@@ -88,6 +97,11 @@ impl Temp {
         } else {
             system::set_mode(file, mode)
         }
+    }
+
+    /// What was written so far, to be read from its beginning.
+    pub(crate) fn reopened(&self) -> io::Result<File> {
+        Ok(self.dir.open_regular(&self.name)?.0)
     }
 
     /// Puts the bytes on the disk. Where this fails the file is of no use any more: a second sync would lie.

@@ -244,6 +244,8 @@ fn whichever_call_fails_in_a_move_across_file_systems_the_whole_file_is_in_one_p
     };
     for call in [
         "open",
+        "list attributes",
+        "remove attribute",
         "create",
         "write",
         "chmod",

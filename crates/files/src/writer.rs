@@ -2,10 +2,12 @@
 
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::Facts;
-use crate::publish::{publish, publish_new, sync_failed};
+use crate::integrity::{Algorithm, Hasher};
+use crate::options::{WriteOptions, read_back};
+use crate::publish::{Durability, publish, publish_new, sync_failed};
 use crate::system;
 use crate::target::Target;
-use crate::temp::{MODE_PRIVATE, Owner, Temp};
+use crate::temp::{Owner, Temp};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +33,9 @@ pub struct Writer {
     path: PathBuf,
     target: Target,
     temp: Temp,
+    options: WriteOptions,
+    /// Of what was written so far, where it is to be read back.
+    hasher: Option<Hasher>,
     failed: Option<ErrorKind>,
 }
 
@@ -43,25 +48,27 @@ impl Writer {
     ///
     /// As [`replace()`](crate::replace()), before anything is written; nothing is left behind.
     pub fn create(target: &Path) -> Result<Self, Error> {
-        Self::create_with(target, None)
+        Self::create_with(target, WriteOptions::new())
     }
 
     /// Like [`create`](Self::create), for what only the owner may read until its commit says otherwise.
     pub(crate) fn create_secret(target: &Path) -> Result<Self, Error> {
-        Self::create_with(target, Some(MODE_PRIVATE))
+        Self::create_with(target, WriteOptions::new().secret())
     }
 
-    fn create_with(target: &Path, mode: Option<u32>) -> Result<Self, Error> {
-        let attempt = Attempt::new("write", target, "nothing was written");
-        let place = Target::find(&attempt, target)?;
-        place.refuse_other_types(&attempt)?;
-        let mode = mode.unwrap_or(place.mode_at_start());
+    pub(crate) fn create_with(path: &Path, options: WriteOptions) -> Result<Self, Error> {
+        let attempt = Attempt::new("write", path, "nothing was written");
+        let target = options.target(&attempt, path)?;
+        let mode = options.mode_at_start(&target);
         let temp =
-            Temp::create(&place.dir, &place.name, mode).map_err(|error| attempt.failed(error))?;
+            Temp::create(&target.dir, &target.name, mode).map_err(|error| attempt.failed(error))?;
+        let hasher = options.reads_back().then(|| Hasher::new(Algorithm::Sha256));
         Ok(Self {
-            path: target.to_owned(),
-            target: place,
+            path: path.to_owned(),
+            target,
             temp,
+            options,
+            hasher,
             failed: None,
         })
     }
@@ -71,23 +78,47 @@ impl Writer {
     /// # Errors
     ///
     /// - [`ErrorKind::NotDurable`]: the disk did not confirm the bytes. They have to be written again, with a new writer.
+    /// - [`ErrorKind::Invalid`]: a check of its [`WriteOptions`] refused them.
     /// - [`ErrorKind::Unconfirmed`]: the new content is in place, but a power cut may bring the old one back.
     /// - Every other kind, also that of an earlier write that failed: the old content is untouched.
-    pub fn commit(self) -> Result<(), Error> {
-        let Self {
-            path,
-            target,
-            mut temp,
-            failed,
-        } = self;
-        let attempt = Attempt::new("write", &path, target.left());
-        refuse_after_failure(&attempt, failed)?;
-        if let Some(old) = &target.old {
-            temp.dress_as(old, Owner::Kept, old.mode)
+    pub fn commit(mut self) -> Result<(), Error> {
+        let path = self.path.clone();
+        let attempt = Attempt::new("write", &path, self.target.left());
+        refuse_after_failure(&attempt, self.failed)?;
+        if let Some(old) = self.target.replaced() {
+            let mode = self.options.fixed_mode();
+            self.dress_as(&old, mode)
                 .map_err(|error| attempt.failed(error))?;
         }
-        temp.sync().map_err(|error| sync_failed(&attempt, error))?;
-        publish(&attempt, &target, temp)
+        self.seal(&attempt)?;
+        let durability = self.options.durability_wanted();
+        publish(&attempt, &self.target, self.temp, durability)
+    }
+
+    /// Gives it what the file that it replaces has besides its bytes.
+    fn dress_as(&mut self, old: &Facts, mode: Option<u32>) -> io::Result<()> {
+        let attributes = if mode.is_none() {
+            self.target.attributes()?
+        } else {
+            None
+        };
+        let mode = mode.unwrap_or(old.mode);
+        self.temp
+            .dress_as(old, attributes.as_ref(), Owner::Kept, mode)
+    }
+
+    /// The last that happens before it gets its name: it is checked, put on the disk, and compared.
+    fn seal(&mut self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        self.options.check_written(attempt, &mut self.temp)?;
+        if self.options.durability_wanted() == Durability::Durable {
+            self.temp
+                .sync()
+                .map_err(|error| sync_failed(attempt, error))?;
+        }
+        match self.hasher.take() {
+            Some(hasher) => read_back(attempt, &mut self.temp, hasher.end()),
+            None => Ok(()),
+        }
     }
 
     /// Like [`commit`](Self::commit), with this mode and owner in place of the old file's.
@@ -95,7 +126,7 @@ impl Writer {
         let path = self.path.clone();
         let attempt = Attempt::new("write", &path, self.target.left());
         self.finish_as(&attempt, uid, gid, mode)?;
-        publish(&attempt, &self.target, self.temp)
+        publish(&attempt, &self.target, self.temp, Durability::Durable)
     }
 
     /// Like [`commit_new`](Self::commit_new), with this mode and owner.
@@ -104,7 +135,7 @@ impl Writer {
         let attempt = Attempt::new("write", &path, "nothing was written");
         self.target.refuse_existing(&attempt)?;
         self.finish_as(&attempt, uid, gid, mode)?;
-        publish_new(&attempt, &self.target, self.temp)
+        publish_new(&attempt, &self.target, self.temp, Durability::Durable)
     }
 
     fn finish_as(
@@ -118,12 +149,16 @@ impl Writer {
         let failed = |error| attempt.failed(error);
         let own = system::facts_of_file(self.temp.file()).map_err(failed)?;
         let wanted = Facts { uid, gid, ..own };
+        // What the folder lets others do with new files is no part of what was kept.
+        let attributes = match self.target.replaced() {
+            Some(_) => self.target.attributes().map_err(failed)?,
+            None => None,
+        };
+        let attributes = attributes.unwrap_or_default();
         self.temp
-            .dress_as(&wanted, Owner::Kept, mode)
+            .dress_as(&wanted, Some(&attributes), Owner::Kept, mode)
             .map_err(failed)?;
-        self.temp
-            .sync()
-            .map_err(|error| sync_failed(attempt, error))
+        self.seal(attempt)
     }
 
     /// Puts what was written at the target where nothing is there; durable when it returns `Ok`.
@@ -131,18 +166,14 @@ impl Writer {
     /// # Errors
     ///
     /// As [`commit`](Self::commit), and [`ErrorKind::Exists`]: something is there, and was not touched.
-    pub fn commit_new(self) -> Result<(), Error> {
-        let Self {
-            path,
-            target,
-            mut temp,
-            failed,
-        } = self;
+    pub fn commit_new(mut self) -> Result<(), Error> {
+        let path = self.path.clone();
         let attempt = Attempt::new("write", &path, "nothing was written");
-        refuse_after_failure(&attempt, failed)?;
-        target.refuse_existing(&attempt)?;
-        temp.sync().map_err(|error| sync_failed(&attempt, error))?;
-        publish_new(&attempt, &target, temp)
+        refuse_after_failure(&attempt, self.failed)?;
+        self.target.refuse_existing(&attempt)?;
+        self.seal(&attempt)?;
+        let durability = self.options.durability_wanted();
+        publish_new(&attempt, &self.target, self.temp, durability)
     }
 
     /// Keeps the first failure, because after it the file has a hole or an end too early.
@@ -161,7 +192,11 @@ impl Writer {
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.temp.write(bytes);
-        self.note(result)
+        let written = self.note(result)?;
+        if let (Some(hasher), Some(bytes)) = (&mut self.hasher, bytes.get(..written)) {
+            hasher.update(bytes);
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,7 +1,13 @@
 //! Unix: everything is done by name below the descriptor of an open folder, so that no folder can be swapped in between.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod attributes;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod magic;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use attributes::Attributes;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use magic::file_system;
@@ -237,6 +243,15 @@ pub(crate) fn sync_filesystem(dir: &Dir) -> io::Result<()> {
     }
 }
 
+/// Has the system forget what it remembers of a file that is on the disk, so that the next read comes from there; where it
+/// does not want to, it comes from memory.
+pub(crate) fn forget_memory_of(file: &File) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).ok();
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let _ = file;
+}
+
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     faults::pass("chmod")?;
     Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?)
@@ -393,4 +408,21 @@ pub(crate) fn free_space(path: &Path) -> io::Result<Space> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn file_system(_path: &Path) -> io::Result<crate::space::FileSystem> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What is kept with a file besides its bytes, mode and owner: nothing that is known of here.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[derive(Debug, Default)]
+pub(crate) struct Attributes;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[expect(clippy::unnecessary_wraps, reason = "Linux may refuse")]
+impl Attributes {
+    pub(crate) fn of(_file: &File) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn give_to(&self, _file: &File, _is_owner_kept: bool) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -223,6 +223,9 @@ pub(crate) fn path_of(_file: &File) -> PathBuf {
     PathBuf::from("an open file")
 }
 
+/// Nothing that the system would let go of on request.
+pub(crate) fn forget_memory_of(_file: &File) {}
+
 pub(crate) fn free_space(_path: &Path) -> io::Result<Space> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -250,5 +253,20 @@ fn facts_from(metadata: &Metadata) -> Facts {
         dev: 0,
         ino: 0,
         mode: bits | 0o600,
+    }
+}
+
+/// What is kept with a file besides its bytes and mode: nothing that is known of here.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes;
+
+#[expect(clippy::unnecessary_wraps, reason = "Linux may refuse")]
+impl Attributes {
+    pub(crate) fn of(_file: &File) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn give_to(&self, _file: &File, _is_owner_kept: bool) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{EDQUOT, EIO, ENOSPC, NEW, OLD, written};
 use crate::system::faults::Fault;
-use crate::{ErrorKind, create_dir_all, replace};
+use crate::{Durability, ErrorKind, WriteOptions, create_dir_all, replace};
 use std::fs;
 use tempfile::TempDir;
 
@@ -51,6 +51,28 @@ fn three_failed_syncs_are_not_durable_and_keep_the_old_content() {
     assert_eq!(error.kind(), ErrorKind::NotDurable);
     assert_eq!(fs::read(&path).unwrap(), OLD);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_only_atomic_waits_for_no_disk() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("cache");
+    let planned = ["sync file", "sync folder"].map(|call| Fault {
+        call: Some(call),
+        at: 0,
+        times: usize::MAX,
+        code: EIO,
+    });
+    let planned = crate::system::faults::begin_all(&planned);
+    let options = WriteOptions::new().durability(Durability::Atomic);
+    options.write(&path, OLD).unwrap();
+    let mut writer = options.writer(&path).unwrap();
+    std::io::Write::write_all(&mut writer, NEW).unwrap();
+    writer.commit().unwrap();
+    let syncs = planned.calls("sync file") + planned.calls("sync folder");
+    assert_eq!(syncs, 0);
+    drop(planned);
+    assert_eq!(fs::read(&path).unwrap(), NEW);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Act, Deed, EXDEV, NEW, OLD, Place, written};
 use crate::system::faults::{Fault, meanwhile};
-use crate::{ErrorKind, copy_new, create_new, move_file, replace};
+use crate::{ErrorKind, WriteOptions, copy_new, create_new, move_file, replace};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -125,4 +125,31 @@ fn a_link_that_replaces_the_target_while_we_write_is_not_followed() {
     replace(&place.target, b"mine").unwrap();
     assert!(!place.target.is_symlink());
     assert_eq!(fs::read(&place.source).unwrap(), NEW);
+}
+
+#[test]
+fn what_comes_back_otherwise_than_it_was_written_never_takes_the_place_of_the_old() {
+    let place = Place::new(&Deed {
+        name: "",
+        is_old_there: true,
+        is_source_kept: true,
+        act: |_| Ok(()),
+    });
+    let options = WriteOptions::new().reading_back();
+    let folder = place.folder.path().to_owned();
+    // Whoever opens it next is the one who reads it back.
+    meanwhile("sync file", move || {
+        let written = fs::read_dir(folder).unwrap().map(Result::unwrap);
+        let mut written = written.filter(|entry| {
+            let name = entry.file_name();
+            name.to_string_lossy().contains("mainstay-tmp")
+        });
+        fs::write(written.next().unwrap().path(), "something else").unwrap();
+    });
+    let error = options.write(&place.target, NEW).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotDurable);
+    assert_eq!(fs::read(&place.target).unwrap(), OLD);
+    assert_eq!(place.leftovers(), [] as [PathBuf; 0]);
+    options.write(&place.target, NEW).unwrap();
+    assert_eq!(fs::read(&place.target).unwrap(), NEW);
 }

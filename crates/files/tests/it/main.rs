@@ -23,3 +23,4 @@ mod symlinks;
 mod tmpfs;
 mod transactions;
 mod trash;
+mod write_options;

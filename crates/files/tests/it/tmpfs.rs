@@ -19,7 +19,10 @@ impl Tmpfs {
             .output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self { folder }),
-            Ok(output) => not_measured(&String::from_utf8_lossy(&output.stderr)),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                not_measured(&format!("a tmpfs cannot be mounted here: {said}"))
+            }
             Err(error) => not_measured(&error.to_string()),
         }
     }
@@ -53,10 +56,7 @@ impl Drop for Tmpfs {
     clippy::print_stdout,
     reason = "whoever reads the test's output has to know what was not measured"
 )]
-fn not_measured<T>(reason: &str) -> Option<T> {
-    println!(
-        "NOT MEASURED: a tmpfs cannot be mounted here: {}",
-        reason.trim()
-    );
+pub(crate) fn not_measured<T>(reason: &str) -> Option<T> {
+    println!("NOT MEASURED: {}", reason.trim());
     None
 }
