@@ -6,10 +6,10 @@ mod measuring;
 
 pub(crate) use backups::{
     BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, PruneArgs,
-    RestoreArgs, RetentionArgs, StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs,
+    RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs,
     TrashRestoreArgs, TrashVerb, VersionArgs,
 };
-pub(crate) use files::{ChecksumArgs, FilesVerb, VerifyArgs};
+pub(crate) use files::{CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs};
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
 
 use crate::receive::FailRule;

@@ -19,6 +19,8 @@ pub(crate) enum BackupVerb {
     Verify(BackupVerifyArgs),
     /// Remove the backups of a file that are too many or too old.
     Prune(PruneArgs),
+    /// Read every file that was saved and every backup, slowly, to find what the disk lost.
+    Scrub(ScrubArgs),
 }
 
 /// `mainstay history …`.
@@ -148,6 +150,25 @@ pub(crate) struct BackupVerifyArgs {
     /// The files [default: all that have backups].
     #[arg(value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mainstay backup scrub`.
+#[derive(Debug, Args)]
+pub(crate) struct ScrubArgs {
+    /// Put the newest whole backup in the place of a file that is damaged or missing; what is damaged is kept.
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// Read so much in a second; 0: as quickly as can be.
+    #[arg(long, value_name = "SIZE", default_value = "20 MiB")]
+    pub(crate) rate: Size,
 
     #[command(flatten)]
     pub(crate) store: StoreArgs,

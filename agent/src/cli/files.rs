@@ -1,8 +1,10 @@
 //! `mainstay files …`: for any file, not only the agent's own.
 
+use super::StoreArgs;
 use clap::{Args, Subcommand};
-use mainstay_files::Algorithm;
+use mainstay_files::{Algorithm, Format};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// `mainstay files …`.
 #[derive(Debug, Subcommand)]
@@ -11,6 +13,56 @@ pub(crate) enum FilesVerb {
     Checksum(ChecksumArgs),
     /// Compare files with the checksums that are remembered beside them: verified, mismatch or unknown.
     Verify(VerifyArgs),
+    /// Show how files stand: saved, modified, damaged or missing, who holds them, and their backups.
+    Status(FilesStatusArgs),
+    /// Say whether files are what their format asks for: JSON, TOML, XML, CSV or text.
+    Check(CheckArgs),
+}
+
+/// `mainstay files status`.
+#[derive(Debug, Args)]
+pub(crate) struct FilesStatusArgs {
+    /// The files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mainstay files check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The files.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// What they should be: json, toml, xml, csv or text [default: by the ending of each name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) format: Option<NamedFormat>,
+}
+
+/// A format by its name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NamedFormat(pub(crate) Format);
+
+impl FromStr for NamedFormat {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "json" => Ok(Self(Format::Json)),
+            "toml" => Ok(Self(Format::Toml)),
+            "xml" => Ok(Self(Format::Xml)),
+            "csv" => Ok(Self(Format::Csv)),
+            "text" => Ok(Self(Format::Text)),
+            _ => Err("there are json, toml, xml, csv and text".to_owned()),
+        }
+    }
 }
 
 /// `mainstay files checksum`.

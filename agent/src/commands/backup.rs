@@ -11,7 +11,7 @@ use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
 use mainstay_files::{
     Algorithm, Backup, BackupId, Backups, Error, ErrorKind, FolderArchive, Integrity, Listed,
-    Retention,
+    Reason, Retention,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 /// The backup, or the file, cannot be read or written; the person said no.
 pub(crate) fn backup(verb: &BackupVerb) -> Result<Exit, Failure> {
     match verb {
+        BackupVerb::Scrub(args) => super::standing::scrub(args),
         BackupVerb::Create(args) => create(args),
         BackupVerb::List(args) => list(args),
         BackupVerb::Restore(args) => restore(args),
@@ -278,6 +279,7 @@ pub(super) fn newest_other<'l>(
     listed
         .backups
         .iter()
+        .filter(|backup| backup.reason != Reason::Damaged)
         .find(|backup| present != Some(backup.hash))
         .ok_or_else(|| {
             Failure::new(

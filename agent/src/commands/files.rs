@@ -15,6 +15,8 @@ pub(crate) fn files(verb: &FilesVerb) -> Result<Exit, Failure> {
     match verb {
         FilesVerb::Checksum(args) => checksum(args),
         FilesVerb::Verify(args) => verify(args),
+        FilesVerb::Status(args) => super::standing::status(args),
+        FilesVerb::Check(args) => super::standing::check(args),
     }
 }
 

@@ -20,6 +20,7 @@ mod places_by_hand;
 mod receiver;
 mod redelivering;
 mod selftest;
+mod standing_by_hand;
 mod status_shape;
 mod stopping;
 mod submitting;

@@ -8,19 +8,30 @@ mod id;
 
 mod manifest;
 
+mod pruning;
+
 mod retention;
 
+mod saved;
+
+mod scrub;
+
 mod shelf;
+
+mod state;
 
 pub use archive::{Archive, FolderArchive};
 pub use entry::{Backup, Listed, Reason, Usage};
 pub use id::{BackupId, NotABackupId};
 pub use retention::Retention;
+pub use scrub::{ScrubSummary, Scrubbed};
+pub use state::{FileState, FileStatus, Loaded, Origin};
 
 use crate::directory::create_dir_all;
 use crate::error::{Attempt, Error, ErrorKind};
-use crate::facts::facts;
+use crate::facts::{Facts, facts};
 use crate::integrity::{Algorithm, Checksum, Integrity, copy_hashed};
+use crate::options::WriteOptions;
 use crate::system;
 use crate::target::whole;
 use crate::writer::Writer;
@@ -56,6 +67,7 @@ pub struct Backups {
     patience: Duration,
     clock: SharedClock,
     made_by: String,
+    options: WriteOptions,
 }
 
 impl Backups {
@@ -75,6 +87,7 @@ impl Backups {
             patience: Duration::from_secs(10),
             clock: mainstay_clock::system(),
             made_by: format!("process {process}, user {user}"),
+            options: WriteOptions::new(),
         })
     }
 
@@ -121,6 +134,12 @@ impl Backups {
         Self { patience, ..self }
     }
 
+    /// Writes in this way.
+    #[must_use]
+    pub fn writing(self, options: WriteOptions) -> Self {
+        Self { options, ..self }
+    }
+
     /// Takes the time from this clock.
     #[must_use]
     pub fn clocked_by(self, clock: SharedClock) -> Self {
@@ -146,7 +165,8 @@ impl Backups {
         let path = whole(path)?;
         let held = self.hold(&path)?;
         let attempt = Attempt::new("back up", &path, "no backup was made");
-        let made = self.take(&held, &attempt, &path, Reason::Manual)?;
+        let (made, facts) = self.take(&held, &attempt, &path, Reason::Manual)?;
+        self.remember(&held, &path, &facts, made.hash);
         drop(self.prune_held(&held, None));
         Ok(made)
     }
@@ -168,7 +188,8 @@ impl Backups {
     ///
     /// # Errors
     ///
-    /// As [`replace`](Self::replace), and whatever `fill` answers; the file is not touched then, and no backup made.
+    /// As [`replace`](Self::replace), and whatever `fill` answers. Where that, or a check, refuses the content, the file is not
+    /// touched, and no backup made.
     pub fn write(
         &self,
         path: &Path,
@@ -176,11 +197,14 @@ impl Backups {
     ) -> Result<Option<Backup>, Error> {
         let path = whole(path)?;
         let attempt = Attempt::new("write", &path, "nothing was changed");
-        let mut writer = Writer::create(&path)?;
+        let mut writer = self.options.clone().hashing().writer(&path)?;
         fill(&mut writer).map_err(|error| attempt.failed(error))?;
+        let prepared = writer.prepared()?;
         let held = self.hold(&path)?;
         let backup = self.before(&held, &path, Reason::BeforeOverwrite)?;
-        writer.commit()?;
+        if let (facts, Some(hash)) = prepared.publish()? {
+            self.remember(&held, &path, &facts, hash);
+        }
         drop(self.prune_held(&held, None));
         Ok(backup)
     }
@@ -202,7 +226,7 @@ impl Backups {
         }
         let path = whole(path)?;
         let held = self.hold(&path)?;
-        let backup = self.take(&held, &attempt, &path, Reason::BeforeDelete)?;
+        let (backup, _) = self.take(&held, &attempt, &path, Reason::BeforeDelete)?;
         let now = facts(&path)?;
         if !now.is_same_file(&before) || now.modified != before.modified || now.len != before.len {
             return Err(attempt.refused(ErrorKind::Changed, "somebody replaced it meanwhile"));
@@ -223,11 +247,21 @@ impl Backups {
     /// [`ErrorKind::Damaged`]: the backup is not what it was; [`ErrorKind::NotFound`]: it is gone, or the folder of `to` is;
     /// others as [`replace`](Self::replace). In every case what is at `to` was not touched.
     pub fn restore(&self, backup: &Backup, to: &Path) -> Result<Option<Backup>, Error> {
+        self.restore_for(backup, to, Reason::BeforeRestore)
+    }
+
+    fn restore_for(
+        &self,
+        backup: &Backup,
+        to: &Path,
+        reason: Reason,
+    ) -> Result<Option<Backup>, Error> {
         let to = whole(to)?;
         let held = self.hold(&to)?;
         let writer = self.filled(backup, &to)?;
-        let before = self.before(&held, &to, Reason::BeforeRestore)?;
-        writer.commit_as(backup.uid, backup.gid, backup.mode)?;
+        let before = self.before(&held, &to, reason)?;
+        let facts = writer.commit_as(backup.uid, backup.gid, backup.mode)?;
+        self.remember(&held, &to, &facts, backup.hash);
         drop(self.prune_held(&held, Some(backup.id)));
         Ok(before)
     }
@@ -237,8 +271,8 @@ impl Backups {
         let to = whole(to)?;
         let held = self.hold(&to)?;
         let writer = self.filled(backup, &to)?;
-        writer.commit_new_as(backup.uid, backup.gid, backup.mode)?;
-        drop(held);
+        let facts = writer.commit_new_as(backup.uid, backup.gid, backup.mode)?;
+        self.remember(&held, &to, &facts, backup.hash);
         Ok(())
     }
 
@@ -318,56 +352,6 @@ impl Backups {
         Ok(())
     }
 
-    /// The backups that [`prune`](Self::prune) would remove now, newest first.
-    ///
-    /// # Errors
-    ///
-    /// As [`list`](Self::list).
-    pub fn excess(&self, path: &Path) -> Result<Vec<Backup>, Error> {
-        let listed = self.shelf(&whole(path)?).list()?.backups;
-        let excess = self.retention.excess(&listed, self.clock.wall(), None);
-        Ok(excess.into_iter().cloned().collect())
-    }
-
-    /// Removes the backups of the file at `path` that are too many, and compresses older ones where that is wanted.
-    ///
-    /// Answers those that went. Each is handed to the archive first, where there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Locked`] and others. Some may have gone, and none that should stay; none went that the archive refused.
-    pub fn prune(&self, path: &Path) -> Result<Vec<Backup>, Error> {
-        let path = whole(path)?;
-        let held = self.hold(&path)?;
-        self.prune_held(&held, None)
-    }
-
-    /// Removes these backups, whatever the rules for keeping them say.
-    ///
-    /// # Errors
-    ///
-    /// As [`prune`](Self::prune).
-    pub fn remove(&self, backups: &[Backup]) -> Result<(), Error> {
-        for backup in backups {
-            self.hold(&backup.path)?.discard(&[backup])?;
-        }
-        Ok(())
-    }
-
-    /// Removes what killed processes left half-written, of any file; call it once at start.
-    ///
-    /// Every change of a file's backups does it for that file.
-    ///
-    /// # Errors
-    ///
-    /// As [`prune`](Self::prune); every backup is there.
-    pub fn sweep(&self) -> Result<(), Error> {
-        for shelf in self.shelves()? {
-            shelf.hold(self.patience)?.discard(&[])?;
-        }
-        Ok(())
-    }
-
     /// How much room all backups take.
     ///
     /// # Errors
@@ -426,7 +410,8 @@ impl Backups {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             there => there.map(drop)?,
         }
-        self.take(held, &attempt, path, reason).map(Some)
+        let (backup, _) = self.take(held, &attempt, path, reason)?;
+        Ok(Some(backup))
     }
 
     fn take(
@@ -435,10 +420,13 @@ impl Backups {
         attempt: &Attempt<'_>,
         path: &Path,
         reason: Reason,
-    ) -> Result<Backup, Error> {
+    ) -> Result<(Backup, Facts), Error> {
         let taking = match reason {
             Reason::Manual => Taking::Copy,
-            Reason::BeforeOverwrite | Reason::BeforeRestore | Reason::BeforeDelete => Taking::Link,
+            Reason::BeforeOverwrite
+            | Reason::BeforeRestore
+            | Reason::BeforeDelete
+            | Reason::Damaged => Taking::Link,
         };
         let (facts, hash) = held.take_in(attempt, path, taking)?;
         let listed = held.shelf().list()?;
@@ -449,7 +437,7 @@ impl Backups {
                 == (hash, facts.mode & 0o7777, facts.uid, facts.gid)
         {
             // It is kept already, and need not push out an older one.
-            return Ok(newest.clone());
+            return Ok((newest.clone(), facts));
         }
         let backup = Backup {
             id: BackupId::next(self.clock.wall(), listed.newest_id()),
@@ -464,30 +452,6 @@ impl Backups {
             made_by: self.made_by.clone(),
         };
         held.record(&backup)?;
-        Ok(backup)
-    }
-
-    fn prune_held(&self, held: &HeldShelf, pinned: Option<BackupId>) -> Result<Vec<Backup>, Error> {
-        let listed = held.shelf().list()?.backups;
-        let excess = self.retention.excess(&listed, self.clock.wall(), pinned);
-        if let Some(archive) = &self.archive {
-            for backup in &excess {
-                let mut content = held.shelf().open(&backup.hash)?;
-                archive.store(backup, &mut content)?;
-            }
-        }
-        held.discard(&excess)?;
-        if let Some(after) = self.retention.compress_after {
-            for backup in listed.iter().skip(after) {
-                let is_newer = listed
-                    .iter()
-                    .take(after)
-                    .any(|newer| newer.hash == backup.hash);
-                if !is_newer && !excess.contains(&backup) {
-                    held.compress(backup)?;
-                }
-            }
-        }
-        Ok(excess.into_iter().cloned().collect())
+        Ok((backup, facts))
     }
 }

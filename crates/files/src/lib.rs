@@ -36,6 +36,8 @@
 //! - A [`Lock`] has one holder, and ends with its process.
 //! - Before [`Backups`] overwrites, restores or deletes a file, what was there is kept, durable and with a checksum; where that
 //!   fails the file is not touched. No backup goes that is another file's, the newest, or the one that is being restored.
+//! - [`Backups::load`] answers the file, or its newest backup that is whole and makes sense to the caller, and says which and why.
+//! - [`Backups::scrub`] repairs nothing that somebody changed or deleted, and keeps what was damaged.
 //! - Files changed by one [`Transaction`] are all old or all new after a crash, and at every instant for whoever reads them with
 //!   [`Transactions::read`].
 //! - What is in the [`Trash`] stays there until it is restored or removed by hand, and nothing that is there is overwritten by a restore.
@@ -66,6 +68,7 @@
 //! | wait for a lock while others only look at it | 2 s | each of them leaves within microseconds |
 //! | symbolic links followed at a target | 1 | the folder that it leads to is checked, and held open |
 //! | backups kept of a file | 5 | a working day of changes by hand; the newest always stays |
+//! | a file that is loaded as a whole | 256 MiB | settings and state; larger ones are streamed |
 //! | age and bytes of backups | no limit | what a person wants back is seldom the newest |
 //! | wait for another process that changes the same backups, or commits | 10 s | a large file takes some seconds to copy |
 //! | age at which the trash loses something | never | only a person knows what was a mistake |
@@ -150,8 +153,8 @@ mod system;
 mod tests;
 
 pub use backup::{
-    Archive, Backup, BackupId, Backups, FolderArchive, Listed, NotABackupId, Reason, Retention,
-    Usage,
+    Archive, Backup, BackupId, Backups, FileState, FileStatus, FolderArchive, Listed, Loaded,
+    NotABackupId, Origin, Reason, Retention, ScrubSummary, Scrubbed, Usage,
 };
 pub use check::{Check, Encoding, Format};
 pub use conflict::{Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp};

@@ -57,6 +57,7 @@ pub struct WriteOptions {
     is_secret: bool,
     makes_folders: bool,
     reads_back: bool,
+    hashes: bool,
     checks: Vec<Arc<dyn Check>>,
 }
 
@@ -101,6 +102,15 @@ impl WriteOptions {
     pub fn reading_back(self) -> Self {
         Self {
             reads_back: true,
+            ..self
+        }
+    }
+
+    /// Computes what is written, for a commit that answers it.
+    #[must_use]
+    pub(crate) fn hashing(self) -> Self {
+        Self {
+            hashes: true,
             ..self
         }
     }
@@ -252,6 +262,10 @@ impl WriteOptions {
         self.reads_back
     }
 
+    pub(crate) fn hashes(&self) -> bool {
+        self.hashes || self.reads_back
+    }
+
     /// Has the checks look at what was written, before anybody else sees it.
     pub(crate) fn check_written(
         &self,
@@ -277,7 +291,7 @@ impl fmt::Debug for WriteOptions {
             .field("makes_folders", &self.makes_folders)
             .field("reads_back", &self.reads_back)
             .field("checks", &self.checks.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

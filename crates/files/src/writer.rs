@@ -2,7 +2,7 @@
 
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::Facts;
-use crate::integrity::{Algorithm, Hasher};
+use crate::integrity::{Algorithm, Checksum, Hasher};
 use crate::options::{WriteOptions, read_back};
 use crate::publish::{Durability, publish, publish_new, sync_failed};
 use crate::system;
@@ -10,6 +10,16 @@ use crate::target::Target;
 use crate::temp::{Owner, Temp};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// What a file is that is about to get its name, and its checksum where that was computed.
+pub(crate) type Known = (Facts, Option<Checksum>);
+
+/// A written file that has yet to get its name; dropped without it, it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    writer: Writer,
+    known: Known,
+}
 
 /// Writes a file of any length that nobody sees before [`commit`](Self::commit).
 ///
@@ -34,7 +44,7 @@ pub struct Writer {
     target: Target,
     temp: Temp,
     options: WriteOptions,
-    /// Of what was written so far, where it is to be read back.
+    /// Of what was written so far, where somebody wants to know.
     hasher: Option<Hasher>,
     failed: Option<ErrorKind>,
 }
@@ -62,7 +72,7 @@ impl Writer {
         let mode = options.mode_at_start(&target);
         let temp =
             Temp::create(&target.dir, &target.name, mode).map_err(|error| attempt.failed(error))?;
-        let hasher = options.reads_back().then(|| Hasher::new(Algorithm::Sha256));
+        let hasher = options.hashes().then(|| Hasher::new(Algorithm::Sha256));
         Ok(Self {
             path: path.to_owned(),
             target,
@@ -81,7 +91,21 @@ impl Writer {
     /// - [`ErrorKind::Invalid`]: a check of its [`WriteOptions`] refused them.
     /// - [`ErrorKind::Unconfirmed`]: the new content is in place, but a power cut may bring the old one back.
     /// - Every other kind, also that of an earlier write that failed: the old content is untouched.
-    pub fn commit(mut self) -> Result<(), Error> {
+    pub fn commit(self) -> Result<(), Error> {
+        self.prepared()?.publish().map(drop)
+    }
+
+    /// Checked, on the disk, and compared: all that is left is to give it its name.
+    pub(crate) fn prepared(mut self) -> Result<Prepared, Error> {
+        let known = self.prepare()?;
+        Ok(Prepared {
+            writer: self,
+            known,
+        })
+    }
+
+    /// All that happens before it gets its name.
+    fn prepare(&mut self) -> Result<Known, Error> {
         let path = self.path.clone();
         let attempt = Attempt::new("write", &path, self.target.left());
         refuse_after_failure(&attempt, self.failed)?;
@@ -90,9 +114,7 @@ impl Writer {
             self.dress_as(&old, mode)
                 .map_err(|error| attempt.failed(error))?;
         }
-        self.seal(&attempt)?;
-        let durability = self.options.durability_wanted();
-        publish(&attempt, &self.target, self.temp, durability)
+        self.seal(&attempt)
     }
 
     /// Gives it what the file that it replaces has besides its bytes.
@@ -108,34 +130,38 @@ impl Writer {
     }
 
     /// The last that happens before it gets its name: it is checked, put on the disk, and compared.
-    fn seal(&mut self, attempt: &Attempt<'_>) -> Result<(), Error> {
+    fn seal(&mut self, attempt: &Attempt<'_>) -> Result<Known, Error> {
         self.options.check_written(attempt, &mut self.temp)?;
         if self.options.durability_wanted() == Durability::Durable {
             self.temp
                 .sync()
                 .map_err(|error| sync_failed(attempt, error))?;
         }
-        match self.hasher.take() {
-            Some(hasher) => read_back(attempt, &mut self.temp, hasher.end()),
-            None => Ok(()),
+        let hash = self.hasher.take().map(Hasher::end);
+        if let Some(hash) = hash.filter(|_| self.options.reads_back()) {
+            read_back(attempt, &mut self.temp, hash)?;
         }
+        let facts = system::facts_of_file(self.temp.file());
+        Ok((facts.map_err(|error| attempt.failed(error))?, hash))
     }
 
     /// Like [`commit`](Self::commit), with this mode and owner in place of the old file's.
-    pub(crate) fn commit_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<(), Error> {
+    pub(crate) fn commit_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<Facts, Error> {
         let path = self.path.clone();
         let attempt = Attempt::new("write", &path, self.target.left());
-        self.finish_as(&attempt, uid, gid, mode)?;
-        publish(&attempt, &self.target, self.temp, Durability::Durable)
+        let facts = self.finish_as(&attempt, uid, gid, mode)?;
+        publish(&attempt, &self.target, self.temp, Durability::Durable)?;
+        Ok(facts)
     }
 
     /// Like [`commit_new`](Self::commit_new), with this mode and owner.
-    pub(crate) fn commit_new_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<(), Error> {
+    pub(crate) fn commit_new_as(mut self, uid: u32, gid: u32, mode: u32) -> Result<Facts, Error> {
         let path = self.path.clone();
         let attempt = Attempt::new("write", &path, "nothing was written");
         self.target.refuse_existing(&attempt)?;
-        self.finish_as(&attempt, uid, gid, mode)?;
-        publish_new(&attempt, &self.target, self.temp, Durability::Durable)
+        let facts = self.finish_as(&attempt, uid, gid, mode)?;
+        publish_new(&attempt, &self.target, self.temp, Durability::Durable)?;
+        Ok(facts)
     }
 
     fn finish_as(
@@ -144,7 +170,7 @@ impl Writer {
         uid: u32,
         gid: u32,
         mode: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<Facts, Error> {
         refuse_after_failure(attempt, self.failed)?;
         let failed = |error| attempt.failed(error);
         let own = system::facts_of_file(self.temp.file()).map_err(failed)?;
@@ -158,7 +184,7 @@ impl Writer {
         self.temp
             .dress_as(&wanted, Some(&attributes), Owner::Kept, mode)
             .map_err(failed)?;
-        self.seal(attempt)
+        Ok(self.seal(attempt)?.0)
     }
 
     /// Puts what was written at the target where nothing is there; durable when it returns `Ok`.
@@ -186,6 +212,22 @@ impl Writer {
         let error = attempt.failed(error);
         self.failed.get_or_insert(error.kind());
         Err(error.into())
+    }
+}
+
+impl Prepared {
+    /// Puts it in the place of the target, and answers what it is, and its checksum where that was computed.
+    pub(crate) fn publish(self) -> Result<Known, Error> {
+        let Writer {
+            path,
+            target,
+            temp,
+            options,
+            ..
+        } = self.writer;
+        let attempt = Attempt::new("write", &path, target.left());
+        publish(&attempt, &target, temp, options.durability_wanted())?;
+        Ok(self.known)
     }
 }
 

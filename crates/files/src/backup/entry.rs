@@ -18,6 +18,8 @@ pub enum Reason {
     BeforeRestore,
     /// The file was about to be removed.
     BeforeDelete,
+    /// It was damaged, and an earlier version was about to take its place: nothing to go back to, and perhaps to learn from.
+    Damaged,
 }
 
 /// One earlier version of a file.
@@ -86,20 +88,22 @@ impl Listed {
 // === impl Reason ===
 
 impl Reason {
-    const ALL: [Self; 4] = [
+    const ALL: [Self; 5] = [
         Self::Manual,
         Self::BeforeOverwrite,
         Self::BeforeRestore,
         Self::BeforeDelete,
+        Self::Damaged,
     ];
 
-    /// One word: `manual`, `overwrite`, `restore` or `delete`.
+    /// One word: `manual`, `overwrite`, `restore`, `delete` or `damaged`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::BeforeOverwrite => "overwrite",
             Self::BeforeRestore => "restore",
             Self::BeforeDelete => "delete",
+            Self::Damaged => "damaged",
         }
     }
 

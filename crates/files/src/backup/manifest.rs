@@ -82,7 +82,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Backup> {
 }
 
 /// Whole seconds since 1970, rounded down, and the nanoseconds behind them.
-fn since_1970(time: SystemTime) -> (i64, u32) {
+pub(super) fn since_1970(time: SystemTime) -> (i64, u32) {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => (after.as_secs() as i64, after.subsec_nanos()),
         Err(before) => {
@@ -96,7 +96,7 @@ fn since_1970(time: SystemTime) -> (i64, u32) {
     }
 }
 
-fn time(seconds: i64, nanoseconds: u32) -> Option<SystemTime> {
+pub(super) fn time(seconds: i64, nanoseconds: u32) -> Option<SystemTime> {
     let whole = Duration::from_secs(seconds.unsigned_abs());
     let second = if seconds < 0 {
         SystemTime::UNIX_EPOCH.checked_sub(whole)?

@@ -3,6 +3,7 @@
 //! ```text
 //! 9f86d081884c7d65…-settings.json/
 //!   lock                                  whoever changes something here
+//!   saved                                 what the file was when it was last saved
 //!   20261121T142253.123Z-0000.backup      what is remembered of one backup
 //!   ba7816bf8f01cfea….content             a content, named by its SHA-256; backups that are alike share it
 //!   2c26b46b68ffc68f….zst                 one that is compressed
@@ -12,6 +13,8 @@
 //! leftover, and goes with the next change.
 
 use super::manifest;
+use super::saved::Saved;
+use super::state::PacedRead;
 use super::{Backup, BackupId, Listed};
 use crate::copy;
 use crate::error::{Attempt, Error, ErrorKind};
@@ -20,7 +23,7 @@ use crate::integrity::{Algorithm, Checksum, Integrity, copy_hashed};
 use crate::lock::Lock;
 use crate::target::Target;
 use crate::temp::Owner;
-use crate::{Writer, create_dir_all, create_new, remove, sync_dir, sync_file};
+use crate::{Writer, create_dir_all, create_new, remove, replace, sync_dir, sync_file};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,6 +33,7 @@ use std::time::Duration;
 const BACKUP: &str = "backup";
 const PLAIN: &str = "content";
 const COMPRESSED: &str = "zst";
+const SAVED: &str = "saved";
 
 /// zstd's own default: a quarter to a tenth of a text's length at some hundred MB/s.
 const LEVEL: i32 = 3;
@@ -122,8 +126,17 @@ impl Shelf {
 
     /// Reads a content to its end, and says whether it is what it was.
     pub(super) fn verify(&self, backup: &Backup) -> Result<Integrity, Error> {
+        self.verify_paced(backup, &mut |_| {})
+    }
+
+    /// Like [`verify`](Self::verify), and calls `pace` with each number of bytes.
+    pub(super) fn verify_paced(
+        &self,
+        backup: &Backup,
+        pace: &mut dyn FnMut(u64),
+    ) -> Result<Integrity, Error> {
         let mut content = match self.open(&backup.hash) {
-            Ok(content) => content,
+            Ok(inner) => PacedRead { inner, pace },
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Ok(Integrity::Unknown("its content is not there".into()));
             }
@@ -145,6 +158,12 @@ impl Shelf {
                 "its content cannot be read: {error}"
             ))),
         }
+    }
+
+    /// What is remembered of the file; none where nothing is, or what is remembered is damaged.
+    pub(super) fn saved(&self) -> Result<Option<Saved>, Error> {
+        let bytes = read_small(&self.folder.join(SAVED))?;
+        Ok(bytes.and_then(|bytes| Saved::decode(&bytes)))
     }
 
     /// How many bytes a backup's content takes on the disk; 0 where it is missing.
@@ -248,6 +267,11 @@ impl HeldShelf {
             .rename(&from.name, name)
             .map_err(|error| attempt.failed(error))?;
         sync_dir(&self.shelf.folder)
+    }
+
+    /// Remembers what the file is now.
+    pub(super) fn remember(&self, saved: &Saved) -> Result<(), Error> {
+        replace(&self.shelf.folder.join(SAVED), &saved.encode())
     }
 
     /// Makes a backup of a content that is here be there.

@@ -17,7 +17,7 @@ pub struct Holder {
 
 impl Holder {
     /// The process that has locked this file with `flock` or `fcntl`; only Linux tells, and not about itself.
-    pub(super) fn of(file: &Facts) -> Option<Self> {
+    pub(crate) fn of(file: &Facts) -> Option<Self> {
         let locks = std::fs::read_to_string("/proc/locks").ok()?;
         let own = std::process::id();
         let pid = locks
