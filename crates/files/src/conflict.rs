@@ -154,6 +154,16 @@ impl Stamp {
         })
     }
 
+    /// What the file system said about it.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The SHA-256 of its content.
+    pub fn hash(&self) -> Checksum {
+        self.hash
+    }
+
     /// Whether the file at `path` is still this one, with this content; it is read only where the system says that something
     /// happened to it.
     ///

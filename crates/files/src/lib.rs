@@ -42,6 +42,8 @@
 //!   [`Transactions::read`].
 //! - What is in the [`Trash`] stays there until it is restored or removed by hand, and nothing that is there is overwritten by a restore.
 //! - [`Save`] overwrites nothing that changed since it was read, unless a [`Resolver`] says so.
+//! - A [`Watch`] tells of every content that a file has when it is quiet and that is neither the one told before nor our own, also
+//!   where the system loses its events or has none.
 //!
 //! **Does not promise**
 //!
@@ -54,6 +56,7 @@
 //! - that backups survive the loss of their disk, or hold access control lists and extended attributes;
 //! - an order between writers of one path: the last to rename wins;
 //! - that [`rename_noreplace`], [`remove`] and [`move_file`] on one file system are on the disk: call [`sync_dir`];
+//! - that a [`Watch`] tells of a content that is gone again before the file was looked at;
 //! - anything against another program of the same user, or root, that means harm.
 //!
 //! **Limits**
@@ -75,6 +78,12 @@
 //! | durability | durable | [`Durability::Atomic`] is for what can be made again |
 //! | symbolic link at a target | followed | people's settings are links into a folder that they keep elsewhere |
 //! | TOML that is checked | 16 MiB | it is understood as a whole; everything else is checked as it comes |
+//! | quiet after which a watched file is looked at | 200 ms | an editor's truncate, write and rename are one change |
+//! | longest wait for that quiet | 2 s | a file that never rests is told of all the same |
+//! | how often watched files are looked at where no events come | 2 s | as quick as a person expects, and costs one call for each |
+//! | how often where they do | 10 s | events get lost, and those of other machines never come |
+//! | folders that are listened to | 4,096 | half of what small machines allow; files in others are looked at every 2 s |
+//! | own contents expected of a watched file | 64 | more saves within 2 s are told as foreign ones |
 //! | names `x (n).ext` tried | 9,999 | more files of one name are no accident |
 //! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
 //! | length of a file | what the file system takes | a [`Writer`] holds none of it in memory |
@@ -120,6 +129,8 @@ mod backup;
 mod trash;
 
 mod conflict;
+
+mod watch;
 
 mod text;
 
@@ -183,4 +194,5 @@ pub use sweep::sweep;
 pub use text::{Difference, Merged, diff, merge};
 pub use transaction::{Recovered, Transaction, Transactions};
 pub use trash::Trash;
+pub use watch::{Change, ChangeKind, Ours, Watch, WatchOptions};
 pub use writer::Writer;

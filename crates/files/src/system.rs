@@ -2,6 +2,8 @@
 //!
 //! Every call passes [`faults`] first, so that a test can make any one of them fail.
 
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod deaf;
 #[cfg(test)]
 pub(crate) mod faults;
 #[cfg(unix)]
@@ -13,6 +15,22 @@ mod windows;
 pub(crate) use unix::*;
 #[cfg(not(unix))]
 pub(crate) use windows::*;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use deaf::Ear;
+
+/// Where something happened, as far as the system tells; it is a hint and nothing more, what counts is found by looking.
+#[derive(Debug)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    allow(dead_code, reason = "nothing is heard there")
+)]
+pub(crate) enum Hint {
+    /// To the name at this path.
+    At(std::path::PathBuf),
+    /// Anywhere: something was missed, or a folder went away.
+    Lost,
+}
 
 /// Outside tests there is nothing to pass.
 #[cfg(not(test))]

@@ -4,10 +4,16 @@
 mod attributes;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod ear;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod magic;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use attributes::Attributes;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use ear::Ear;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use magic::file_system;

@@ -25,4 +25,5 @@ mod symlinks;
 mod tmpfs;
 mod transactions;
 mod trash;
+mod watching;
 mod write_options;
