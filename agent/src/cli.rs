@@ -9,7 +9,9 @@ pub(crate) use backups::{
     RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs,
     TrashRestoreArgs, TrashVerb, VersionArgs,
 };
-pub(crate) use files::{CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs};
+pub(crate) use files::{
+    CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
+};
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
 
 use crate::receive::FailRule;
@@ -73,7 +75,7 @@ pub(crate) enum Command {
     /// Delete files so that they can be restored.
     #[command(subcommand)]
     Trash(TrashVerb),
-    /// Compute and compare checksums of any files.
+    /// Compute and compare checksums of any files, and watch what others do to them.
     #[command(subcommand)]
     Files(FilesVerb),
     /// Show where everything is: folders, rights, room, file systems.

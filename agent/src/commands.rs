@@ -13,14 +13,17 @@ mod standing;
 mod status;
 mod submit;
 mod trash;
+mod watch;
 
 pub(crate) use backup::backup;
 pub(crate) use config::{config, routes};
-pub(crate) use files::files;
+pub(crate) use files::{checksum, verify};
 pub(crate) use history::history;
 pub(crate) use paths::{doctor, paths};
 pub(crate) use queue::{dead, queue};
 pub(crate) use redeliver::redeliver;
+pub(crate) use standing::{check, file_status};
 pub(crate) use status::status;
 pub(crate) use submit::{advice, submit};
 pub(crate) use trash::trash;
+pub(crate) use watch::watch;

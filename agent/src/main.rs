@@ -30,7 +30,7 @@ mod units;
 mod when;
 
 use clap::Parser;
-use cli::{Cli, Command};
+use cli::{Cli, Command, FilesVerb};
 use exit::{Exit, Failure};
 use run::Display;
 use std::process::ExitCode;
@@ -74,7 +74,11 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         // What it breaks on purpose is nothing for the log.
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
-        Command::Files(verb) => commands::files(&verb),
+        Command::Files(FilesVerb::Watch(args)) => once(log_level, commands::watch(args)),
+        Command::Files(FilesVerb::Checksum(args)) => commands::checksum(&args),
+        Command::Files(FilesVerb::Verify(args)) => commands::verify(&args),
+        Command::Files(FilesVerb::Status(args)) => commands::file_status(&args),
+        Command::Files(FilesVerb::Check(args)) => commands::check(&args),
         Command::Backup(verb) => commands::backup(&verb),
         Command::History(verb) => commands::history(&verb),
         Command::Trash(verb) => commands::trash(&verb),

@@ -37,6 +37,14 @@ impl Handlers {
             interrupt,
         })
     }
+
+    /// Ready once one of them came.
+    pub(crate) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Stop {

@@ -1,6 +1,7 @@
 //! `mainstay files …`: for any file, not only the agent's own.
 
 use super::StoreArgs;
+use crate::units::Span;
 use clap::{Args, Subcommand};
 use mainstay_files::{Algorithm, Format};
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ pub(crate) enum FilesVerb {
     Status(FilesStatusArgs),
     /// Say whether files are what their format asks for: JSON, TOML, XML, CSV or text.
     Check(CheckArgs),
+    /// Print a line whenever somebody changes, replaces, deletes or makes one of these files.
+    Watch(WatchArgs),
 }
 
 /// `mainstay files status`.
@@ -97,6 +100,26 @@ pub(crate) struct VerifyArgs {
     pub(crate) algorithm: Algorithm,
 
     /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `mainstay files watch`.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The files; one that is not there yet is told when it comes.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// End after the first change.
+    #[arg(long)]
+    pub(crate) once: bool,
+
+    /// How long nothing happens to a file before it is told [default: 200ms].
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) settle: Option<Span>,
+
+    /// Print a line of JSON for each change.
     #[arg(long)]
     pub(crate) json: bool,
 }

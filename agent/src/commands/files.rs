@@ -1,24 +1,11 @@
 //! `mainstay files checksum` and `verify`.
 
-use crate::cli::{ChecksumArgs, FilesVerb, VerifyArgs};
+use crate::cli::{ChecksumArgs, VerifyArgs};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use mainstay_files::{Checksum, Error, Integrity};
 use serde::Serialize;
 use std::path::Path;
-
-/// Runs the verb. What cannot be read is told, and the rest is done all the same.
-///
-/// # Errors
-/// Nothing can be printed.
-pub(crate) fn files(verb: &FilesVerb) -> Result<Exit, Failure> {
-    match verb {
-        FilesVerb::Checksum(args) => checksum(args),
-        FilesVerb::Verify(args) => verify(args),
-        FilesVerb::Status(args) => super::standing::status(args),
-        FilesVerb::Check(args) => super::standing::check(args),
-    }
-}
 
 /// What is said of one file.
 #[derive(Debug, Serialize)]
@@ -35,7 +22,11 @@ struct Told {
     reason: Option<String>,
 }
 
-fn checksum(args: &ChecksumArgs) -> Result<Exit, Failure> {
+/// Prints checksums. What cannot be read is told, and the rest is done all the same.
+///
+/// # Errors
+/// Nothing can be printed.
+pub(crate) fn checksum(args: &ChecksumArgs) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let mut told = Vec::new();
     for file in &args.files {
@@ -63,7 +54,11 @@ fn checksum(args: &ChecksumArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
+/// Compares files with their remembered checksums, likewise.
+///
+/// # Errors
+/// As [`checksum`].
+pub(crate) fn verify(args: &VerifyArgs) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let mut told = Vec::new();
     for file in &args.files {

@@ -38,7 +38,7 @@ struct Told {
 ///
 /// # Errors
 /// Nothing can be printed.
-pub(crate) fn status(args: &FilesStatusArgs) -> Result<Exit, Failure> {
+pub(crate) fn file_status(args: &FilesStatusArgs) -> Result<Exit, Failure> {
     let backups = backups(&args.store)?;
     let mut exit = Exit::Done;
     let (mut text, mut told) = (Text::default(), Vec::new());

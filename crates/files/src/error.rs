@@ -145,7 +145,8 @@ impl ErrorKind {
         }
     }
 
-    fn reason(self) -> &'static str {
+    /// What it means, in the words that stand in messages.
+    pub fn reason(self) -> &'static str {
         match self {
             Self::NotFound => "the file or its folder does not exist",
             Self::Exists => "something is there already",
