@@ -10,6 +10,7 @@ mod manifest;
 
 mod pruning;
 
+mod put_back;
 mod retention;
 
 mod saved;
@@ -264,16 +265,6 @@ impl Backups {
         self.remember(&held, &to, &facts, backup.hash);
         drop(self.prune_held(&held, Some(backup.id)));
         Ok(before)
-    }
-
-    /// Like [`restore`](Self::restore), where nothing is at `to`; of several that try at once, one succeeds.
-    pub(crate) fn restore_new(&self, backup: &Backup, to: &Path) -> Result<(), Error> {
-        let to = whole(to)?;
-        let held = self.hold(&to)?;
-        let writer = self.filled(backup, &to)?;
-        let facts = writer.commit_new_as(backup.uid, backup.gid, backup.mode)?;
-        self.remember(&held, &to, &facts, backup.hash);
-        Ok(())
     }
 
     /// The content of a backup, compared and written beside `to`, where nobody sees it yet.

@@ -231,33 +231,34 @@ impl<'a> Save<'a> {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             found => Some(found?),
         };
-        let found = |kind, holder| {
+        let holder = present.as_ref().and_then(Holder::of);
+        let found = |kind| {
             Ok(Some(Conflict {
                 path: self.path.to_owned(),
                 kind,
                 present,
-                holder,
+                holder: holder.clone(),
                 new_len: self.bytes.len() as u64,
             }))
         };
         let Some(present) = present else {
             return match self.since {
-                Some(_) => found(ConflictKind::Changed, None),
+                Some(_) => found(ConflictKind::Changed),
                 None => Ok(None),
             };
         };
         match self.since {
-            None => return found(ConflictKind::Exists, None),
+            None => return found(ConflictKind::Exists),
             Some(since) if !since.is_still_at(self.path)? => {
-                return found(ConflictKind::Changed, None);
+                return found(ConflictKind::Changed);
             }
             Some(_) => {}
         }
         if present.is_regular() && present.mode & 0o222 == 0 {
-            return found(ConflictKind::ReadOnly, None);
+            return found(ConflictKind::ReadOnly);
         }
-        match Holder::of(&present) {
-            Some(holder) => found(ConflictKind::Locked, Some(holder)),
+        match holder {
+            Some(_) => found(ConflictKind::Locked),
             None => Ok(None),
         }
     }
@@ -354,6 +355,27 @@ impl<'a> Save<'a> {
     }
 }
 
+impl Conflict {
+    /// What is at `path`, for whoever puts `new_len` bytes there by other means than [`Save`]; none where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// As [`facts`](crate::facts()).
+    pub fn at(path: &Path, kind: ConflictKind, new_len: u64) -> Result<Option<Self>, Error> {
+        let present = match facts(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            found => found?,
+        };
+        Ok(Some(Self {
+            path: path.to_owned(),
+            kind,
+            present: Some(present),
+            holder: Holder::of(&present),
+            new_len,
+        }))
+    }
+}
+
 /// What is in the way, in words that stand behind "cannot save `x`: ".
 impl fmt::Display for Conflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -372,7 +394,16 @@ impl fmt::Display for Conflict {
 }
 
 /// Puts something at `name (1).ext`, or the next number that nobody has; of several that try at once each gets another one.
-fn beside(path: &Path, mut put: impl FnMut(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+///
+/// `put` makes the file, and answers [`ErrorKind::Exists`] where something has that name.
+///
+/// # Errors
+///
+/// Whatever `put` answers; [`ErrorKind::Exists`] after 9,999 names.
+pub fn beside(
+    path: &Path,
+    mut put: impl FnMut(&Path) -> Result<(), Error>,
+) -> Result<PathBuf, Error> {
     let mut number = 1;
     loop {
         let place = numbered(path, number);

@@ -40,7 +40,8 @@
 //! - [`Backups::scrub`] repairs nothing that somebody changed or deleted, and keeps what was damaged.
 //! - Files changed by one [`Transaction`] are all old or all new after a crash, and at every instant for whoever reads them with
 //!   [`Transactions::read`].
-//! - What is in the [`Trash`] stays there until it is restored or removed by hand, and nothing that is there is overwritten by a restore.
+//! - What is in the [`Trash`] stays there until it is restored or removed by hand, and what a restore takes the place of is there
+//!   from then on.
 //! - [`Save`] overwrites nothing that changed since it was read, unless a [`Resolver`] says so.
 //! - A [`Watch`] tells of every content that a file has when it is quiet and that is neither the one told before nor our own, also
 //!   where the system loses its events or has none.
@@ -168,7 +169,9 @@ pub use backup::{
     NotABackupId, Origin, Reason, Retention, ScrubSummary, Scrubbed, Usage,
 };
 pub use check::{Check, Encoding, Format};
-pub use conflict::{Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp};
+pub use conflict::{
+    Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp, beside,
+};
 pub use copy::copy_new;
 pub use directory::{
     create_dir_all, remove, remove_empty_dir, sync_dir, sync_file, sync_filesystem,

@@ -3,6 +3,7 @@
 use crate::backup::{Backup, Backups, Reason};
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::facts;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -82,6 +83,29 @@ impl Trash {
         }
         self.store.restore_new(deleted, to)?;
         self.store.remove(std::slice::from_ref(deleted))
+    }
+
+    /// Puts a deleted file in the place of what is at `to`, which is in the trash from then on; at every instant there is a file.
+    ///
+    /// Answers what was there; none where nothing was, or the same content.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backups::restore`]: what is at `to` was not touched, and the file is still in the trash.
+    pub fn restore_over(&self, deleted: &Backup, to: &Path) -> Result<Option<Backup>, Error> {
+        let before = self.store.restore_and_delete(deleted, to)?;
+        // What is in its place by now need not stay here.
+        self.store.remove(std::slice::from_ref(deleted))?;
+        Ok(before.filter(|before| (before.id, &before.path) != (deleted.id, &deleted.path)))
+    }
+
+    /// Reads a deleted file into `out`; it stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backups::read`].
+    pub fn read(&self, deleted: &Backup, out: &mut dyn io::Write) -> Result<(), Error> {
+        self.store.read(deleted, out)
     }
 
     /// Removes what killed processes left half-written; call it once at start.

@@ -238,6 +238,15 @@ fn whoever_holds_a_lock_on_it_is_named() {
     assert_eq!(conflict.kind, ConflictKind::Locked);
     let holder = conflict.holder.clone().unwrap();
     assert_eq!((holder.pid, holder.name.as_str()), (other.id(), "flock"));
+    let there = Save::new(&path, b"new").conflict().unwrap().unwrap();
+    assert_eq!(
+        (there.kind, there.holder),
+        (ConflictKind::Exists, conflict.holder.clone())
+    );
+    let at = Conflict::at(&path, ConflictKind::Changed, 3)
+        .unwrap()
+        .unwrap();
+    assert_eq!((at.new_len, at.holder), (3, conflict.holder.clone()));
     let message = format!("`flock` (process {}) holds a lock on it", other.id());
     assert_eq!(conflict.to_string(), message);
     drop(other.stdin.take());

@@ -106,3 +106,24 @@ fn of_several_that_restore_to_one_place_one_succeeds() {
     assert_eq!(fs::read_to_string(&path).unwrap(), winner.to_string());
     assert_eq!(trash.list().unwrap().len(), deleted.len() - 1);
 }
+
+#[test]
+fn what_a_deleted_file_takes_the_place_of_is_deleted_and_comes_back_the_same_way() {
+    let (_root, _clock, trash, path) = place();
+    fs::write(&path, "old").unwrap();
+    let old = trash.put(&path).unwrap();
+    fs::write(&path, "new").unwrap();
+    let new = trash.restore_over(&old, &path).unwrap().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    assert_eq!(trash.list().unwrap(), std::slice::from_ref(&new));
+    let mut content = Vec::new();
+    trash.read(&new, &mut content).unwrap();
+    assert_eq!(content, b"new");
+    trash.restore_over(&new, &path).unwrap().unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    // Where the same content is there, nothing is left to go back to.
+    let again = trash.put(&path).unwrap();
+    fs::write(&path, "new").unwrap();
+    assert_eq!(trash.restore_over(&again, &path).unwrap(), None);
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+}
