@@ -1,5 +1,9 @@
 //! Before something is changed by hand, the person is shown what, and asked.
 
+mod conflict;
+
+pub(crate) use conflict::{Offer, Prompt, refuse_unasked};
+
 use crate::exit::{Exit, Failure};
 use crate::terminal;
 use std::io::{BufRead, IsTerminal};
@@ -13,7 +17,7 @@ pub(crate) fn allow(yes: bool, what: &str) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() || !terminal::is_watched() {
+    if !somebody_is_there() {
         return Err(Failure::new(
             Exit::Usage,
             "nobody can be asked here, so nothing was changed",
@@ -28,6 +32,11 @@ pub(crate) fn allow(yes: bool, what: &str) -> Result<(), Failure> {
     } else {
         Err(Failure::new(Exit::NothingChanged, "nothing was changed"))
     }
+}
+
+/// Whether somebody can read a question, and answer it.
+fn somebody_is_there() -> bool {
+    std::io::stdin().is_terminal() && terminal::is_watched()
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -5,9 +5,9 @@ mod files;
 mod measuring;
 
 pub(crate) use backups::{
-    BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, PruneArgs,
-    RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs,
-    TrashRestoreArgs, TrashVerb, VersionArgs,
+    BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, OnConflict,
+    PruneArgs, RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs,
+    TrashPutArgs, TrashRestoreArgs, TrashVerb, VersionArgs,
 };
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,

@@ -9,6 +9,7 @@ mod paths;
 mod queue;
 mod redeliver;
 mod repair;
+mod restore;
 mod standing;
 mod status;
 mod submit;

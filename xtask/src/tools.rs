@@ -61,6 +61,11 @@ const PROGRAMS: &[Program] = &[
         package: "procps",
         reason: "the agent is sent the signals that a service manager sends",
     },
+    Program {
+        command: "script",
+        package: "bsdutils",
+        reason: "questions are asked on a terminal, and answered",
+    },
 ];
 
 /// A subcommand of cargo that is not part of Rust.

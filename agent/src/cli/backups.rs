@@ -1,7 +1,7 @@
 //! `mainstay backup …`, `history …` and `trash …`: for any file, not only the agent's own.
 
 use crate::units::{Size, Span};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mainstay_files::BackupId;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -139,9 +139,28 @@ pub(crate) struct RestoreArgs {
     #[command(flatten)]
     pub(crate) retention: RetentionArgs,
 
-    /// Do it without asking.
+    /// Do it without asking; the file is overwritten, after a backup.
     #[arg(long, short)]
     pub(crate) yes: bool,
+
+    /// Do it without asking, and this where the file was changed since its newest backup.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_conflict: Option<OnConflict>,
+}
+
+/// What to do where something is in the way; nothing of it loses what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnConflict {
+    /// Put it in the place of what is there, which is kept and can be restored.
+    Overwrite,
+    /// Leave what is there, and end with 0.
+    Skip,
+    /// Put it beside, as `name (1).ext` or the next number that is free.
+    Rename,
+    /// Keep what is there as `name (1).ext`, and put it in its place.
+    KeepBoth,
+    /// Leave what is there, and end with an error.
+    Cancel,
 }
 
 /// `mainstay backup verify`.
@@ -270,6 +289,10 @@ pub(crate) struct TrashRestoreArgs {
     /// Put it here and not where it was.
     #[arg(long, value_name = "PATH")]
     pub(crate) to: Option<PathBuf>,
+
+    /// What to do, without asking, where something is there already.
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_conflict: Option<OnConflict>,
 
     #[command(flatten)]
     pub(crate) store: StoreArgs,

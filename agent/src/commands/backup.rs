@@ -1,8 +1,9 @@
 //! `mainstay backup`: earlier versions of any file.
 
+use super::restore::{Version, put_over, settle};
 use crate::asking;
 use crate::cli::{
-    BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, PruneArgs, RestoreArgs,
+    BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, OnConflict, PruneArgs, RestoreArgs,
     RetentionArgs, StoreArgs,
 };
 use crate::data::DataDir;
@@ -10,8 +11,8 @@ use crate::exit::{Exit, Failure};
 use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
 use mainstay_files::{
-    Algorithm, Backup, BackupId, Backups, Error, ErrorKind, FolderArchive, Integrity, Listed,
-    Reason, Retention,
+    Algorithm, Backup, BackupId, Backups, Conflict, ConflictKind, Error, ErrorKind, FolderArchive,
+    Integrity, Listed, Reason, Retention,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -216,12 +217,21 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
         Some(id) => by_id(&listed, &args.file, id)?,
         None => newest_other(&listed, &args.file, to)?,
     };
+    let version = Kept {
+        backups: &backups,
+        chosen,
+        newest: listed.backups.first().filter(|_| args.to.is_none()),
+    };
+    if let Some(conflict) = unkept(&backups, to, chosen.len)? {
+        let overwrite = args.yes.then_some(OnConflict::Overwrite);
+        return settle(&version, &conflict, args.on_conflict.or(overwrite));
+    }
     let there = match mainstay_files::facts(to) {
         Ok(_) => "; what is there now is backed up first",
         Err(_) => "; nothing is there now",
     };
     asking::allow(
-        args.yes,
+        args.yes || args.on_conflict.is_some(),
         &format!(
             "{} will be as it was in {} ({}){there}",
             shown(to),
@@ -229,18 +239,70 @@ pub(super) fn restore(args: &RestoreArgs) -> Result<Exit, Failure> {
             Size(chosen.len)
         ),
     )?;
-    let before = backups
-        .restore(chosen, to)
-        .map_err(failed(Exit::NoOutput))?;
-    terminal::say(&format!("{} is as it was in {}", shown(to), chosen.id));
-    if let Some(before) = before {
-        terminal::say(&format!(
-            "to undo it: mainstay backup restore {} --id {}",
-            shown(to),
-            before.id
-        ));
-    }
+    put_over(&version, to)?;
     Ok(Exit::Done)
+}
+
+/// What is at `to`, where its content is in none of its backups: somebody may miss it.
+fn unkept(backups: &Backups, to: &Path, new_len: u64) -> Result<Option<Conflict>, Failure> {
+    // Where nothing is there, or nothing that could be read, the restore itself says what can be done.
+    let Ok(now) = mainstay_files::checksum(to, Algorithm::Sha256) else {
+        return Ok(None);
+    };
+    let listed = backups.list(to).map_err(failed(Exit::NoInput))?.backups;
+    if listed.iter().any(|backup| backup.hash == now) {
+        return Ok(None);
+    }
+    Conflict::at(to, ConflictKind::Changed, new_len).map_err(failed(Exit::NoInput))
+}
+
+/// A backup that is to be restored.
+struct Kept<'b> {
+    backups: &'b Backups,
+    chosen: &'b Backup,
+    /// The newest, where it is of the file that is there.
+    newest: Option<&'b Backup>,
+}
+
+impl Version for Kept<'_> {
+    fn label(&self) -> String {
+        format!("kept as {}", self.chosen.id)
+    }
+
+    fn len(&self) -> u64 {
+        self.chosen.len
+    }
+
+    fn read(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.backups.read(self.chosen, out)
+    }
+
+    fn put_new(&self, to: &Path) -> Result<(), Error> {
+        self.backups.restore_new(self.chosen, to)
+    }
+
+    fn put_over(&self, to: &Path) -> Result<Option<String>, Error> {
+        let before = self.backups.restore(self.chosen, to)?;
+        Ok(before.map(|before| undo(to, &before)))
+    }
+
+    /// What is there was changed since the newest backup, and going back to an older one is a change of the newest, too.
+    fn base(&self) -> Option<(&Backups, &Backup)> {
+        Some((self.backups, self.newest?))
+    }
+
+    fn done(&self, at: &Path) -> String {
+        format!("{} is as it was in {}", shown(at), self.chosen.id)
+    }
+
+    fn flags(&self) -> &'static str {
+        "say --yes to overwrite it, after a backup, or --on-conflict skip, rename or keep-both"
+    }
+}
+
+/// The command that brings back what was there.
+pub(super) fn undo(to: &Path, before: &Backup) -> String {
+    format!("mainstay backup restore {} --id {}", shown(to), before.id)
 }
 
 /// The backup of this id.

@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The longest version that is compared line by line, in bytes: both are held in memory.
-const COMPARED_MAX: u64 = 16 * 1024 * 1024;
+pub(super) const COMPARED_MAX: u64 = 16 * 1024 * 1024;
 
 /// Runs the verb.
 ///

@@ -1,6 +1,7 @@
 //! `mainstay trash`: deleted, and still there if it was a mistake.
 
 use super::backup::{Told, failed, shown, store};
+use super::restore::{Version, settle};
 use crate::asking;
 use crate::cli::{
     StoreArgs, TrashEmptyArgs, TrashListArgs, TrashPutArgs, TrashRestoreArgs, TrashVerb,
@@ -8,7 +9,7 @@ use crate::cli::{
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, Count, Text};
 use crate::units::Size;
-use mainstay_files::{Backup, Trash};
+use mainstay_files::{Backup, Backups, Conflict, ConflictKind, Error, Trash};
 use std::path::Path;
 
 /// Runs the verb.
@@ -88,9 +89,68 @@ fn restore(args: &TrashRestoreArgs) -> Result<Exit, Failure> {
             .help("`mainstay trash list` has all that are")
         })?;
     let to = args.to.as_ref().unwrap_or(&chosen.path);
-    trash.restore(chosen, to).map_err(failed(Exit::NoOutput))?;
-    terminal::say(&format!("{} is there again", shown(to)));
+    let conflict =
+        Conflict::at(to, ConflictKind::Exists, chosen.len).map_err(failed(Exit::NoOutput))?;
+    let version = Deleted {
+        trash: &trash,
+        file: chosen,
+    };
+    if let Some(conflict) = conflict {
+        return settle(&version, &conflict, args.on_conflict);
+    }
+    version.put_new(to).map_err(failed(Exit::NoOutput))?;
+    terminal::say(&version.done(to));
     Ok(Exit::Done)
+}
+
+/// A file in the trash.
+struct Deleted<'t> {
+    trash: &'t Trash,
+    file: &'t Backup,
+}
+
+impl Version for Deleted<'_> {
+    fn label(&self) -> String {
+        format!("deleted as {}", self.file.id)
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len
+    }
+
+    fn read(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.trash.read(self.file, out)
+    }
+
+    fn put_new(&self, to: &Path) -> Result<(), Error> {
+        self.trash.restore(self.file, to)
+    }
+
+    fn put_over(&self, to: &Path) -> Result<Option<String>, Error> {
+        let before = self.trash.restore_over(self.file, to)?;
+        Ok(before.map(|before| undo(&before)))
+    }
+
+    /// Nobody knows what both began as.
+    fn base(&self) -> Option<(&Backups, &Backup)> {
+        None
+    }
+
+    fn done(&self, at: &Path) -> String {
+        format!("{} is there again", shown(at))
+    }
+
+    fn flags(&self) -> &'static str {
+        "say --on-conflict overwrite, skip, rename or keep-both, or another place with --to"
+    }
+}
+
+fn undo(before: &Backup) -> String {
+    format!(
+        "mainstay trash restore {} --id {} --on-conflict overwrite",
+        shown(&before.path),
+        before.id
+    )
 }
 
 /// Whether this is the path that the file had; a link on the way may be gone as well, so the path as it was given counts too.

@@ -2,8 +2,9 @@
 
 use crate::support::{Said, mainstay};
 use serde_json::Value;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 struct Place {
     root: tempfile::TempDir,
@@ -32,6 +33,49 @@ impl Place {
         command.stdin(Stdio::null()).output().unwrap().into()
     }
 
+    /// The same on a terminal of its own, where somebody types; what is said comes on one stream.
+    fn typed(&self, args: &[&str], typed: &str) -> Option<Said> {
+        let data = self.path("data");
+        let words = [
+            &[env!("CARGO_BIN_EXE_mainstay")],
+            args,
+            &["--data", text(&data)],
+        ]
+        .concat();
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+        let started = Command::new("script")
+            .args([
+                "--quiet",
+                "--return",
+                "--command",
+                &quoted.join(" "),
+                "/dev/null",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut terminal = match started {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return not_measured();
+            }
+            started => started.unwrap(),
+        };
+        let mut keys = terminal.stdin.take().unwrap();
+        keys.write_all(typed.as_bytes()).unwrap();
+        // It ends with the command; an end of the keys before that would be typed, too.
+        let said = terminal.wait_with_output().unwrap().into();
+        drop(keys);
+        Some(said)
+    }
+
+    /// A file that was deleted with this content, and is there again with another.
+    fn deleted(&self, deleted: &str, now: &str) -> PathBuf {
+        let path = self.file("report.csv", deleted);
+        assert_eq!(self.said(&["trash", "put", text(&path)]).code, Some(0));
+        self.file("report.csv", now)
+    }
+
     fn ids(&self, path: &Path) -> Vec<String> {
         let said = self.said(&["backup", "list", "--json", text(path)]);
         let listed: Value = serde_json::from_str(&said.out).unwrap();
@@ -40,6 +84,15 @@ impl Place {
             .map(|backup| backup["id"].as_str().unwrap().to_owned())
             .collect()
     }
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "whoever reads the test's output has to know what was not measured"
+)]
+fn not_measured<T>() -> Option<T> {
+    println!("NOT MEASURED: `script` (util-linux) is not there to make a terminal");
+    None
 }
 
 fn text(path: &Path) -> &str {
@@ -245,4 +298,113 @@ fn the_trash_gives_back_what_was_deleted_and_is_emptied_only_when_told() {
             .err
             .contains("the trash is empty")
     );
+}
+
+#[test]
+fn where_something_is_there_a_flag_decides_and_no_decision_loses_a_content() {
+    let decide = |rule: &str| {
+        let place = Place::new();
+        let path = place.deleted("old", "new");
+        let said = place.said(&["trash", "restore", text(&path), "--on-conflict", rule]);
+        (place, path, said)
+    };
+    let (place, path, said) = decide("overwrite");
+    assert_eq!((said.code, content(&path).as_str()), (Some(0), "old"));
+    let (_, undo) = said.err.split_once("to undo it: mainstay ").unwrap();
+    let undo: Vec<&str> = undo.split_whitespace().collect();
+    let undone = place.said(&undo);
+    assert_eq!(undone.code, Some(0), "{}", undone.err);
+    assert_eq!(content(&path), "new");
+
+    let (place, path, said) = decide("skip");
+    assert_eq!((said.code, content(&path).as_str()), (Some(0), "new"));
+    assert!(place.said(&["trash", "list"]).out.contains(text(&path)));
+
+    let (place, path, said) = decide("rename");
+    assert_eq!((said.code, content(&path).as_str()), (Some(0), "new"));
+    assert_eq!(content(&place.path("report (1).csv")), "old");
+
+    let (place, path, said) = decide("keep-both");
+    assert_eq!((said.code, content(&path).as_str()), (Some(0), "old"));
+    assert_eq!(content(&place.path("report (1).csv")), "new");
+
+    let (place, path, said) = decide("cancel");
+    assert_eq!((said.code, content(&path).as_str()), (Some(69), "new"));
+    assert!(place.said(&["trash", "list"]).out.contains(text(&path)));
+
+    let refused = place.said(&["trash", "restore", text(&path)]);
+    assert_eq!(refused.code, Some(73), "{}", refused.err);
+    assert!(refused.err.contains("--on-conflict"), "{}", refused.err);
+}
+
+#[test]
+fn a_restore_over_what_no_backup_has_is_decided_by_a_flag_too() {
+    let place = Place::new();
+    let path = place.file("notes.txt", "one\n");
+    let other = place.path("notes (1).txt");
+    place.said(&["backup", "create", text(&path)]);
+    std::fs::write(&path, "two\n").unwrap();
+    let restore = |rule: &str| {
+        let verb = ["history", "revert", text(&path), "--on-conflict", rule];
+        let said = place.said(&verb);
+        (said.code, content(&path), said.err)
+    };
+    let (code, now, _) = restore("skip");
+    assert_eq!((code, now.as_str()), (Some(0), "two\n"));
+    let (code, now, _) = restore("cancel");
+    assert_eq!((code, now.as_str()), (Some(69), "two\n"));
+    let (code, now, _) = restore("rename");
+    assert_eq!((code, now.as_str()), (Some(0), "two\n"));
+    assert_eq!(content(&other), "one\n");
+    std::fs::remove_file(&other).unwrap();
+    let (code, now, err) = restore("keep-both");
+    assert_eq!((code, now.as_str()), (Some(0), "one\n"), "{err}");
+    assert_eq!(content(&other), "two\n");
+    // What is there now is in a backup, so nothing is in the way.
+    assert_eq!(place.ids(&path).len(), 2);
+    let (code, now, err) = restore("cancel");
+    assert_eq!((code, now.as_str()), (Some(0), "two\n"), "{err}");
+}
+
+#[test]
+fn on_a_terminal_the_difference_is_shown_and_the_answer_is_done() {
+    let place = Place::new();
+    let path = place.deleted("one\ntwo\n", "one\n2\n");
+    let verb = ["trash", "restore", text(&path)];
+    let Some(asked) = place.typed(&verb, "\n") else {
+        return;
+    };
+    assert_eq!(asked.code, Some(69), "{asked:?}");
+    assert_eq!(content(&path), "one\n2\n");
+    for shown in ["something is there already", "-2", "+two", "[k]eep both"] {
+        assert!(asked.out.contains(shown), "{shown}: {}", asked.out);
+    }
+    assert!(!asked.out.contains("[m]erge"), "{}", asked.out);
+    let Some(asked) = place.typed(&verb, "perhaps\nk\n") else {
+        return;
+    };
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert_eq!(content(&path), "one\ntwo\n");
+    assert_eq!(content(&place.path("report (1).csv")), "one\n2\n");
+}
+
+#[test]
+fn on_a_terminal_an_older_version_and_what_was_changed_since_can_be_put_together() {
+    let place = Place::new();
+    let path = place.file("notes.txt", "a\nb\nc\nd\n");
+    place.said(&["backup", "create", text(&path)]);
+    std::fs::write(&path, "A\nb\nc\nd\n").unwrap();
+    place.said(&["backup", "create", text(&path)]);
+    std::fs::write(&path, "A\nb\nc\nD\n").unwrap();
+    let oldest = place.ids(&path).pop().unwrap();
+    let verb = ["history", "revert", text(&path), "--id", &oldest];
+    let Some(asked) = place.typed(&verb, "m\n") else {
+        return;
+    };
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.out.contains("no backup has"), "{}", asked.out);
+    assert_eq!(content(&path), "a\nb\nc\nD\n");
+    // What was there is kept.
+    let newest = place.said(&["history", "show", text(&path)]);
+    assert_eq!(newest.out, "A\nb\nc\nD\n");
 }

@@ -11,6 +11,7 @@ mod manifest;
 mod pruning;
 
 mod put_back;
+
 mod retention;
 
 mod saved;
