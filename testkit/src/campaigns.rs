@@ -9,6 +9,7 @@ mod faulty;
 mod images;
 mod kill9;
 mod lyingsync;
+mod neighbour;
 mod powercut;
 mod shared;
 mod simulation;
@@ -106,6 +107,12 @@ pub const ALL: &[Campaign] = &[
         about: "a real block device that fails for some calls and heals, so that the next sync lies",
         in_short: true,
         run: lyingsync::run,
+    },
+    Campaign {
+        name: "neighbour",
+        about: "somebody swaps links, folders and pipes for the files that we work with in a folder of theirs",
+        in_short: true,
+        run: neighbour::run,
     },
     Campaign {
         name: "images",

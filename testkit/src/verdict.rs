@@ -27,6 +27,8 @@ pub enum Figure {
     Shortages,
     /// A simulated life.
     Lives,
+    /// A file was swapped for something else.
+    Swaps,
     /// A mutant was seen.
     Mutants,
 }
@@ -45,6 +47,7 @@ impl Figure {
             Self::FillLevels => "fill_levels",
             Self::Shortages => "shortages",
             Self::Lives => "lives",
+            Self::Swaps => "swaps",
             Self::Mutants => "mutants",
         }
     }

@@ -143,21 +143,28 @@ pub(crate) fn split<'p>(
 }
 
 /// The whole path of a file, which may be there or not, without symbolic links where that can be told.
+///
+/// A link at the path itself is followed as by a write: once, and not where others could have put it.
 pub(crate) fn whole(path: &Path) -> Result<PathBuf, Error> {
     let attempt = Attempt::new("find", path, "");
     let failed = |error| attempt.failed(error);
-    let is_link = system::facts_of_path(path).is_ok_and(|facts| facts.is_symlink());
-    if is_link {
-        return std::fs::canonicalize(path).map_err(failed);
-    }
     let (folder, name) = split(&attempt, path)?;
-    match std::fs::canonicalize(folder) {
-        Ok(folder) => Ok(folder.join(name)),
+    let folder = match std::fs::canonicalize(folder) {
+        Ok(folder) => folder,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::path::absolute(path).map_err(failed)
+            return std::path::absolute(path).map_err(failed);
         }
-        Err(error) => Err(failed(error)),
+        Err(error) => return Err(failed(error)),
+    };
+    let target = Target::find_unfollowed(&attempt, path)?;
+    if target.old.is_none_or(|old| !old.is_symlink()) {
+        return Ok(folder.join(name));
     }
+    let link = target.dir.read_link(&target.name).map_err(failed)?;
+    target.follow(&attempt)?;
+    let (below, name) = split(&attempt, &link)?;
+    let folder = std::fs::canonicalize(folder.join(below)).map_err(failed)?;
+    Ok(folder.join(name))
 }
 
 /// It is gone by now, or nobody lets us read it: then there is nothing to be kept.

@@ -40,6 +40,7 @@ const FIGURES: &[(&str, &str)] = &[
     ("kills", "kills of the agent"),
     ("calls_failed", "system calls that failed"),
     ("disk_failures", "failures of a disk that healed"),
+    ("swaps", "files swapped by a hostile neighbour"),
     ("images", "disks as a crash may leave them"),
     ("bit_flips", "bits flipped"),
     ("damages", "other damages: blocks, lengths, files, numbers"),

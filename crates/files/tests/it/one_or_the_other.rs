@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use tempfile::TempDir;
 
-const WRITERS: u8 = 16;
-const WRITES: usize = 50;
+const WRITERS: u8 = 64;
+const WRITES: usize = 200;
 
 /// Content that shows who wrote it, and whether it is whole: one letter, of a length that belongs to the letter.
 fn content(writer: u8) -> Vec<u8> {
-    vec![b'A' + writer; 1000 + usize::from(writer) * 777]
+    vec![b'A' + writer; 1000 + usize::from(writer) * 77]
 }
 
 fn is_whole(bytes: &[u8]) -> bool {
@@ -22,7 +22,7 @@ fn is_whole(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn sixteen_writers_of_one_file_never_fail_and_never_mix() {
+fn sixty_four_writers_of_one_file_never_fail_and_never_mix() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("state");
     replace(&path, &content(0)).unwrap();
@@ -80,7 +80,7 @@ fn a_sweep_meanwhile_disturbs_no_writer() {
 }
 
 #[test]
-fn of_sixteen_who_create_one_file_one_succeeds_and_the_others_are_told_that_it_exists() {
+fn of_sixty_four_who_create_one_file_one_succeeds_and_the_others_are_told_that_it_exists() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("once");
     let start = Barrier::new(WRITERS.into());

@@ -1,7 +1,8 @@
 //! A symbolic link at the target is followed once, where nobody else could have put it; at a source it is never followed.
 
 use mainstay_files::{
-    ErrorKind, Writer, copy_new, create_new, facts, move_file, open_regular, remove, replace,
+    Backups, ErrorKind, Transactions, Trash, Writer, copy_new, create_new, facts, move_file,
+    open_regular, remove, replace,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -74,6 +75,35 @@ fn a_link_in_a_folder_that_others_can_write_to_is_refused_sticky_or_not() {
         assert_eq!(error.kind(), ErrorKind::IsSymlink, "{mode:o}");
         assert_eq!(fs::read(&house.file).unwrap(), b"old");
     }
+}
+
+#[test]
+fn backups_and_transactions_follow_a_link_only_where_nobody_else_could_put_it() {
+    let house = House::new("../files/state");
+    fs::write(&house.file, "old").unwrap();
+    let store = house.link.with_file_name("store");
+    let backups = Backups::open(&store).unwrap();
+    backups.replace(&house.link, b"through it").unwrap();
+    assert_eq!(fs::read(&house.file).unwrap(), b"through it");
+    assert!(house.link.is_symlink());
+    let listed = backups.list(&house.link).unwrap().backups;
+    assert_eq!(listed[0].path, fs::canonicalize(&house.file).unwrap());
+
+    set_mode(house.link.parent().unwrap(), 0o1777);
+    let refused = |done: Result<(), mainstay_files::Error>| {
+        assert_eq!(done.unwrap_err().kind(), ErrorKind::IsSymlink);
+        assert_eq!(fs::read(&house.file).unwrap(), b"through it");
+    };
+    refused(backups.replace(&house.link, b"new").map(drop));
+    refused(backups.create(&house.link).map(drop));
+    refused(backups.restore(&listed[0], &house.link).map(drop));
+    refused(backups.delete(&house.link).map(drop));
+    refused(backups.status(&house.link).map(drop));
+    let trash = Trash::open(&store.join("trash")).unwrap();
+    refused(trash.put(&house.link).map(drop));
+    let transactions = Transactions::open(&store.join("transactions")).unwrap();
+    let mut all = transactions.begin().unwrap();
+    refused(all.replace(&house.link, b"new"));
 }
 
 #[test]
