@@ -109,7 +109,10 @@ pub(crate) fn read_block(disk: &dyn Disk, id: u64) -> Result<Vec<u8>, Error> {
     Ok(block)
 }
 
-/// Writes FORMAT, whole and durable.
+/// Writes FORMAT, whole; its bytes are durable when it has its name.
+///
+/// The name itself is on the disk with that of the first segment, which nothing is stored before; and where segments are there
+/// already, each of them says the same.
 pub(crate) fn write(disk: &dyn Disk, secret: &[u8; 16]) -> io::Result<()> {
     const NEW: &str = "FORMAT.new";
     match disk.remove(Folder::Root, NEW) {
@@ -119,8 +122,7 @@ pub(crate) fn write(disk: &dyn Disk, secret: &[u8; 16]) -> io::Result<()> {
     let file = disk.create(Folder::Root, NEW)?;
     file.write_at(format_text(secret).as_bytes(), 0)?;
     file.sync()?;
-    disk.rename(Folder::Root, NEW, FORMAT_FILE)?;
-    disk.sync_folder(Folder::Root)
+    disk.rename(Folder::Root, NEW, FORMAT_FILE)
 }
 
 #[cfg(test)]

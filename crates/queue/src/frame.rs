@@ -159,6 +159,16 @@ mod tests {
     }
 
     #[test]
+    fn a_record_that_names_another_segment_is_refused_whatever_its_checksum() {
+        let key = SegmentKey::new(&SECRET, 3);
+        let mut bytes = record(3, 17);
+        bytes[8..16].copy_from_slice(&4_u64.to_le_bytes());
+        let crc = key.crc(&bytes[4..FRAME_HEADER + 7]);
+        bytes[..4].copy_from_slice(&crc.to_le_bytes());
+        assert!(parse(&bytes, &key).is_err());
+    }
+
+    #[test]
     fn a_false_length_reads_nothing_beyond_the_input() {
         let mut bytes = record(3, 17);
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 const AGAIN_EACH: u64 = 5;
 
 /// Cuts of each workload in the short form, for what is not cut everywhere: three file systems and ways of 9 workloads take
-/// about a minute and a half so.
-const SAMPLE: u64 = 20;
+/// about a minute so.
+const SAMPLE: u64 = 14;
 
 /// File systems and ways, and whether the short form cuts at every call there. ext4 with nothing written is where a missing
 /// sync of a folder shows, and it is the quickest; XFS and a journal without its data show missing syncs of files.
