@@ -186,7 +186,7 @@ pub use integrity::{
     Algorithm, Checksum, Hasher, Integrity, NotAChecksum, UnknownAlgorithm, checksum,
     checksum_line, sidecar_path, verify_sidecar, write_sidecar,
 };
-pub use lock::Lock;
+pub use lock::{Held, Lock};
 pub use options::{Symlinks, WriteOptions};
 pub use publish::Durability;
 pub use rename::{move_file, rename_noreplace};

@@ -29,6 +29,16 @@ pub struct Lock {
     file: File,
 }
 
+/// Who holds a lock, by the note that they left.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Held {
+    /// The number of the process; none where it left no note.
+    pub pid: Option<u32>,
+    /// Since when, in milliseconds since 1970 by the clock of then; none where it left no note.
+    pub since: Option<u64>,
+}
+
 impl Lock {
     /// Takes the lock on the file at `path`, which is made (mode 0600) where it is missing; does not wait for a
     /// holder, and for up to 2 s for those who only look.
@@ -49,7 +59,7 @@ impl Lock {
                 drop(write_note(&mut file));
                 Ok(Self { file })
             }
-            Err(TryLockError::WouldBlock) => Err(locked(path, read_note(&mut file))),
+            Err(TryLockError::WouldBlock) => Err(locked(path, read_note(&mut file).pid)),
             Err(TryLockError::Error(error)) => Err(attempt.failed(error)),
         }
     }
@@ -83,9 +93,16 @@ impl Lock {
     ///
     /// 0 stands for a holder who left no note. Looking does not keep anybody from taking the lock.
     pub fn holder(path: &Path) -> Option<u32> {
+        Self::held(path).map(|held| held.pid.unwrap_or(0))
+    }
+
+    /// Who holds the lock at `path` now, and since when; `None` where nobody does, or there is no such file.
+    ///
+    /// Looking does not keep anybody from taking the lock.
+    pub fn held(path: &Path) -> Option<Held> {
         let (mut file, _) = crate::facts::open_regular(path).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(read_note(&mut file).unwrap_or(0)),
+            Err(TryLockError::WouldBlock) => Some(read_note(&mut file)),
             Ok(()) => {
                 drop(file.unlock());
                 None
@@ -144,10 +161,18 @@ fn write_note(file: &mut File) -> io::Result<()> {
     file.write_all(note.as_bytes())
 }
 
-fn read_note(file: &mut File) -> Option<u32> {
+/// What cannot be read was not left.
+fn read_note(file: &mut File) -> Held {
     let mut note = String::new();
-    file.rewind().ok()?;
-    file.take(NOTE_MAX).read_to_string(&mut note).ok()?;
-    note.lines()
-        .find_map(|line| line.strip_prefix("pid ")?.trim().parse().ok())
+    if file.rewind().is_err() || file.take(NOTE_MAX).read_to_string(&mut note).is_err() {
+        return Held::default();
+    }
+    let value = |key: &str| {
+        let mut values = note.lines().filter_map(|line| line.strip_prefix(key));
+        values.next().map(str::trim)
+    };
+    Held {
+        pid: value("pid ").and_then(|pid| pid.parse().ok()),
+        since: value("locked_ms ").and_then(|since| since.parse().ok()),
+    }
 }

@@ -23,6 +23,21 @@ fn the_second_is_told_the_process_that_holds_it() {
 }
 
 #[test]
+fn who_looks_is_told_the_holder_and_since_when() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("LOCK");
+    assert_eq!(Lock::held(&path), None);
+    let before = mainstay_clock::system().wall();
+    let lock = Lock::acquire(&path).unwrap();
+    let held = Lock::held(&path).unwrap();
+    assert_eq!(held.pid, Some(std::process::id()));
+    let now = mainstay_clock::system().wall();
+    assert!((before..=now).contains(&held.since.unwrap()), "{held:?}");
+    drop(lock);
+    assert_eq!(Lock::held(&path), None);
+}
+
+#[test]
 fn a_lock_that_is_dropped_is_free_and_its_file_stays() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("LOCK");
