@@ -42,6 +42,8 @@
 //!   [`Transactions::read`].
 //! - What is in the [`Trash`] stays there until it is restored or removed by hand, and what a restore takes the place of is there
 //!   from then on.
+//! - [`Layout`] makes what is private for us alone from its first moment on, and says what is open to others; it changes no mode.
+//! - [`first_fit`] tries each place, and says why those before the chosen one will not do.
 //! - [`Save`] overwrites nothing that changed since it was read, unless a [`Resolver`] says so.
 //! - A [`Watch`] tells of every content that a file has when it is quiet and that is neither the one told before nor our own, also
 //!   where the system loses its events or has none.
@@ -85,6 +87,7 @@
 //! | how often where they do | 10 s | events get lost, and those of other machines never come |
 //! | folders that are listened to | 4,096 | half of what small machines allow; files in others are looked at every 2 s |
 //! | own contents expected of a watched file | 64 | more saves within 2 s are told as foreign ones |
+//! | room that a place has to have left | 100 MiB, 1,000 files | a log, a report and a backup still fit |
 //! | names `x (n).ext` tried | 9,999 | more files of one name are no accident |
 //! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
 //! | length of a file | what the file system takes | a [`Writer`] holds none of it in memory |
@@ -137,6 +140,10 @@ mod text;
 
 mod transaction;
 
+mod layout;
+
+mod fallback;
+
 mod facts;
 
 mod space;
@@ -180,12 +187,14 @@ pub use error::{Error, ErrorKind};
 #[cfg(unix)]
 pub use facts::open_regular_at;
 pub use facts::{Facts, facts, facts_of, open_regular};
+pub use fallback::{Chosen, Needs, Refused, Unfit, first_fit};
 pub use folder::Folder;
 pub use inspect::{Inspected, RESERVE, inspect, probe};
 pub use integrity::{
     Algorithm, Checksum, Hasher, Integrity, NotAChecksum, UnknownAlgorithm, checksum,
     checksum_line, sidecar_path, verify_sidecar, write_sidecar,
 };
+pub use layout::{Exposure, Layout};
 pub use lock::{Held, Lock};
 pub use options::{Symlinks, WriteOptions};
 pub use publish::Durability;
