@@ -24,6 +24,7 @@ mod state;
 
 pub use archive::{Archive, FolderArchive};
 pub use entry::{Backup, Listed, Reason, Usage};
+pub(crate) use id::utc;
 pub use id::{BackupId, NotABackupId};
 pub use retention::Retention;
 pub use scrub::{ScrubSummary, Scrubbed};

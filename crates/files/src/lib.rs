@@ -42,6 +42,8 @@
 //!   [`Transactions::read`].
 //! - What is in the [`Trash`] stays there until it is restored or removed by hand, and what a restore takes the place of is there
 //!   from then on.
+//! - A folder that a [`Migration`] moves is complete at its old place or at its new one, after a crash at any point, and another
+//!   run finishes it or begins anew. Nothing at the new place is overwritten, and what a program writes meanwhile stops it.
 //! - [`Layout`] makes what is private for us alone from its first moment on, and says what is open to others; it changes no mode.
 //! - [`first_fit`] tries each place, and says why those before the chosen one will not do.
 //! - [`Save`] overwrites nothing that changed since it was read, unless a [`Resolver`] says so.
@@ -57,6 +59,8 @@
 //!   then, and a sweep of theirs removes it;
 //! - that a change by a program that does not use this crate, between the last look at a file and its rename, is noticed;
 //! - that backups survive the loss of their disk, or hold access control lists and extended attributes;
+//! - that a [`Migration`] changes what files say about the old place, or what other folders' links lead to; that files of several
+//!   names keep sharing their bytes, or holes in them stay holes, when they are copied;
 //! - an order between writers of one path: the last to rename wins;
 //! - that [`rename_noreplace`], [`remove`] and [`move_file`] on one file system are on the disk: call [`sync_dir`];
 //! - that a [`Watch`] tells of a content that is gone again before the file was looked at;
@@ -87,6 +91,7 @@
 //! | how often where they do | 10 s | events get lost, and those of other machines never come |
 //! | folders that are listened to | 4,096 | half of what small machines allow; files in others are looked at every 2 s |
 //! | own contents expected of a watched file | 64 | more saves within 2 s are told as foreign ones |
+//! | folders in each other that are migrated | 100 | two descriptors are held for each, of the 1,024 that systems allow |
 //! | room that a place has to have left | 100 MiB, 1,000 files | a log, a report and a backup still fit |
 //! | names `x (n).ext` tried | 9,999 | more files of one name are no accident |
 //! | mode of a new file | 0644 less the umask | as any program's; 0600 for secrets and locks |
@@ -139,6 +144,8 @@ mod watch;
 mod text;
 
 mod transaction;
+
+mod migrate;
 
 mod layout;
 
@@ -196,6 +203,7 @@ pub use integrity::{
 };
 pub use layout::{Exposure, Layout};
 pub use lock::{Held, Lock};
+pub use migrate::{Migrated, Migration, Obstacle, Plan, Progress, Way};
 pub use options::{Symlinks, WriteOptions};
 pub use publish::Durability;
 pub use rename::{move_file, rename_noreplace};

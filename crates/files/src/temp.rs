@@ -151,7 +151,7 @@ impl Drop for Temp {
 }
 
 /// The mode with the group's bits cut down to those that everybody has.
-fn without_group(mode: u32) -> u32 {
+pub(crate) fn without_group(mode: u32) -> u32 {
     let others = mode & 0o007;
     (mode & 0o707) | (mode & (others << 3))
 }

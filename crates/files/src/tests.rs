@@ -7,6 +7,7 @@
 
 mod failed_sync;
 mod meanwhile;
+mod migrating;
 mod watching;
 
 use crate::system::faults::{Fault, begin_all};

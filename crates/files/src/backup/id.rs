@@ -50,16 +50,18 @@ impl BackupId {
 /// `20261121T142253.123Z-0000`.
 impl fmt::Display for BackupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = date(self.wall / DAY_MS);
-        let ms = self.wall % DAY_MS;
-        let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-        write!(
-            f,
-            "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}.{:03}Z-{:04}",
-            ms % 1000,
-            self.counter
-        )
+        let (second, ms) = (utc(self.wall), self.wall % 1000);
+        write!(f, "{second}.{ms:03}Z-{:04}", self.counter)
     }
+}
+
+/// The UTC time (milliseconds since 1970) to the second, for names: `20261121T142253`.
+pub(crate) fn utc(wall: u64) -> String {
+    let wall = wall.min(WALL_MAX);
+    let (year, month, day) = date(wall / DAY_MS);
+    let ms = wall % DAY_MS;
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}")
 }
 
 /// The text is no name of a backup.

@@ -22,7 +22,7 @@ use super::faults;
 use crate::error::ErrorKind;
 use crate::facts::Facts;
 use crate::space::Space;
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -172,6 +172,61 @@ impl Dir {
         )?)
     }
 
+    /// A symbolic link that says `target`, where nothing has that name.
+    pub(crate) fn symlink(&self, target: &Path, name: &OsStr) -> io::Result<()> {
+        faults::pass("symlink")?;
+        Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
+    }
+
+    /// Gives the folder itself the bits of a mode.
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        faults::pass("chmod")?;
+        Ok(rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode))?)
+    }
+
+    /// Gives the folder itself to somebody.
+    pub(crate) fn set_owner(&self, uid: u32, gid: u32) -> io::Result<()> {
+        faults::pass("chown")?;
+        let (uid, gid) = ids(uid, gid);
+        Ok(rustix::fs::fchown(&self.fd, uid, gid)?)
+    }
+
+    /// Sets when the folder itself was modified.
+    pub(crate) fn set_modified(&self, to: SystemTime) -> io::Result<()> {
+        faults::pass("utime")?;
+        Ok(rustix::fs::futimens(&self.fd, &times(to))?)
+    }
+
+    /// Gives the symbolic link `name` to somebody.
+    pub(crate) fn set_owner_of_link(&self, name: &OsStr, uid: u32, gid: u32) -> io::Result<()> {
+        faults::pass("chown")?;
+        let (uid, gid) = ids(uid, gid);
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::chownat(&self.fd, name, uid, gid, flags)?)
+    }
+
+    /// Sets when the symbolic link `name` was made.
+    pub(crate) fn set_modified_of_link(&self, name: &OsStr, to: SystemTime) -> io::Result<()> {
+        faults::pass("utime")?;
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(rustix::fs::utimensat(&self.fd, name, &times(to), flags)?)
+    }
+
+    /// Locks the folder itself as long as it is open; false where another process has done so.
+    pub(crate) fn lock_alone(&self) -> io::Result<bool> {
+        faults::pass("lock folder")?;
+        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            // A file system without locks for folders, as NFS.
+            _ => Ok(true),
+        }
+    }
+
+    /// Gives the lock back, also where a child process that is just being started still has the folder open.
+    pub(crate) fn unlock(&self) {
+        rustix::fs::flock(&self.fd, FlockOperation::Unlock).unwrap_or_default();
+    }
+
     /// Puts the folder's entries on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         faults::pass("sync folder")?;
@@ -265,23 +320,25 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 pub(crate) fn set_owner(file: &File, uid: u32, gid: u32) -> io::Result<()> {
     faults::pass("chown")?;
-    let (uid, gid) = (
-        rustix::fs::Uid::from_raw(uid),
-        rustix::fs::Gid::from_raw(gid),
-    );
-    Ok(rustix::fs::fchown(file, Some(uid), Some(gid))?)
+    let (uid, gid) = ids(uid, gid);
+    Ok(rustix::fs::fchown(file, uid, gid)?)
+}
+
+fn ids(uid: u32, gid: u32) -> (Option<Uid>, Option<Gid>) {
+    (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }
 
 pub(crate) fn set_modified(file: &File, to: SystemTime) -> io::Result<()> {
     faults::pass("utime")?;
+    Ok(rustix::fs::futimens(file, &times(to))?)
+}
+
+fn times(to: SystemTime) -> Timestamps {
     let time = timespec_from(to);
-    Ok(rustix::fs::futimens(
-        file,
-        &Timestamps {
-            last_access: time,
-            last_modification: time,
-        },
-    )?)
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
 }
 
 /// Opens or makes the file that a lock is taken on.

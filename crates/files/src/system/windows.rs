@@ -117,6 +117,48 @@ impl Dir {
         fs::create_dir(self.path.join(name))
     }
 
+    /// A link has to know here whether it leads to a folder, which nobody has told.
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn symlink(&self, _target: &Path, _name: &OsStr) -> io::Result<()> {
+        faults::pass("symlink")?;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn set_mode(&self, _mode: u32) -> io::Result<()> {
+        faults::pass("chmod")
+    }
+
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn set_owner(&self, _uid: u32, _gid: u32) -> io::Result<()> {
+        faults::pass("chown")
+    }
+
+    /// The time of a folder is left as it is.
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn set_modified(&self, _to: SystemTime) -> io::Result<()> {
+        faults::pass("utime")
+    }
+
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn set_owner_of_link(&self, _name: &OsStr, _uid: u32, _gid: u32) -> io::Result<()> {
+        faults::pass("chown")
+    }
+
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn set_modified_of_link(&self, _name: &OsStr, _to: SystemTime) -> io::Result<()> {
+        faults::pass("utime")
+    }
+
+    /// Folders have no locks here.
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn lock_alone(&self) -> io::Result<bool> {
+        faults::pass("lock folder").map(|()| true)
+    }
+
+    #[expect(clippy::unused_self, reason = "on Unix it is used")]
+    pub(crate) fn unlock(&self) {}
+
     /// A folder cannot be flushed here.
     #[expect(clippy::unused_self, reason = "on Unix it is used")]
     pub(crate) fn sync(&self) -> io::Result<()> {

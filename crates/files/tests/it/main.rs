@@ -17,6 +17,7 @@ mod full_disk;
 mod layout;
 mod locking;
 mod messages;
+mod migration;
 mod mode_and_owner;
 mod moving;
 mod names;
