@@ -11,6 +11,7 @@ mod files;
 mod hurried;
 mod judge;
 mod kept;
+mod moved;
 mod pickup;
 mod queue;
 mod reopened;
@@ -109,6 +110,15 @@ pub const ALL: &[Workload] = &[
             Ok(())
         },
         check: kept::check,
+    },
+    Workload {
+        name: "moved",
+        prepare: moved::prepare,
+        run: |place| {
+            moved::run(place);
+            Ok(())
+        },
+        check: moved::check,
     },
 ];
 

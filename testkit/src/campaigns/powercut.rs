@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Recovery is cut, too, after each so many cuts of the work.
 const AGAIN_EACH: u64 = 5;
 
-/// Cuts of each workload in the short form, for what is not cut everywhere: three file systems and ways of 9 workloads take
+/// Cuts of each workload in the short form, for what is not cut everywhere: three file systems and ways of 10 workloads take
 /// about a minute so.
 const SAMPLE: u64 = 14;
 

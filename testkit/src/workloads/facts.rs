@@ -51,6 +51,8 @@ pub(super) struct Facts {
     /// Versions of files that were kept before a newer one took their place.
     pub(super) kept: Vec<(String, u64)>,
     pub(super) deletions: BTreeMap<String, Deletion>,
+    /// Folders that get another place, and whether they have confirmed it.
+    pub(super) migrations: BTreeMap<String, bool>,
     /// Archives, how many documents each has, and whether it is confirmed.
     pub(super) archives: BTreeMap<String, (u64, bool)>,
 }
@@ -137,6 +139,12 @@ impl Facts {
             ["deleted", file] => self.comes_to(file, Deletion::Deleted),
             ["undoing", file] => self.comes_to(file, Deletion::Undoing),
             ["undone", file] => self.comes_to(file, Deletion::Undone),
+            ["migrating", old, _] => {
+                self.migrations.insert((*old).to_owned(), false);
+            }
+            ["migrated", old, _] => {
+                self.migrations.insert((*old).to_owned(), true);
+            }
             ["exporting", file, count] => {
                 self.archives
                     .insert((*file).to_owned(), (count.parse()?, false));
