@@ -3,6 +3,7 @@
 mod backups;
 mod files;
 mod measuring;
+mod moving;
 
 pub(crate) use backups::{
     BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, OnConflict,
@@ -13,6 +14,7 @@ pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
 };
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
+pub(crate) use moving::MigrateArgs;
 
 use crate::receive::FailRule;
 use crate::units::Span;
@@ -80,6 +82,8 @@ pub(crate) enum Command {
     Files(FilesVerb),
     /// Show where everything is: folders, rights, room, file systems.
     Paths(StatusArgs),
+    /// Give a folder another place, as the data folder of an agent that does not run; finishes what was cut.
+    Migrate(MigrateArgs),
     /// Look for what would keep the agent from its work, and say what to do.
     Doctor(StatusArgs),
     /// Measure how quickly this machine's own disk stores documents.

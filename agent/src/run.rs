@@ -75,6 +75,7 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     folders::prepare(args, &settings, &data)?;
     let queue = queue_config(&settings, &clock);
     let opened = Opened::take(&data, settings.queue.dir.clone(), queue, &clock).await?;
+    folders::tell_exposed(&data);
     tell_recovery(&opened.recovery);
     let mut assembled = tokio::task::block_in_place(|| Assembled::new(&opened, &settings, &clock))?;
     assembled.recover().await;

@@ -4,9 +4,12 @@ use crate::cli::StatusArgs;
 use crate::config;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::status::date;
 use crate::terminal::{self, BOLD, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
-use mainstay_files::{ErrorKind, Inspected, Lock, RESERVE, Shown, inspect};
+use mainstay_files::{
+    ErrorKind, Held, Inspected, Layout, Lock, Needs, RESERVE, Refused, Shown, first_fit, inspect,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +32,15 @@ struct Told {
     network: Option<bool>,
     mounted_at: Option<String>,
     mount_options: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<HeldBy>,
+}
+
+/// Who has the data folder, in JSON.
+#[derive(Debug, Serialize)]
+struct HeldBy {
+    pid: Option<u32>,
+    since_ms: Option<u64>,
 }
 
 /// Shows every folder, and what can be done with it.
@@ -146,6 +158,10 @@ impl Told {
                 .as_ref()
                 .map(|(place, _)| place.display().to_string()),
             mount_options: found.mount.as_ref().map(|(_, options)| options.clone()),
+            held_by: Lock::held(&found.path.join("LOCK")).map(|held| HeldBy {
+                pid: held.pid,
+                since_ms: held.since,
+            }),
         }
     }
 }
@@ -178,6 +194,8 @@ pub(crate) fn doctor(args: &StatusArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     let mut checked = vec![configuration(args, &data)];
     checked.extend(place_of(&data));
+    checked.extend(privacy(&data));
+    checked.push(temporary(&data));
     checked.push(holder(&data));
     checked.extend(backups(&data));
     let bad = checked
@@ -333,14 +351,65 @@ fn file_system(found: &Inspected) -> Checked {
 }
 
 fn holder(data: &DataDir) -> Checked {
-    match Lock::holder(&data.lock()) {
-        Some(0) => good("agent", "one runs in the data folder"),
-        Some(pid) => good("agent", format!("process {pid} runs in the data folder")),
+    match Lock::held(&data.lock()) {
+        Some(held) => good("agent", format!("{} runs in the data folder", who(held))),
         None => with(
             "agent",
             Verdict::Note,
             "none runs in the data folder",
             "`mainstay run` starts one",
+        ),
+    }
+}
+
+/// `process 4711 (since 2026-11-21T16:41:37.123Z)`.
+fn who(held: Held) -> String {
+    match (held.pid, held.since) {
+        (Some(pid), Some(since)) => format!("process {pid} (since {})", date(since)),
+        (Some(pid), None) => format!("process {pid}"),
+        (None, _) => "one".to_owned(),
+    }
+}
+
+/// Whether others can look into the data folder.
+fn privacy(data: &DataDir) -> Option<Checked> {
+    let check = "privacy";
+    let exposures = Layout::new().private(data.path()).exposures().ok()?;
+    Some(match exposures.first() {
+        None if !data.path().exists() => return None,
+        None => good(check, "the data folder is its owner's alone"),
+        Some(exposure) => with(
+            check,
+            Verdict::Note,
+            exposure.to_string(),
+            "documents may be confidential: take the rights from the others (chmod 700), if nobody needs them",
+        ),
+    })
+}
+
+/// Where temporary files would go: anywhere will do, and it is said why it is not the place of custom.
+fn temporary(data: &DataDir) -> Checked {
+    let check = "temporary files";
+    let wishes = [config::app_dirs().temp, data.path().join("temp")];
+    let told = |refused: &[Refused]| {
+        let told: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        told.join("; ")
+    };
+    match first_fit(&wishes, &Needs::default()) {
+        Ok(chosen) if chosen.refused.is_empty() => {
+            good(check, format!("`{}` has room", Shown(&chosen.path)))
+        }
+        Ok(chosen) => with(
+            check,
+            Verdict::Note,
+            told(&chosen.refused),
+            format!("`{}` would be used instead", Shown(&chosen.path)),
+        ),
+        Err(refused) => with(
+            check,
+            Verdict::Note,
+            told(&refused),
+            "no other place will do; make room on one of them",
         ),
     }
 }

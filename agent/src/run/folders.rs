@@ -4,6 +4,8 @@ use crate::cli::RunArgs;
 use crate::config::{Kind, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::terminal;
+use mainstay_files::Layout;
 use std::path::Path;
 
 /// Makes the outbox, which is ours, and checks the folders that a person has just named on the command line.
@@ -33,6 +35,14 @@ pub(super) fn prepare(args: &RunArgs, settings: &Settings, data: &DataDir) -> Re
         }
     }
     Ok(())
+}
+
+/// Says where others can look into the data folder; it is left as somebody wanted it.
+pub(super) fn tell_exposed(data: &DataDir) {
+    let layout = Layout::new().private(data.path());
+    for exposure in layout.exposures().unwrap_or_default() {
+        terminal::warn(&exposure.to_string());
+    }
 }
 
 fn must_be_folder(path: &Path, doing: &str, flag: &str) -> Result<(), Failure> {

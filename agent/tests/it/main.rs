@@ -16,6 +16,7 @@ mod files_by_hand;
 mod first_steps;
 mod killed;
 mod measuring;
+mod moving_by_hand;
 mod places_by_hand;
 mod receiver;
 mod redelivering;

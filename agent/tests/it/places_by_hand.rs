@@ -1,6 +1,6 @@
 //! `mainstay paths` and `mainstay doctor`: where everything is, and what is wrong there.
 
-use crate::support::{Said, mainstay};
+use crate::support::{Said, Stage, mainstay};
 use serde_json::Value;
 use std::path::Path;
 
@@ -100,4 +100,53 @@ fn a_folder_on_a_disk_that_takes_nothing_is_found_by_trying() {
         told.contains(&("data folder".into(), "bad".into())),
         "{told:?}"
     );
+}
+
+#[test]
+fn who_has_the_data_folder_and_since_when_is_shown() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("out")).unwrap();
+    let agent = stage.agent(&stage.text("out"), &[]);
+    let data = stage.path("data");
+    let page = said("doctor", &data, &[]);
+    let process = format!("process {} (since 20", agent.pid());
+    assert!(page.out.contains(&process), "{}", page.out);
+    let told = said("paths", &data, &["--json"]);
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    let mut places = told.as_array().unwrap().iter();
+    let held = &places.find(|place| place["name"] == "data").unwrap()["held_by"];
+    assert_eq!(held["pid"], agent.pid());
+    assert!(held["since_ms"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_data_folder_that_others_can_look_into_is_told_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let mode = |bits| std::fs::Permissions::from_mode(bits);
+    std::fs::set_permissions(&data, mode(0o755)).unwrap();
+    let privacy = ("privacy".to_owned(), "note".to_owned());
+    assert!(checks(&said("doctor", &data, &["--json"])).contains(&privacy));
+    let found = std::fs::metadata(&data).unwrap().permissions().mode() & 0o777;
+    assert_eq!(found, 0o755);
+    std::fs::set_permissions(&data, mode(0o700)).unwrap();
+    assert!(!checks(&said("doctor", &data, &["--json"])).contains(&privacy));
+}
+
+#[test]
+fn an_agent_warns_where_others_can_look_into_its_data_folder_and_not_of_one_that_it_makes() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("data");
+    let run = || said("run", &data, &["--until-empty"]);
+    assert!(!run().err.contains("warning"), "{}", run().err);
+    let mode = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(&data, mode).unwrap();
+    let exposed = format!(
+        "warning: `{}` can be looked into by others (mode 0750)",
+        data.display()
+    );
+    assert!(run().err.contains(&exposed), "{}", run().err);
 }
