@@ -144,8 +144,7 @@ impl Image {
     /// As [`make`](Self::make).
     pub(crate) fn of(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
         fs::create_dir_all(point)?;
-        let device = told(Command::new("losetup").args(["--find", "--show"]).arg(file))
-            .context("no loop device can be had here")?;
+        let device = attached(file).context("no loop device can be had here")?;
         Ok(Self {
             kind,
             file: file.to_owned(),
@@ -304,6 +303,16 @@ impl Image {
         self.is_mounted = false;
         Ok(())
     }
+}
+
+/// The device that a file got.
+///
+/// One at a time, over all processes: two programs that look for a free device hold each other's open, and what is open keeps in
+/// memory what lay on it before.
+fn attached(file: &Path) -> Result<String> {
+    let control = File::open("/dev/loop-control")?;
+    control.lock()?;
+    told(Command::new("losetup").args(["--find", "--show"]).arg(file))
 }
 
 impl Drop for Image {
