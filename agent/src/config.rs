@@ -13,7 +13,7 @@ mod show;
 
 pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
-pub(crate) use settings::{Auth, Destination, Drop, Http, Kind, Route, Settings, Station};
+pub(crate) use settings::{Auth, Destination, Drop, Http, Kind, Route, Scrub, Settings, Station};
 pub(crate) use show::Shown;
 
 use crate::cli::PlaceArgs;

@@ -21,6 +21,7 @@ mod percent;
 mod receive;
 mod run;
 mod scratch;
+mod scrubbing;
 mod selftest;
 mod signals;
 mod stage;

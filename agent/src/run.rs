@@ -19,6 +19,7 @@ mod intake;
 mod parts;
 mod progress;
 mod report;
+mod scrub;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, Unread, read_body};
@@ -97,6 +98,10 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
         "the progress display",
         progress::show(display.clone(), Arc::clone(&agent), clock.clone()),
     );
+    others.start(
+        "the scrub of the backups",
+        scrub::keep_whole(settings.scrub, data.path().to_owned(), clock.clone()),
+    );
     tell_start(&agent, &settings);
 
     let mut running = Running {
@@ -116,15 +121,7 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     display.end();
     answers.cancel();
     drop(running);
-    let closed = tokio::select! {
-        closed = within(&*clock, CLOSE, opened.close()) => closed,
-        () = stop.at_once.cancelled() => None,
-    };
-    if closed.is_none() {
-        tracing::warn!(
-            "the queue was not closed in order; nothing is lost, the next start reads a little more"
-        );
-    }
+    close(opened, stop, &clock).await;
     match ending {
         Ending::PartDied(ended) => Err(Failure::new(
             Exit::PartDied,
@@ -133,6 +130,19 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
         .help("nothing is lost; start again, and report this with the log")),
         Ending::Empty => Ok(emptiness::tell(&agent)),
         Ending::Asked => Ok(exit),
+    }
+}
+
+/// Closes the queue, unless that takes too long or a second signal wants none of it.
+async fn close(opened: Opened, stop: &Stop, clock: &SharedClock) {
+    let closed = tokio::select! {
+        closed = within(&**clock, CLOSE, opened.close()) => closed,
+        () = stop.at_once.cancelled() => None,
+    };
+    if closed.is_none() {
+        tracing::warn!(
+            "the queue was not closed in order; nothing is lost, the next start reads a little more"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod stopped;
 pub(crate) use page::page;
 pub(crate) use stopped::read_stopped;
 
+use crate::scrubbing::LastScrub;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ pub(crate) struct Status {
     pub(crate) routes: Vec<Route>,
     /// The queue itself.
     pub(crate) queue: Queue,
+    /// What the last scrub of the backups came to, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_scrub: Option<LastScrub>,
 }
 
 /// What the agent is doing.

@@ -3,12 +3,11 @@
 use super::backup::{backups, failed};
 use crate::cli::{CheckArgs, FilesStatusArgs, ScrubArgs};
 use crate::exit::{Exit, Failure};
+use crate::scrubbing::{self, complaint};
 use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
 use mainstay_clock::SharedClock;
-use mainstay_files::{
-    Check, FileState, FileStatus, Format, Integrity, ScrubSummary, Scrubbed, open_regular,
-};
+use mainstay_files::{Check, FileState, FileStatus, Format, ScrubSummary, Scrubbed, open_regular};
 use serde::Serialize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -212,18 +211,19 @@ pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
     let backups = backups(&args.store)?;
     let mut pace = Pace::new(args.rate.0)?;
     let mut told = Vec::new();
-    // Whoever repairs takes what is whole; what it should hold only its owner knows.
-    let whole = |_: &mut dyn std::io::Read| Ok(());
-    let repairs: Option<&dyn Check> = args.repair.then_some(&whole as &dyn Check);
-    let summary = backups
-        .scrub(repairs, &mut |bytes| pace.spend(bytes), &mut |scrubbed| {
+    let summary = scrubbing::scrub(
+        &backups,
+        args.repair,
+        &mut |bytes| pace.spend(bytes),
+        &mut |scrubbed| {
             if args.json {
                 told.push(json(scrubbed));
             } else if let Some(line) = complaint(scrubbed) {
                 terminal::say(&line);
             }
-        })
-        .map_err(failed(Exit::NoInput))?;
+        },
+    )
+    .map_err(failed(Exit::NoInput))?;
     if args.json {
         terminal::print_json(&told)?;
     } else {
@@ -256,48 +256,6 @@ fn conclusion(summary: &ScrubSummary) -> String {
         summary.failed
     ));
     text.finish()
-}
-
-/// What has to be said of one thing; nothing of what is well.
-fn complaint(scrubbed: &Scrubbed) -> Option<String> {
-    let shown = |path: &Path| visible(&path.display().to_string());
-    match scrubbed {
-        Scrubbed::File {
-            path,
-            state,
-            repaired,
-        } => {
-            let what = match state {
-                FileState::Damaged(reason) => format!("damaged: {reason}"),
-                FileState::Missing => "missing".to_owned(),
-                _ => return None,
-            };
-            let then = repaired.as_ref().map_or_else(String::new, |backup| {
-                format!("; repaired from {}", backup.id)
-            });
-            Some(format!("{}: {what}{then}", shown(path)))
-        }
-        Scrubbed::Backup { backup, integrity } => match integrity {
-            Integrity::Verified(_) => None,
-            Integrity::Mismatch { .. } => Some(format!(
-                "{}: backup {} is damaged: its content is another",
-                shown(&backup.path),
-                backup.id
-            )),
-            Integrity::Unknown(why) => Some(format!(
-                "{}: backup {} is of no use: {}",
-                shown(&backup.path),
-                backup.id,
-                visible(why)
-            )),
-        },
-        Scrubbed::Unreadable(path) => Some(format!(
-            "{}: what it says of a backup cannot be understood",
-            shown(path)
-        )),
-        Scrubbed::Failed(error) => Some(visible(&error.to_string())),
-        _ => None,
-    }
 }
 
 fn json(scrubbed: &Scrubbed) -> serde_json::Value {

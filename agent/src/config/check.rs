@@ -6,7 +6,7 @@ mod http;
 
 use super::document::{self, Document};
 use super::place::{Problem, Source};
-use super::settings::{Drop, GRACE, PRIORITY, Queue, Route, SETTLE, Settings, Station};
+use super::settings::{Drop, GRACE, PRIORITY, Queue, Route, SETTLE, Scrub, Settings, Station};
 use crate::data::DataDir;
 use mainstay_queue::WhenFull;
 use std::collections::HashMap;
@@ -62,9 +62,19 @@ pub(super) fn check(
         station,
         queue: queue(document.queue, source.folder(), data),
         grace: document.shutdown.grace.map_or(GRACE, |grace| grace.0),
+        scrub: scrub(&document.backups),
         routes,
         warnings: check.warnings,
     })
+}
+
+fn scrub(document: &document::Backups) -> Scrub {
+    let default = Scrub::default();
+    Scrub {
+        every: document.scrub_every.map_or(default.every, |every| every.0),
+        rate: document.scrub_rate.map_or(default.rate, |rate| rate.0),
+        repair: document.repair.unwrap_or(default.repair),
+    }
 }
 
 impl Check<'_> {

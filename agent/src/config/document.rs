@@ -21,6 +21,8 @@ pub(crate) struct Document {
     #[serde(default)]
     pub(crate) shutdown: Shutdown,
     #[serde(default)]
+    pub(crate) backups: Backups,
+    #[serde(default)]
     pub(crate) route: Vec<Spanned<Route>>,
 }
 
@@ -58,6 +60,15 @@ pub(crate) enum WhenFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
     pub(crate) grace: Option<Span>,
+}
+
+/// `[backups]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backups {
+    pub(crate) scrub_every: Option<Span>,
+    pub(crate) scrub_rate: Option<Size>,
+    pub(crate) repair: Option<bool>,
 }
 
 /// `[[route]]`.

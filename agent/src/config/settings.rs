@@ -19,6 +19,9 @@ use std::time::Duration;
 /// | `queue.retain_after_ack` | 10 min | longer than the 2 min that a destination may lose after a power cut |
 /// | `queue.dir` | `queue` in the data folder | one folder holds all that matters |
 /// | `shutdown.grace` | 60 s | a slow upload finishes; systemd's own 90 s are not reached |
+/// | `backups.scrub_every` | 7 days | damage is found while a backup of it is still kept; 0: never |
+/// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
+/// | `backups.repair` | false | a person may want to see what is damaged first |
 /// | `route.priority` | 5 | half-way, so that there is room on both sides |
 /// | `from.recursive` | false | a folder inside may be the producer's own business |
 /// | `from.settle` | 2 s | longer than a producer pauses between two writes |
@@ -41,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) queue: Queue,
     /// How long a stop may wait.
     pub(crate) grace: Duration,
+    /// How backups are read to find what the disk lost.
+    pub(crate) scrub: Scrub,
     /// Where documents come from and go.
     pub(crate) routes: Vec<Route>,
     /// What works but should not stay so.
@@ -63,6 +68,26 @@ pub(crate) struct Queue {
     pub(crate) max_bytes: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) retain_after_ack: Duration,
+}
+
+/// How backups are read to find what the disk lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scrub {
+    /// Zero: never.
+    pub(crate) every: Duration,
+    /// Bytes in a second.
+    pub(crate) rate: u64,
+    pub(crate) repair: bool,
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self {
+            every: Duration::from_hours(7 * 24),
+            rate: 5 * 1024 * 1024,
+            repair: false,
+        }
+    }
 }
 
 /// One way of documents through the agent.

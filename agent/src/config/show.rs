@@ -15,8 +15,16 @@ pub(crate) struct Shown {
     station: BTreeMap<&'static str, String>,
     queue: QueueShown,
     shutdown: BTreeMap<&'static str, String>,
+    backups: BackupsShown,
     /// The routes.
     pub(crate) route: Vec<RouteShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct BackupsShown {
+    scrub_every: String,
+    scrub_rate: String,
+    repair: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,6 +85,11 @@ impl Shown {
                 dir: queue.dir.clone(),
             },
             shutdown: BTreeMap::from([("grace", Span(settings.grace).to_string())]),
+            backups: BackupsShown {
+                scrub_every: Span(settings.scrub.every).to_string(),
+                scrub_rate: Size(settings.scrub.rate).to_string(),
+                repair: settings.scrub.repair,
+            },
             route: settings.routes.iter().map(route).collect(),
         }
     }

@@ -46,6 +46,11 @@ url = "https://example.com/ingest"
 fn what_is_left_out_gets_its_default() {
     let settings = Written::new(ROUTE).load().unwrap();
     assert_eq!(settings.grace, Duration::from_mins(1));
+    assert_eq!(settings.scrub.every, Duration::from_hours(7 * 24));
+    assert_eq!(
+        (settings.scrub.rate, settings.scrub.repair),
+        (5 << 20, false)
+    );
     assert_eq!(settings.queue.max_documents, 1_000_000);
     assert_eq!(settings.queue.max_bytes, 10 << 30);
     let route = &settings.routes[0];

@@ -1,6 +1,7 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
-use super::{From, Ledger, Queue, Route, State, Status, To};
+use super::{From, Ledger, Queue, Route, State, Status, To, date};
+use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
 
@@ -16,6 +17,9 @@ pub(crate) fn page(status: &Status) -> String {
         page.route(route);
     }
     page.queue(&status.queue);
+    if let Some(last) = &status.last_scrub {
+        page.last_scrub(last);
+    }
     page.0.finish()
 }
 
@@ -153,6 +157,21 @@ impl Page {
     fn reason(&mut self, reason: &str) {
         if !reason.is_empty() {
             self.line(format_args!("          {}", visible(reason)));
+        }
+    }
+
+    fn last_scrub(&mut self, last: &LastScrub) {
+        let (files, versions) = (Count(last.files, "file"), Count(last.backups, "version"));
+        self.line(format_args!(
+            "backups   {files} and {versions} read {}, {} repaired",
+            date(last.at),
+            last.repaired
+        ));
+        if last.damaged + last.failed > 0 {
+            self.line(format_args!(
+                "          {RED}{} damaged, {} could not be read{PLAIN}: run `mainstay backup scrub`",
+                last.damaged, last.failed
+            ));
         }
     }
 

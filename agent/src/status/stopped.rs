@@ -4,6 +4,7 @@ use super::{Route, State, Status, To};
 use crate::data::DataDir;
 use crate::opened::Opened;
 use crate::run::describe_queue;
+use crate::scrubbing::{self, LastScrub};
 use std::collections::BTreeMap;
 
 /// What the open queue of a stopped agent tells; of routes and destinations only their lanes are known.
@@ -35,5 +36,6 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
             })
             .collect(),
         queue: describe_queue(&queue, opened.queue.has_room()),
+        last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
     }
 }

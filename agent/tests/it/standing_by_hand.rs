@@ -1,6 +1,6 @@
 //! `mainstay files status`, `files check` and `backup scrub`, as a person uses them.
 
-use crate::support::{Said, mainstay};
+use crate::support::{Running, Said, Stage, mainstay, say, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -161,4 +161,43 @@ fn a_file_is_valid_by_the_format_of_its_name_or_the_one_that_was_given() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn a_running_agent_scrubs_its_backups_repairs_what_it_may_and_says_so() {
+    let stage = Stage::new();
+    let file = stage.path("recipe.json");
+    std::fs::write(&file, "{\"a\": 1}\n").unwrap();
+    let made = say(&mut stage.command(&["backup", "create", file.to_str().unwrap()]));
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    rot(&file);
+    std::fs::create_dir(stage.path("in")).unwrap();
+    let config = stage.path("mainstay.toml");
+    let text = "[backups]\nscrub_every = \"1s\"\nrepair = true\n[[route]]\nname = \"r\"\n\
+        [route.from]\nfolder = \"in\"\n[route.to.folder]\npath = \"out\"\n";
+    std::fs::write(&config, text).unwrap();
+    let mut command = stage.command(&["run", "--config", config.to_str().unwrap()]);
+    let agent = Running::start(&mut command, stage.path("agent.log"));
+    until("the file is repaired", || {
+        std::fs::read(&file).unwrap() == b"{\"a\": 1}\n"
+    });
+    until("the status tells of a scrub that found all well", || {
+        let last = &stage.json(&["status"])["last_scrub"];
+        last["files"] == 1 && last["damaged"] == 0 && last["backups"] == 2
+    });
+    assert!(
+        agent.log().contains("recipe.json: damaged"),
+        "{}",
+        agent.log()
+    );
+    let page = say(&mut stage.command(&["status"]));
+    assert!(
+        page.out.contains("backups   1 file and 2 versions read 2"),
+        "{}",
+        page.out
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    // What was told stays known without an agent.
+    assert_eq!(stage.json(&["status"])["last_scrub"]["files"], 1);
 }

@@ -1,0 +1,127 @@
+//! What the last scrub of the backups came to: written by whoever scrubs, shown by whoever asks.
+
+use crate::terminal::visible;
+use mainstay_files::{Backups, FileState, Integrity, ScrubSummary, Scrubbed, replace};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// The name of the folder of backups in the data folder.
+pub(crate) const FOLDER: &str = "backups";
+
+/// The longest that is read of it, in bytes; it has a few numbers.
+const LEN_MAX: u64 = 4_096;
+
+/// What the last scrub came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LastScrub {
+    /// When it ended, in milliseconds since 1970.
+    pub(crate) at: u64,
+    /// Files that were looked at.
+    pub(crate) files: u64,
+    /// Backups that were read.
+    pub(crate) backups: u64,
+    /// Files and backups that were damaged, and were not repaired.
+    pub(crate) damaged: u64,
+    /// Files that were repaired.
+    pub(crate) repaired: u64,
+    /// What could not be looked at.
+    pub(crate) failed: u64,
+}
+
+impl LastScrub {
+    pub(crate) fn of(summary: &ScrubSummary, at: u64) -> Self {
+        Self {
+            at,
+            files: summary.files,
+            backups: summary.backups,
+            damaged: summary.damaged.saturating_sub(summary.repaired),
+            repaired: summary.repaired,
+            failed: summary.failed,
+        }
+    }
+
+    /// The last one in this folder of backups; none where there was none, or what it came to cannot be understood.
+    pub(crate) fn read(folder: &Path) -> Option<Self> {
+        let (file, facts) = mainstay_files::open_regular(&path(folder)).ok()?;
+        let file = (facts.len <= LEN_MAX).then_some(file)?;
+        serde_json::from_reader(file).ok()
+    }
+
+    /// Remembers it in this folder of backups.
+    ///
+    /// # Errors
+    /// As [`replace`].
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), mainstay_files::Error> {
+        let text = serde_json::json!(self).to_string();
+        replace(&path(folder), format!("{text}\n").as_bytes())
+    }
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("last-scrub.json")
+}
+
+/// Scrubs all, tells `found` of each, and remembers what it came to.
+///
+/// # Errors
+/// The folder of the backups cannot be read.
+pub(crate) fn scrub(
+    backups: &Backups,
+    repairs: bool,
+    pace: &mut dyn FnMut(u64),
+    found: &mut dyn FnMut(&Scrubbed),
+) -> Result<ScrubSummary, mainstay_files::Error> {
+    // Whoever repairs takes what is whole; what it should hold only its owner knows.
+    let whole = |_: &mut dyn std::io::Read| Ok(());
+    let check: Option<&dyn mainstay_files::Check> = if repairs { Some(&whole) } else { None };
+    let summary = backups.scrub(check, pace, found)?;
+    if summary.files + summary.backups > 0 {
+        let last = LastScrub::of(&summary, mainstay_clock::system().wall());
+        if let Err(error) = last.write(backups.folder()) {
+            tracing::warn!("what the scrub came to is not remembered: {error}");
+        }
+    }
+    Ok(summary)
+}
+
+/// What has to be said of one thing; nothing of what is well.
+pub(crate) fn complaint(scrubbed: &Scrubbed) -> Option<String> {
+    let shown = |path: &Path| visible(&path.display().to_string());
+    match scrubbed {
+        Scrubbed::File {
+            path,
+            state,
+            repaired,
+        } => {
+            let what = match state {
+                FileState::Damaged(reason) => format!("damaged: {reason}"),
+                FileState::Missing => "missing".to_owned(),
+                _ => return None,
+            };
+            let then = repaired.as_ref().map_or_else(String::new, |backup| {
+                format!("; repaired from {}", backup.id)
+            });
+            Some(format!("{}: {what}{then}", shown(path)))
+        }
+        Scrubbed::Backup { backup, integrity } => match integrity {
+            Integrity::Verified(_) => None,
+            Integrity::Mismatch { .. } => Some(format!(
+                "{}: backup {} is damaged: its content is another",
+                shown(&backup.path),
+                backup.id
+            )),
+            Integrity::Unknown(why) => Some(format!(
+                "{}: backup {} is of no use: {}",
+                shown(&backup.path),
+                backup.id,
+                visible(why)
+            )),
+        },
+        Scrubbed::Unreadable(path) => Some(format!(
+            "{}: what it says of a backup cannot be understood",
+            shown(path)
+        )),
+        Scrubbed::Failed(error) => Some(visible(&error.to_string())),
+        _ => None,
+    }
+}
