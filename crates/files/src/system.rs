@@ -6,6 +6,8 @@
 mod deaf;
 #[cfg(test)]
 pub(crate) mod faults;
+#[cfg(any(not(unix), test))]
+mod held;
 #[cfg(unix)]
 mod unix;
 #[cfg(not(unix))]

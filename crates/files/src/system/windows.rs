@@ -8,6 +8,7 @@
 )]
 
 use super::faults;
+use super::held::patiently;
 use crate::error::ErrorKind;
 use crate::facts::{Facts, TYPE_FOLDER, TYPE_REGULAR, TYPE_SYMLINK};
 use crate::space::{FileSystem, Space};
@@ -15,6 +16,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, FileTimes, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::SystemTime;
 
 /// `ERROR_FILENAME_EXCED_RANGE`.
@@ -82,7 +84,8 @@ impl Dir {
 
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         faults::pass("rename")?;
-        fs::rename(self.path.join(from), self.path.join(to))
+        let (from, to) = (self.path.join(from), self.path.join(to));
+        patiently(thread::sleep, || fs::rename(&from, &to))
     }
 
     /// The standard library has no rename that refuses to replace; the caller links and unlinks.
@@ -104,7 +107,8 @@ impl Dir {
 
     pub(crate) fn unlink(&self, name: &OsStr) -> io::Result<()> {
         faults::pass("unlink")?;
-        fs::remove_file(self.path.join(name))
+        let path = self.path.join(name);
+        patiently(thread::sleep, || fs::remove_file(&path))
     }
 
     pub(crate) fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
