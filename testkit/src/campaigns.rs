@@ -39,6 +39,15 @@ pub struct Effort {
     pub is_long: bool,
 }
 
+/// What a campaign mostly waits for; those of one row run one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// Disks that are mounted, cut and read again, and those that are simulated: about half of the time of all.
+    Disks,
+    /// Everything else.
+    Others,
+}
+
 /// A campaign and its name on the command line.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
@@ -46,8 +55,8 @@ pub struct Campaign {
     pub name: &'static str,
     /// What it breaks, in a line.
     pub about: &'static str,
-    /// Whether the short form runs it too.
-    pub in_short: bool,
+    /// In which of the two rows it stands that may run side by side.
+    pub row: Row,
     /// Runs it.
     pub run: fn(Effort) -> Verdict,
 }
@@ -57,85 +66,85 @@ pub const ALL: &[Campaign] = &[
     Campaign {
         name: "kill9",
         about: "SIGKILL of the agent after 0 to 150 ms, again and again, on a real folder and a real receiver",
-        in_short: true,
+        row: Row::Others,
         run: kill9::run,
     },
     Campaign {
         name: "faulty",
         about: "a receiver that answers 500 and 429, hangs, resets before and after it stored, and goes away",
-        in_short: true,
+        row: Row::Others,
         run: faulty::run,
     },
     Campaign {
         name: "disk_full",
         about: "the agent on a 16 MiB disk until it is full, and until there is room again",
-        in_short: true,
+        row: Row::Others,
         run: disk_full::run,
     },
     Campaign {
         name: "shared",
         about: "two agents on one drop folder, two on one data folder",
-        in_short: true,
+        row: Row::Others,
         run: shared::run,
     },
     Campaign {
         name: "clocks",
         about: "the date jumps by a second, a day, to 1970, 2038 and 2106 under the agent, and back, while it runs and between two lives",
-        in_short: true,
+        row: Row::Others,
         run: clocks::run,
     },
     Campaign {
         name: "powercut",
         about: "the power goes at every system call of scripted workloads, on ext4 and XFS, and again while recovering",
-        in_short: true,
+        row: Row::Disks,
         run: powercut::run,
     },
     Campaign {
         name: "agentcut",
         about: "the power goes at random moments under the whole agent, which a receiver outside holds to account",
-        in_short: true,
+        row: Row::Others,
         run: agentcut::run,
     },
     Campaign {
         name: "syscalls",
         about: "system calls of scripted workloads fail, once and for good, in eight ways, and writes are short",
-        in_short: true,
+        row: Row::Others,
         run: syscalls::run,
     },
     Campaign {
         name: "lyingsync",
         about: "a real block device that fails for some calls and heals, so that the next sync lies",
-        in_short: true,
+        row: Row::Disks,
         run: lyingsync::run,
     },
     Campaign {
         name: "neighbour",
         about: "somebody swaps links, folders and pipes for the files that we work with in a folder of theirs",
-        in_short: true,
+        row: Row::Others,
         run: neighbour::run,
     },
     Campaign {
         name: "images",
         about: "disks as a power cut may leave them, writes since the last flush missing in subsets and torn, each mounted and judged",
-        in_short: true,
+        row: Row::Disks,
         run: images::run,
     },
     Campaign {
         name: "corruption",
         about: "every bit of a segment flipped, blocks zeroed, swapped and stale, files cut at every length, false lengths",
-        in_short: true,
+        row: Row::Others,
         run: corruption::run,
     },
     Campaign {
         name: "exhaustion",
         about: "disks filled to every level, and the agent without inodes, descriptors, memory, or its disk",
-        in_short: true,
+        row: Row::Others,
         run: exhaustion::run,
     },
     Campaign {
         name: "simulation",
         about: "the queue on a disk in memory that loses, reorders, tears, refuses, fills and rots; every short sequence cut everywhere",
-        in_short: true,
+        row: Row::Disks,
         run: simulation::run,
     },
 ];

@@ -10,7 +10,7 @@
     reason = "how long a campaign took is real time"
 )]
 
-use mainstay_testkit::campaigns::{ALL, Campaign, Effort};
+use mainstay_testkit::campaigns::{ALL, Campaign, Effort, Row};
 use mainstay_testkit::record::Subject;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -34,6 +34,8 @@ struct Wanted {
     effort: Effort,
     /// Whether what comes of it is written down.
     records: bool,
+    /// The row that is wanted; both without.
+    row: Option<Row>,
     names: Vec<String>,
 }
 
@@ -49,6 +51,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
             is_long: false,
         },
         records: false,
+        row: None,
         names: Vec::new(),
     };
     let mut words = words.peekable();
@@ -70,6 +73,13 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
                 wanted.effort.sequences = SEQUENCES_LONG;
             }
             "--record" => wanted.records = true,
+            "--row" => {
+                wanted.row = match words.next().as_deref() {
+                    Some("disks") => Some(Row::Disks),
+                    Some("others") => Some(Row::Others),
+                    _ => return Err("--row needs `disks` or `others`".to_owned()),
+                }
+            }
             "--cuts" => wanted.effort.cuts = Some(number()?),
             "--seed" => wanted.effort.seed = number()?,
             "--seeds" => wanted.effort.seeds = number()?,
@@ -89,7 +99,7 @@ fn parse(words: impl Iterator<Item = String>) -> Result<Wanted, String> {
 
 fn usage() -> String {
     let mut text =
-        "faults [--short|--long] [--record] [--seed N] [--seeds COUNT] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME …]\n\n"
+        "faults [--short|--long] [--record] [--row disks|others] [--seed N] [--seeds COUNT] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME …]\n\n"
             .to_owned();
     for Campaign { name, about, .. } in ALL {
         writeln!(text, "  {name:<10} {about}").expect("writing to a string does not fail");
@@ -116,19 +126,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let chosen = |campaign: &&Campaign| match wanted.names.as_slice() {
-        [] => wanted.effort.is_long || campaign.in_short,
-        names => names.iter().any(|name| name == campaign.name),
+    let chosen = |campaign: &&Campaign| {
+        let is_named = wanted.names.iter().any(|name| name == campaign.name);
+        (wanted.names.is_empty() || is_named) && wanted.row.is_none_or(|row| row == campaign.row)
     };
-    for left_out in ALL
-        .iter()
-        .filter(|campaign| wanted.names.is_empty() && !chosen(campaign))
-    {
-        println!(
-            "NOT MEASURED: {} is not part of the short form",
-            left_out.name
-        );
-    }
     match run(&wanted, chosen) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

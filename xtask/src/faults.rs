@@ -5,9 +5,10 @@
 
 pub(crate) mod table;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::process::{self, Stream};
 use crate::workspace::Workspace;
@@ -46,19 +47,44 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Vec<Str
     process::run(&mut build)?;
     let campaign = workspace.target.join(folder).join("faults");
     let mut unmeasured = Vec::new();
-    let status = process::watch(
-        process::program(&campaign.to_string_lossy(), &workspace.root).args(arguments),
-        Stream::Out,
-        |line| {
-            if let Some((_, reason)) = line.split_once("NOT MEASURED:") {
-                unmeasured.push(reason.trim().to_owned());
-            }
-        },
-    )?;
-    if !status.success() {
+    let program = || {
+        let mut program = process::program(&campaign.to_string_lossy(), &workspace.root);
+        program.args(arguments);
+        program
+    };
+    let mut note = |line: &str| {
+        if let Some((_, reason)) = line.split_once("NOT MEASURED:") {
+            unmeasured.push(reason.trim().to_owned());
+        }
+    };
+    let is_well = if arguments.iter().all(|word| word == "--short") {
+        both_rows(program, &mut note)?
+    } else {
+        process::watch(&mut program(), Stream::Out, note)?.success()
+    };
+    if !is_well {
         bail!(
-            "the fault campaign found something ({status}): see above for the seed and the folder that it kept"
+            "the fault campaign found something: see above for the seed and the folder that it kept"
         );
     }
     Ok(unmeasured)
+}
+
+/// Runs those campaigns that wait for disks beside those that do not, and shows what the others said when the first are done.
+fn both_rows(program: impl Fn() -> Command, note: &mut dyn FnMut(&str)) -> Result<bool> {
+    let mut others = program();
+    others.args(["--row", "others"]).stdin(Stdio::null());
+    thread::scope(|scope| {
+        let others = scope.spawn(move || others.output());
+        let disks = process::watch(program().args(["--row", "disks"]), Stream::Out, &mut *note)?;
+        let others = others
+            .join()
+            .map_err(|_| anyhow!("the thread that waits for a campaign died"))??;
+        for line in String::from_utf8_lossy(&others.stdout).lines() {
+            println!("{line}");
+            note(line);
+        }
+        eprint!("{}", String::from_utf8_lossy(&others.stderr));
+        Ok(disks.success() && others.status.success())
+    })
 }

@@ -150,7 +150,7 @@ fn run_on(kind: Kind, images: u64, seed: u64) -> Result<Count, Failed> {
         count.caught.push(caught);
     }
     let workloads: Vec<&Workload> = ALL.iter().chain([&REOPENED]).collect();
-    let each = (images as usize / workloads.len()).max(1);
+    let each = (images as usize).div_ceil(workloads.len());
     for workload in workloads {
         let mut random = Random::new(seed);
         let mut left = each;
