@@ -76,12 +76,12 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         let (least, most) = range(&rates[place]);
         writeln!(
             text,
-            "| {name} | {:.0} | {least:.0}–{most:.0} | {:.2} | {:.2} | {:.2} | {:.1} |",
+            "| {name} | {:.0} | {least:.0}–{most:.0} | {:.2} | {:.2} | {} | {} |",
             median(rates[place].clone()),
             of(&rates[0]),
             of(&rates[1]),
-            median(runs[place].iter().map(|run| run.cpu).collect()),
-            median(runs[place].iter().map(|run| run.peak).collect()),
+            known(median(runs[place].iter().map(|run| run.cpu).collect()), 2),
+            known(median(runs[place].iter().map(|run| run.peak).collect()), 1),
         )?;
     }
     writeln!(
@@ -89,6 +89,15 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         "\nThe loop and the sink share a process, so its CPU time and memory are those of both."
     )?;
     Ok(text)
+}
+
+/// A figure, or a dash where there is none.
+fn known(figure: f64, digits: usize) -> String {
+    if figure.is_nan() {
+        "–".to_owned()
+    } else {
+        format!("{figure:.digits$}")
+    }
 }
 
 /// Files of 1 to 4 KiB that were finished a while ago.

@@ -12,16 +12,18 @@ mod idle;
 mod image;
 mod mainstay;
 mod options;
+mod page;
 mod queues;
 mod raw;
 mod reopen;
 mod report;
 mod sink;
 mod sqlite;
+mod writes;
 
 use anyhow::{Context, Result};
 use options::Options;
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn main() -> Result<()> {
@@ -41,41 +43,30 @@ fn main() -> Result<()> {
     }
 }
 
+type Part = fn(&Options) -> Result<String>;
+
+/// In the order in which they stand on the page.
+const PARTS: [(&str, Part); 5] = [
+    ("queue", queues::measure),
+    ("reopen", reopen::measure),
+    ("files", files::measure),
+    ("writes", writes::measure),
+    ("idle", idle::measure),
+];
+
 /// Everything that is wanted, one part after the other.
 fn all(options: &Options) -> Result<()> {
-    let mut text = String::new();
-    if options.wants("queue") {
-        text += &queues::measure(options)?;
-    }
-    if options.wants("reopen") {
-        text += &reopen::measure(options)?;
-    }
-    if options.wants("files") {
-        text += &files::measure(options)?;
-    }
-    if options.wants("idle") {
-        text += &idle::measure(options)?;
+    let mut measured = BTreeMap::new();
+    for (name, part) in PARTS.iter().filter(|(name, _)| options.wants(name)) {
+        measured.insert(*name, part(options)?);
     }
     let Some(path) = &options.write else {
-        println!("{text}");
+        for text in measured.values() {
+            println!("{text}");
+        }
         return Ok(());
     };
-    let mut page = String::new();
-    writeln!(page, "# What it costs\n")?;
-    writeln!(
-        page,
-        "Written by `cargo xtask bench --write`, never by hand. Commit {}.",
-        options.commit
-    )?;
-    writeln!(
-        page,
-        "{} rounds; each runs all candidates in turn, figures are medians, ratios are of the same round.",
-        options.rounds
-    )?;
-    writeln!(
-        page,
-        "What the figures mean, which goals they meet and which not: [README.md](README.md)."
-    )?;
-    page += &text;
+    let old = std::fs::read_to_string(path).unwrap_or_default();
+    let page = page::renewed(&old, &PARTS.map(|(name, _)| name), &measured, options);
     std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
 }

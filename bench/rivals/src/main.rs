@@ -1,8 +1,10 @@
-//! Measures other logs at the shapes of work of `mainstay-bench`: `list`, or `one NAME SHAPE FOLDER`.
+//! Measures other logs at the shapes of work of `mainstay-bench`: `list`, `one NAME SHAPE FOLDER`, or
+//! `writes FOLDER LEN WRITES FILES`.
 
 mod fjall_log;
 mod okay_wal;
 mod raft_log;
+mod writes;
 
 use anyhow::{Result, bail};
 use mainstay_bench::{Engine, drive};
@@ -23,7 +25,8 @@ fn main() -> Result<()> {
             let measured = drive(open(name, Path::new(folder))?, shape.parse()?)?;
             println!("{}", serde_json::to_string(&measured)?);
         }
-        _ => bail!("list, or one NAME SHAPE FOLDER"),
+        ["writes", ref rest @ ..] => writes::run(rest)?,
+        _ => bail!("list, one NAME SHAPE FOLDER, or writes FOLDER LEN WRITES FILES"),
     }
     Ok(())
 }

@@ -15,7 +15,7 @@
 //!
 //! **Promises**
 //!
-//! - After [`replace()`], [`create_new`], [`copy_new`] or a [`Writer`]'s commit returned `Ok`, every later open of the path, also
+//! - After [`replace()`], [`replace_all`], [`create_new`], [`copy_new`] or a [`Writer`]'s commit returned `Ok`, every later open of the path, also
 //!   after a power cut, yields exactly those bytes or those of a later write.
 //! - At every instant a reader sees the complete old or the complete new content; never a mix, never a part, and never no file
 //!   where there was one.
@@ -73,6 +73,7 @@
 //! | what | number | why |
 //! |---|---|---|
 //! | writes of one content after failed syncs | 3 | a disk that fails three times will not be persuaded by a fourth |
+//! | files that [`replace_all`] has open, and syncs side by side | 64, 32 | one commit of the journal takes all that wait for it |
 //! | names tried for a temporary file | 17 | they are random: two already mean that somebody puts them there |
 //! | age at which a temporary file is a leftover, whoever made it | 1 h | a file that is written longer is locked meanwhile |
 //! | wait for a lock while others only look at it | 2 s | each of them leaves within microseconds |
@@ -114,6 +115,8 @@
 mod replace;
 
 mod options;
+
+mod batch;
 
 mod check;
 
@@ -182,6 +185,7 @@ pub use backup::{
     Archive, Backup, BackupId, Backups, FileState, FileStatus, FolderArchive, Listed, Loaded,
     NotABackupId, Origin, Reason, Retention, ScrubSummary, Scrubbed, Usage,
 };
+pub use batch::replace_all;
 pub use check::{Check, Encoding, Format};
 pub use conflict::{
     Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp, beside,

@@ -272,6 +272,57 @@ fn whichever_call_fails_in_a_move_across_file_systems_the_whole_file_is_in_one_p
     }
 }
 
+#[test]
+fn whichever_call_fails_while_many_are_replaced_each_is_whole_and_those_before_it_are_new() {
+    // What a sync answers in another thread is the campaigns' affair.
+    for call in [
+        "open folder",
+        "stat",
+        "create",
+        "write",
+        "list attributes",
+        "chmod",
+        "rename",
+        "sync folder",
+        "unlink",
+    ] {
+        for at in 0.. {
+            let folder = TempDir::new().unwrap();
+            let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+            for path in &paths {
+                fs::write(path, OLD).unwrap();
+            }
+            let files = paths.each_ref().map(|path| (&**path, NEW));
+            let planned = Fault {
+                call: Some(call),
+                at,
+                times: 1,
+                code: EIO,
+            }
+            .begin();
+            let result = crate::replace_all(&files);
+            let failed = planned.failed();
+            drop(planned);
+            let contents = paths.each_ref().map(|path| fs::read(path).unwrap());
+            let new = contents
+                .iter()
+                .take_while(|content| *content == NEW)
+                .count();
+            let story = format!("{call} {at}: {result:?}, {new} are new");
+            assert!(
+                contents.iter().skip(new).all(|content| content == OLD),
+                "{story}"
+            );
+            assert!(result.is_err() || new == 3, "{story}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "{story}");
+            if failed == 0 {
+                assert!(result.is_ok(), "{story}");
+                break;
+            }
+        }
+    }
+}
+
 /// The first rename says that the file systems differ; then the `at`-th of `call` fails.
 fn move_across_failing(place: &Place, call: &'static str, at: usize) -> (usize, Result<(), Error>) {
     let across = Fault {

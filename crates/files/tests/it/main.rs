@@ -16,6 +16,7 @@ mod fallback;
 mod full_disk;
 mod layout;
 mod locking;
+mod many_at_once;
 mod messages;
 mod migration;
 mod mode_and_owner;
