@@ -57,6 +57,8 @@ pub enum ErrorKind {
     NotDurable,
     /// What was kept is not what it was, by its checksum.
     Damaged,
+    /// The file is longer than what is read as a whole.
+    TooLarge,
     /// A check refused the content, or the encoding has no bytes for it.
     Invalid,
     /// Any other error of the system; see the source.
@@ -166,6 +168,7 @@ impl ErrorKind {
             Self::Unconfirmed => "the disk did not confirm the change",
             Self::NotDurable => "the disk did not confirm the bytes",
             Self::Damaged => "it is not what it was",
+            Self::TooLarge => "it is too large",
             Self::Invalid => "the content is not valid",
             Self::Io => "the system reported an error",
         }

@@ -126,11 +126,16 @@ impl Backups {
     ///
     /// - [`ErrorKind::NotFound`]: it is not there, and was never saved or was deleted here.
     /// - [`ErrorKind::Damaged`] or [`ErrorKind::Invalid`]: it is of no use, and neither is any backup.
+    /// - [`ErrorKind::TooLarge`]: it is longer than 256 MiB.
     /// - [`ErrorKind::Permission`], [`ErrorKind::Changed`] and others, where looking again may help.
     pub fn load(&self, path: &Path, check: &dyn Check) -> Result<Loaded, Error> {
         let path = whole(path)?;
         let attempt = Attempt::new("load", &path, "");
         let shelf = self.shelf(&path);
+        if crate::facts(&path).is_ok_and(|facts| facts.len > LOAD_MAX) {
+            let reason = "it is longer than 256 MiB, which is not loaded as a whole";
+            return Err(attempt.refused(ErrorKind::TooLarge, reason));
+        }
         let saved = shelf.saved()?;
         let mut bytes = Vec::new();
         let seen = look(&path, saved.as_ref(), &shelf, &mut Bounded(&mut bytes))?;

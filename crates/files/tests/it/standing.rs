@@ -331,3 +331,13 @@ fn a_backup_that_makes_no_sense_is_not_loaded() {
     }
     assert_eq!(place.load().unwrap().bytes, b"sense");
 }
+
+#[test]
+fn a_file_that_is_too_large_to_be_loaded_is_told_before_a_byte_is_read() {
+    let place = Place::new();
+    let file = fs::File::create(&place.file).unwrap();
+    file.set_len(256 * 1024 * 1024 + 1).unwrap();
+    let error = place.load().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("256 MiB"), "{error}");
+}
