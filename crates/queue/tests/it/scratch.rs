@@ -3,6 +3,7 @@
 use mainstay_clock::ManualClock;
 use mainstay_queue::{BodyFile, Config, DocumentId, LaneId, NewBody, NewDocument, Queue, Recovery};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -82,16 +83,56 @@ pub(crate) fn declare(queue: &Queue, name: &str) -> LaneId {
         .unwrap()
 }
 
+/// Copies a folder as it is at one moment, which a process that is killed leaves, and one that works on does not: segments are
+/// made, filled and retired in the background, so it is copied again until nothing happened meanwhile.
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else if let Err(error) = fs::copy(entry.path(), &target) {
-            // Segments are made and retired in the background while we copy.
+    loop {
+        fs::create_dir_all(to).unwrap();
+        let before = entries(from);
+        let is_whole = before.iter().all(|entry| copy_entry(from, to, entry));
+        if is_whole && entries(from) == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
+    }
+}
+
+/// What lies in a folder: the path in it, and what the system says of it.
+type Entry = (PathBuf, Option<(u64, u64, i64, i64)>);
+
+fn entries(folder: &Path) -> Vec<Entry> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(inner) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&inner)).unwrap() {
+            let entry = entry.unwrap();
+            let path = inner.join(entry.file_name());
+            let facts = entry.metadata().ok();
+            if facts.as_ref().is_some_and(fs::Metadata::is_dir) {
+                folders.push(path.clone());
+            }
+            let facts = facts.filter(fs::Metadata::is_file);
+            let facts = facts.map(|of| (of.ino(), of.len(), of.ctime(), of.ctime_nsec()));
+            found.push((path, facts));
+        }
+    }
+    // Each folder before what is in it.
+    found.sort();
+    found
+}
+
+/// Whether it was still there.
+fn copy_entry(from: &Path, to: &Path, (path, file): &Entry) -> bool {
+    let (from, to) = (from.join(path), to.join(path));
+    if file.is_none() {
+        return fs::create_dir_all(to).is_ok();
+    }
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    match fs::copy(from, to) {
+        Ok(_) => true,
+        Err(error) => {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+            false
         }
     }
 }
