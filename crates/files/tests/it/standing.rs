@@ -341,3 +341,15 @@ fn a_file_that_is_too_large_to_be_loaded_is_told_before_a_byte_is_read() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("256 MiB"), "{error}");
 }
+
+#[test]
+fn what_was_damaged_is_passed_over_though_it_is_the_newest_and_whole() {
+    let place = Place::saved();
+    rot(&place.file);
+    place.backups.repair(&place.file, &Format::Text).unwrap();
+    let newest = place.backups.list(&place.file).unwrap().backups.remove(0);
+    assert_eq!(newest.reason, Reason::Damaged);
+    rot(&content_in(&place.store, "second"));
+    rot(&place.file);
+    assert_eq!(place.load().unwrap().bytes, b"first");
+}
