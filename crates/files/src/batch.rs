@@ -1,12 +1,14 @@
 //! Many files at once, with as few waits for the disk as can be.
 
-use crate::directory::sync_dir;
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::replace::replace;
+use crate::system::Dir;
 use crate::target::Target;
-use crate::temp::{Owner, Temp};
+use crate::temp::Temp;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 /// So many files are open at a time; systems allow 1,024 in a process.
@@ -34,6 +36,8 @@ struct Staged<'f> {
     path: &'f Path,
     bytes: &'f [u8],
     target: Target,
+    /// The numbers of the folder that it will be in.
+    folder: (u64, u64),
     temp: Temp,
 }
 
@@ -44,13 +48,15 @@ fn replace_group(files: &[(&Path, &[u8])]) -> Result<(), Error> {
         .collect();
     let mut staged = staged?;
     let synced = sync_side_by_side(&mut staged);
-    let mut folders: Vec<PathBuf> = Vec::new();
+    // The folders in which names were given, by what they are: a link leads to another one than its own.
+    let mut folders: BTreeMap<(u64, u64), (Arc<Dir>, &Path)> = BTreeMap::new();
     let mut failed = None;
     for (file, synced) in staged.into_iter().zip(synced) {
-        let folder = file.path.parent().unwrap_or(file.path).to_owned();
+        let (dir, path, key) = (Arc::clone(&file.target.dir), file.path, file.folder);
         match file.put(synced.is_ok()) {
-            Ok(()) if folders.contains(&folder) => {}
-            Ok(()) => folders.push(folder),
+            Ok(()) => {
+                folders.entry(key).or_insert((dir, path));
+            }
             Err(error) => {
                 failed = Some(error);
                 break;
@@ -58,14 +64,9 @@ fn replace_group(files: &[(&Path, &[u8])]) -> Result<(), Error> {
         }
     }
     // What has its name by now is confirmed whatever came after it.
-    for folder in folders {
-        let folder = match folder.as_os_str() {
-            name if name.is_empty() => Path::new("."),
-            _ => &folder,
-        };
-        let confirmed = sync_dir(folder).map_err(|error| unconfirmed(folder, error));
-        if let Err(error) = confirmed {
-            failed.get_or_insert(error);
+    for (dir, path) in folders.into_values() {
+        if let Err(error) = dir.sync() {
+            failed.get_or_insert(unconfirmed(path, error));
         }
     }
     failed.map_or(Ok(()), Err)
@@ -80,14 +81,12 @@ fn stage<'f>(path: &'f Path, bytes: &'f [u8]) -> Result<Staged<'f>, Error> {
     let mut temp =
         Temp::create(&target.dir, &target.name, target.mode_at_start()).map_err(failed)?;
     temp.write_all(bytes).map_err(failed)?;
-    if let Some(old) = target.replaced() {
-        let attributes = target.attributes().map_err(failed)?;
-        temp.dress_as(&old, attributes.as_ref(), Owner::Kept, old.mode)
-            .map_err(failed)?;
-    }
+    target.dress(&mut temp, None).map_err(failed)?;
+    let folder = target.dir.own_facts().map_err(failed)?;
     Ok(Staged {
         path,
         bytes,
+        folder: (folder.dev, folder.ino),
         target,
         temp,
     })
@@ -129,8 +128,8 @@ impl Staged<'_> {
     }
 }
 
-fn unconfirmed(folder: &Path, error: Error) -> Error {
-    let left = "the new contents are in place, but a power cut may undo them, write them again";
-    Attempt::new("replace files in", folder, left)
-        .failed_as(ErrorKind::Unconfirmed, io::Error::other(error))
+/// The error of a folder, told of the first file in it.
+fn unconfirmed(path: &Path, error: io::Error) -> Error {
+    let left = "the new contents in its folder are in place, but a power cut may undo them, write them again";
+    Attempt::new("replace", path, left).failed_as(ErrorKind::Unconfirmed, error)
 }

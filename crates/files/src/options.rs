@@ -6,7 +6,7 @@ use crate::error::{Attempt, Error, ErrorKind};
 use crate::integrity::{Algorithm, Checksum, copy_hashed};
 use crate::publish::{Durability, publish, write_whole};
 use crate::target::{Target, split};
-use crate::temp::{MODE_PRIVATE, Owner, Temp};
+use crate::temp::{MODE_PRIVATE, Temp};
 use crate::writer::Writer;
 use std::fmt;
 use std::io::{self, Write};
@@ -139,22 +139,10 @@ impl WriteOptions {
         }
         let target = self.target(&attempt, path)?;
         let attempt = attempt.leaving(target.left());
-        let old = target.replaced();
-        let attributes = match old {
-            Some(_) if !self.is_secret => target.attributes(),
-            _ => Ok(None),
-        };
-        let attributes = attributes.map_err(|error| attempt.failed(error))?;
         let mode = self.mode_at_start(&target);
         let mut temp = write_whole(&attempt, &target, mode, self.durability, |temp| {
             temp.write_all(bytes)?;
-            match old {
-                Some(old) => {
-                    let mode = self.fixed_mode().unwrap_or(old.mode);
-                    temp.dress_as(&old, attributes.as_ref(), Owner::Kept, mode)
-                }
-                None => Ok(()),
-            }
+            target.dress(temp, self.fixed_mode())
         })?;
         if self.reads_back {
             let hash = Checksum::of(Algorithm::Sha256, bytes);

@@ -3,7 +3,7 @@
 use crate::error::{Attempt, Error, ErrorKind};
 use crate::facts::Facts;
 use crate::system::{self, Attributes, Dir};
-use crate::temp::{MODE_PLAIN, MODE_PRIVATE};
+use crate::temp::{MODE_PLAIN, MODE_PRIVATE, Owner, Temp};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,20 @@ impl Target {
     /// The file whose place will be taken, with its mode and owner; a link that is replaced has none worth keeping.
     pub(crate) fn replaced(&self) -> Option<Facts> {
         self.old.filter(|old| !old.is_symlink())
+    }
+
+    /// Gives a file what the one has whose place it takes: owner, mode and what else stands with it. With a mode of its own it has
+    /// neither that one's mode nor its access list.
+    pub(crate) fn dress(&self, temp: &mut Temp, fixed_mode: Option<u32>) -> io::Result<()> {
+        let Some(old) = self.replaced() else {
+            return Ok(());
+        };
+        let attributes = match fixed_mode {
+            None => self.attributes()?,
+            Some(_) => None,
+        };
+        let mode = fixed_mode.unwrap_or(old.mode);
+        temp.dress_as(&old, attributes.as_ref(), Owner::Kept, mode)
     }
 
     /// What the file there has besides its bytes, mode and owner; none where it cannot be read.

@@ -323,6 +323,38 @@ fn whichever_call_fails_while_many_are_replaced_each_is_whole_and_those_before_i
     }
 }
 
+#[test]
+#[cfg(unix)]
+fn of_many_each_is_confirmed_in_the_folder_that_it_is_in_behind_a_link_too() {
+    let folder = TempDir::new().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    fs::create_dir(&here).unwrap();
+    fs::create_dir(&there).unwrap();
+    std::os::unix::fs::symlink("../there/file", here.join("link")).unwrap();
+    let paths = [here.join("file"), here.join("link"), here.join("other")];
+    let files = paths.each_ref().map(|path| (&**path, NEW));
+    for (at, confirmed) in [(0, 1), (1, 1), (2, 2)] {
+        let planned = Fault {
+            call: Some("sync folder"),
+            at,
+            times: 1,
+            code: EIO,
+        }
+        .begin();
+        let result = crate::replace_all(&files);
+        assert_eq!(planned.calls("sync folder"), 2, "both folders are asked");
+        assert_eq!(2 - planned.failed(), confirmed);
+        let kind = result.map_err(|error| error.kind());
+        let expected = if at < 2 {
+            Err(ErrorKind::Unconfirmed)
+        } else {
+            Ok(())
+        };
+        assert_eq!(kind, expected);
+    }
+    assert_eq!(fs::read(there.join("file")).unwrap(), NEW);
+}
+
 /// The first rename says that the file systems differ; then the `at`-th of `call` fails.
 fn move_across_failing(place: &Place, call: &'static str, at: usize) -> (usize, Result<(), Error>) {
     let across = Fault {

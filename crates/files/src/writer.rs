@@ -109,24 +109,10 @@ impl Writer {
         let path = self.path.clone();
         let attempt = Attempt::new("write", &path, self.target.left());
         refuse_after_failure(&attempt, self.failed)?;
-        if let Some(old) = self.target.replaced() {
-            let mode = self.options.fixed_mode();
-            self.dress_as(&old, mode)
-                .map_err(|error| attempt.failed(error))?;
-        }
+        self.target
+            .dress(&mut self.temp, self.options.fixed_mode())
+            .map_err(|error| attempt.failed(error))?;
         self.seal(&attempt)
-    }
-
-    /// Gives it what the file that it replaces has besides its bytes.
-    fn dress_as(&mut self, old: &Facts, mode: Option<u32>) -> io::Result<()> {
-        let attributes = if mode.is_none() {
-            self.target.attributes()?
-        } else {
-            None
-        };
-        let mode = mode.unwrap_or(old.mode);
-        self.temp
-            .dress_as(old, attributes.as_ref(), Owner::Kept, mode)
     }
 
     /// The last that happens before it gets its name: it is checked, put on the disk, and compared.
