@@ -22,8 +22,11 @@ pub(crate) struct LastScrub {
     pub(crate) backups: u64,
     /// Files and backups that were damaged, and were not repaired.
     pub(crate) damaged: u64,
-    /// Files that were repaired.
+    /// Damaged files that were repaired.
     pub(crate) repaired: u64,
+    /// Files that are not there, and were not deleted by Mainstay.
+    #[serde(default)]
+    pub(crate) missing: u64,
     /// What could not be looked at.
     pub(crate) failed: u64,
 }
@@ -36,6 +39,7 @@ impl LastScrub {
             backups: summary.backups,
             damaged: summary.damaged.saturating_sub(summary.repaired),
             repaired: summary.repaired,
+            missing: summary.missing,
             failed: summary.failed,
         }
     }
@@ -84,6 +88,11 @@ pub(crate) fn scrub(
     Ok(summary)
 }
 
+/// Whether it is a file that is not there.
+pub(crate) fn is_missing(scrubbed: &Scrubbed) -> bool {
+    matches!(scrubbed, Scrubbed::File { state, .. } if *state == FileState::Missing)
+}
+
 /// What has to be said of one thing; nothing of what is well.
 pub(crate) fn complaint(scrubbed: &Scrubbed) -> Option<String> {
     let shown = |path: &Path| visible(&path.display().to_string());
@@ -95,7 +104,9 @@ pub(crate) fn complaint(scrubbed: &Scrubbed) -> Option<String> {
         } => {
             let what = match state {
                 FileState::Damaged(reason) => format!("damaged: {reason}"),
-                FileState::Missing => "missing".to_owned(),
+                FileState::Missing => "missing: somebody removed it, or the disk lost it; \
+                     `mainstay backup restore` brings it back"
+                    .to_owned(),
                 _ => return None,
             };
             let then = repaired.as_ref().map_or_else(String::new, |backup| {

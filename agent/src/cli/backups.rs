@@ -181,7 +181,7 @@ pub(crate) struct BackupVerifyArgs {
 /// `mainstay backup scrub`.
 #[derive(Debug, Args)]
 pub(crate) struct ScrubArgs {
-    /// Put the newest whole backup in the place of a file that is damaged or missing; what is damaged is kept.
+    /// Put the newest whole backup in the place of a file that is damaged, which is kept; what is missing is only told.
     #[arg(long)]
     pub(crate) repair: bool,
 

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug, Serialize)]
 struct Told {
     file: String,
-    /// `saved`, `modified`, `damaged`, `missing` or `unknown`.
+    /// `saved`, `modified`, `damaged`, `missing`, `deleted` or `unknown`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -91,6 +91,11 @@ fn words(status: &FileStatus) -> (&'static str, &'static str, String) {
         ),
         FileState::Damaged(reason) => ("damaged", RED, reason.clone()),
         FileState::Missing => ("missing", RED, "it is gone, and has backups".into()),
+        FileState::Deleted => (
+            "deleted",
+            YELLOW,
+            "it was deleted here, after a backup".into(),
+        ),
         _ if status.present.is_none() => ("unknown", YELLOW, "it is not there".into()),
         _ => ("unknown", YELLOW, "nothing of it was saved here".into()),
     }
@@ -127,10 +132,14 @@ fn line(text: &mut Text, file: &Path, status: &FileStatus) {
             "  backups      none; `mainstay backup create {name}` makes one"
         )),
     }
-    if matches!(status.state, FileState::Damaged(_) | FileState::Missing) {
-        text.line(format_args!(
+    match status.state {
+        FileState::Damaged(_) => text.line(format_args!(
             "  what to do   mainstay backup restore {name}"
-        ));
+        )),
+        FileState::Missing | FileState::Deleted => text.line(format_args!(
+            "  what to do   mainstay backup restore {name}, if it is missed; `mainstay trash list` shows what was put there"
+        )),
+        _ => {}
     }
 }
 
@@ -248,11 +257,12 @@ fn conclusion(summary: &ScrubSummary) -> String {
         RED
     };
     text.line(format_args!(
-        "{} and {} read: {colour}{} damaged{PLAIN}, {} repaired, {} could not be looked at",
+        "{} and {} read: {colour}{} damaged{PLAIN}, {} repaired, {} missing, {} could not be looked at",
         Count(summary.files, "file"),
         Count(summary.backups, "backup"),
         summary.damaged,
         summary.repaired,
+        summary.missing,
         summary.failed
     ));
     text.finish()

@@ -55,8 +55,11 @@ fn run(scrub: Scrub, folder: &Path, clock: &SharedClock) {
         }
     };
     let done = scrubbing::scrub(&backups, scrub.repair, &mut pace, &mut |scrubbed| {
-        if let Some(complaint) = scrubbing::complaint(scrubbed) {
-            tracing::error!("{complaint}");
+        match scrubbing::complaint(scrubbed) {
+            // Somebody may have removed it, and wants to hear no more of it.
+            Some(complaint) if scrubbing::is_missing(scrubbed) => tracing::info!("{complaint}"),
+            Some(complaint) => tracing::error!("{complaint}"),
+            None => {}
         }
     });
     match done {
@@ -65,6 +68,7 @@ fn run(scrub: Scrub, folder: &Path, clock: &SharedClock) {
             backups = summary.backups,
             damaged = summary.damaged,
             repaired = summary.repaired,
+            missing = summary.missing,
             failed = summary.failed,
             "what is kept by backups was read"
         ),

@@ -163,9 +163,10 @@ impl Page {
     fn last_scrub(&mut self, last: &LastScrub) {
         let (files, versions) = (Count(last.files, "file"), Count(last.backups, "version"));
         self.line(format_args!(
-            "backups   {files} and {versions} read {}, {} repaired",
+            "backups   {files} and {versions} read {}, {} repaired, {} missing",
             date(last.at),
-            last.repaired
+            last.repaired,
+            last.missing
         ));
         if last.damaged + last.failed > 0 {
             self.line(format_args!(

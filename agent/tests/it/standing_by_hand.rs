@@ -93,6 +93,11 @@ fn how_a_file_stands_is_told_with_what_to_do_and_a_code() {
         (status["state"].as_str(), code),
         (Some("missing"), Some(66))
     );
+    let said = place.said(&["backup", "scrub", "--repair"]);
+    assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+    assert!(said.out.contains("1 missing"), "{}", said.out);
+    assert!(said.err.contains("recipe.json: missing"), "{}", said.err);
+    assert!(!Path::new(&file).exists(), "somebody removed it");
     let gone = place.path("never");
     let (status, code) = place.status(gone.to_str().unwrap());
     assert_eq!((status["state"].as_str(), code), (Some("unknown"), Some(0)));

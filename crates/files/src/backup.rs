@@ -423,9 +423,9 @@ impl Backups {
         };
         let (facts, hash) = held.take_in(attempt, path, taking)?;
         let listed = held.shelf().list()?;
-        let newest = listed.backups.first();
-        if let Some(newest) = newest
-            && reason != Reason::Manual
+        let saved = held.shelf().saved()?;
+        if let Some(newest) = listed.backups.first()
+            && newest.stands_for(reason, saved.as_ref())
             && (newest.hash, newest.mode, newest.uid, newest.gid)
                 == (hash, facts.mode & 0o7777, facts.uid, facts.gid)
         {
@@ -433,7 +433,7 @@ impl Backups {
             return Ok((newest.clone(), facts));
         }
         let backup = Backup {
-            id: BackupId::next(self.clock.wall(), listed.newest_id()),
+            id: BackupId::next(self.clock.wall(), held.shelf().newest_id()?),
             path: path.to_owned(),
             len: facts.len,
             hash,

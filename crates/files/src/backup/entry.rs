@@ -70,21 +70,6 @@ pub struct Usage {
     pub bytes: u64,
 }
 
-// === impl Listed ===
-
-impl Listed {
-    /// The newest there is, also among those that cannot be understood: their names are taken.
-    pub(super) fn newest_id(&self) -> Option<BackupId> {
-        let unreadable = self.unreadable.iter().filter_map(|path| {
-            let stem = path.file_stem()?.to_str()?;
-            stem.parse().ok()
-        });
-        unreadable
-            .chain(self.backups.first().map(|newest| newest.id))
-            .max()
-    }
-}
-
 // === impl Reason ===
 
 impl Reason {

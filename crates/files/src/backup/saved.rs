@@ -8,12 +8,15 @@
 //! modified 1795270900.000000000
 //! file 64769:131072
 //! saved 1795270900123
+//! after 20261121T142139.000Z-0000
 //! verified 1795270900123
 //! checksum 2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae
 //! ```
 //!
-//! Moments without a point are milliseconds since 1970.
+//! Moments without a point are milliseconds since 1970. `after` is the newest backup that there was then, or `-`: what was deleted
+//! after it was saved is told apart by it, whatever the clock said.
 
+use super::BackupId;
 use super::manifest::{since_1970, time};
 use crate::facts::Facts;
 use crate::integrity::{Algorithm, Checksum};
@@ -23,6 +26,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 const FIRST_LINE: &str = "mainstay-saved 1";
+
+const NONE: &str = "-";
 
 /// A file as it was last saved, or backed up by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,12 +40,20 @@ pub(super) struct Saved {
     pub(super) ino: u64,
     /// When it was saved, in milliseconds since 1970.
     pub(super) at: u64,
+    /// The newest backup that there was then.
+    pub(super) since: Option<BackupId>,
     /// When its bytes were last read and compared.
     pub(super) verified: u64,
 }
 
 impl Saved {
-    pub(super) fn new(path: PathBuf, facts: &Facts, hash: Checksum, at: u64) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        facts: &Facts,
+        hash: Checksum,
+        at: u64,
+        since: Option<BackupId>,
+    ) -> Self {
         Self {
             path,
             len: facts.len,
@@ -49,6 +62,7 @@ impl Saved {
             dev: facts.dev,
             ino: facts.ino,
             at,
+            since,
             verified: at,
         }
     }
@@ -74,6 +88,10 @@ impl Saved {
         line(format_args!("modified {seconds}.{nanoseconds:09}"));
         line(format_args!("file {}:{}", self.dev, self.ino));
         line(format_args!("saved {}", self.at));
+        match self.since {
+            Some(since) => line(format_args!("after {since}")),
+            None => line(format_args!("after {NONE}")),
+        }
         line(format_args!("verified {}", self.verified));
         sealed::seal(text)
     }
@@ -98,6 +116,10 @@ impl Saved {
             dev: dev.parse().ok()?,
             ino: ino.parse().ok()?,
             at: value("saved")?.parse().ok()?,
+            since: match value("after")? {
+                NONE => None,
+                id => Some(id.parse().ok()?),
+            },
             verified: value("verified")?.parse().ok()?,
         })
     }
@@ -118,13 +140,20 @@ mod tests {
             dev: 64_769,
             ino: 131_072,
             at: 1_795_270_900_123,
+            since: "20261121T142139.000Z-0000".parse().ok(),
             verified: 1_795_270_901_000,
         }
     }
 
     #[test]
     fn what_is_remembered_is_read_back() {
-        assert_eq!(Saved::decode(&example().encode()), Some(example()));
+        let first = Saved {
+            since: None,
+            ..example()
+        };
+        for saved in [example(), first] {
+            assert_eq!(Saved::decode(&saved.encode()), Some(saved));
+        }
     }
 
     #[test]

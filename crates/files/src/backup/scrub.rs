@@ -1,5 +1,6 @@
 //! A walk through all that is kept, to find what the disk lost before anybody needs it.
 
+use super::shelf::Shelf;
 use super::state::FileState;
 use super::{Backup, Backups};
 use crate::check::Check;
@@ -41,9 +42,11 @@ pub struct ScrubSummary {
     pub files: u64,
     /// Backups that were read.
     pub backups: u64,
-    /// Files and backups that are damaged.
+    /// Files and backups that are damaged, also where they were repaired.
     pub damaged: u64,
-    /// Files that a backup took the place of.
+    /// Files that are not there, and were not deleted here.
+    pub missing: u64,
+    /// Damaged files that a backup took the place of.
     pub repaired: u64,
     /// What could not be looked at.
     pub failed: u64,
@@ -53,8 +56,9 @@ impl Backups {
     /// Reads every file that was saved here and every backup to its end, and tells `found` of each.
     ///
     /// `pace` is called with the number of bytes that were just read, 256 KiB at most, and may wait: so the disk is left to
-    /// others. A file that is well is remembered as verified now. With `repairs`, a damaged or missing file is repaired by
-    /// [`repair`](Self::repair), and `check` says what is of use. Memory is bounded by the backups of one file, and one file where
+    /// others. A file that is well is remembered as verified now. With `repairs`, a damaged file is repaired by
+    /// [`repair`](Self::repair), and that check says what is of use; one that is missing is only told, for somebody may have removed
+    /// it. Memory is bounded by the backups of one file, and one file where
     /// it is repaired.
     ///
     /// # Errors
@@ -72,62 +76,66 @@ impl Backups {
             found(&scrubbed);
         };
         for shelf in self.shelves()? {
-            match shelf.saved() {
-                Ok(Some(saved)) => {
-                    let state = self.look_again(&shelf, &saved, pace);
-                    let told = state.and_then(|state| self.mended(saved.path, state, repairs));
-                    tell(told.unwrap_or_else(Scrubbed::Failed));
-                }
-                Ok(None) => {}
-                Err(error) => tell(Scrubbed::Failed(error)),
-            }
-            let listed = match shelf.list() {
-                Ok(listed) => listed,
-                Err(error) => {
-                    tell(Scrubbed::Failed(error));
-                    continue;
-                }
-            };
-            for backup in listed.backups {
-                tell(match shelf.verify_paced(&backup, pace) {
-                    Ok(integrity) => Scrubbed::Backup {
-                        backup: Box::new(backup),
-                        integrity,
-                    },
-                    Err(error) => Scrubbed::Failed(error),
-                });
-            }
-            for path in listed.unreadable {
-                tell(Scrubbed::Unreadable(path));
-            }
+            self.scrub_file(&shelf, repairs, pace, &mut tell);
+            scrub_backups(&shelf, pace, &mut tell);
         }
         Ok(summary)
     }
 
-    fn mended(
+    fn scrub_file(
         &self,
-        path: PathBuf,
-        state: FileState,
+        shelf: &Shelf,
         repairs: Option<&dyn Check>,
-    ) -> Result<Scrubbed, Error> {
-        let is_deleted = || -> Result<bool, Error> {
-            let newest = self.list(&path)?.backups.into_iter().next();
-            Ok(newest.is_some_and(|newest| newest.reason == super::Reason::BeforeDelete))
+        pace: &mut dyn FnMut(u64),
+        tell: &mut dyn FnMut(Scrubbed),
+    ) {
+        let looked = shelf.saved().and_then(|saved| match saved {
+            Some(saved) => {
+                let state = self.look_again(shelf, &saved, pace)?;
+                Ok(Some((saved.path, state)))
+            }
+            None => Ok(None),
+        });
+        let (path, state) = match looked {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return,
+            Err(error) => return tell(Scrubbed::Failed(error)),
         };
-        let needs = match state {
-            FileState::Damaged(_) => true,
-            FileState::Missing => !is_deleted()?,
-            _ => false,
+        let repaired = match (&state, repairs) {
+            (FileState::Damaged(_), Some(check)) => self.repair(&path, check),
+            _ => Ok(None),
         };
-        let repaired = match repairs.filter(|_| needs) {
-            Some(check) => self.repair(&path, check)?.map(Box::new),
-            None => None,
+        let (repaired, failure) = match repaired {
+            Ok(repaired) => (repaired.map(Box::new), None),
+            Err(error) => (None, Some(error)),
         };
-        Ok(Scrubbed::File {
+        tell(Scrubbed::File {
             path,
             state,
             repaired,
-        })
+        });
+        if let Some(error) = failure {
+            tell(Scrubbed::Failed(error));
+        }
+    }
+}
+
+fn scrub_backups(shelf: &Shelf, pace: &mut dyn FnMut(u64), tell: &mut dyn FnMut(Scrubbed)) {
+    let listed = match shelf.list() {
+        Ok(listed) => listed,
+        Err(error) => return tell(Scrubbed::Failed(error)),
+    };
+    for backup in listed.backups {
+        tell(match shelf.verify_paced(&backup, pace) {
+            Ok(integrity) => Scrubbed::Backup {
+                backup: Box::new(backup),
+                integrity,
+            },
+            Err(error) => Scrubbed::Failed(error),
+        });
+    }
+    for path in listed.unreadable {
+        tell(Scrubbed::Unreadable(path));
     }
 }
 
@@ -139,6 +147,7 @@ impl ScrubSummary {
             } => {
                 self.files += 1;
                 self.damaged += u64::from(matches!(state, FileState::Damaged(_)));
+                self.missing += u64::from(*state == FileState::Missing);
                 self.repaired += u64::from(repaired.is_some());
             }
             Scrubbed::Backup { integrity, .. } => {

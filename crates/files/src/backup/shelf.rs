@@ -102,6 +102,17 @@ impl Shelf {
         Ok(listed)
     }
 
+    /// The name of the newest backup, also where it cannot be understood.
+    pub(super) fn newest_id(&self) -> Result<Option<BackupId>, Error> {
+        let attempt = Attempt::new("list the backups in", &self.folder, "");
+        let names = self.names(&attempt)?.into_iter();
+        let ids = names.filter_map(|name| {
+            let (stem, kind) = name.to_str()?.rsplit_once('.')?;
+            (kind == BACKUP).then(|| stem.parse().ok())?
+        });
+        Ok(ids.max())
+    }
+
     fn names(&self, attempt: &Attempt<'_>) -> Result<Vec<std::ffi::OsString>, Error> {
         match crate::system::Dir::open(&self.folder).and_then(|dir| dir.names()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

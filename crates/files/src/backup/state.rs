@@ -26,8 +26,10 @@ pub enum FileState {
     Modified,
     /// Its bytes are others, or cannot be read, though nobody wrote to it: its date, length and number are as they were.
     Damaged(String),
-    /// It is not there, and there are backups of it.
+    /// It is not there, and there are backups of it: somebody removed it by other means, or the disk lost it.
     Missing,
+    /// It was deleted here, by [`Backups::delete`], and nothing was saved since.
+    Deleted,
     /// Nothing was ever saved of it here.
     Unknown,
 }
@@ -142,6 +144,9 @@ impl Backups {
         let (kind, reason) = match seen.state {
             FileState::Damaged(reason) => (ErrorKind::Damaged, reason),
             FileState::Missing => (ErrorKind::NotFound, "it is gone".to_owned()),
+            FileState::Deleted => {
+                return Err(attempt.refused(ErrorKind::NotFound, "it was deleted"));
+            }
             FileState::Unknown if seen.present.is_none() => {
                 return Err(attempt.refused(ErrorKind::NotFound, "it does not exist"));
             }
@@ -154,12 +159,6 @@ impl Backups {
             },
         };
         let backups = shelf.list()?.backups;
-        let was_deleted = backups
-            .first()
-            .is_some_and(|newest| newest.reason == Reason::BeforeDelete);
-        if kind == ErrorKind::NotFound && was_deleted {
-            return Err(attempt.refused(kind, "it was deleted"));
-        }
         // What was saved last may stand among them: a version that was gone back to does.
         let is_last = |backup: &Backup| {
             saved
@@ -209,7 +208,10 @@ impl Backups {
 
     /// Remembers the file as it is saved now; that this fails is no failure of the save.
     pub(super) fn remember(&self, held: &HeldShelf, path: &Path, facts: &Facts, hash: Checksum) {
-        let saved = Saved::new(path.to_owned(), facts, hash, self.wall());
+        let Ok(newest) = held.shelf().newest_id() else {
+            return;
+        };
+        let saved = Saved::new(path.to_owned(), facts, hash, self.wall(), newest);
         drop(held.remember(&saved));
     }
 
@@ -226,7 +228,7 @@ impl Backups {
             let held = shelf.hold(self.patience)?;
             let now = Saved {
                 at: saved.at,
-                ..Saved::new(saved.path.clone(), &facts, hash, self.wall())
+                ..Saved::new(saved.path.clone(), &facts, hash, self.wall(), saved.since)
             };
             // Somebody may have saved it meanwhile.
             if shelf.saved()?.as_ref() == Some(saved) {
@@ -247,11 +249,11 @@ fn look(
     let attempt = Attempt::new("read", path, "");
     let (mut file, before) = match open_regular(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let is_known = saved.is_some() || !shelf.list()?.backups.is_empty();
-            let state = if is_known {
-                FileState::Missing
-            } else {
-                FileState::Unknown
+            let newest = shelf.list()?.backups.into_iter().next();
+            let state = match newest {
+                Some(newest) if newest.says_deleted(saved) => FileState::Deleted,
+                None if saved.is_none() => FileState::Unknown,
+                _ => FileState::Missing,
             };
             return Ok(Seen {
                 state,
@@ -288,6 +290,23 @@ fn look(
         present: Some(before),
         hash: Some(hash),
     })
+}
+
+impl Backup {
+    /// Whether it was made for a deletion, and nothing was saved since.
+    pub(super) fn says_deleted(&self, saved: Option<&Saved>) -> bool {
+        self.reason == Reason::BeforeDelete && Some(self.id) > saved.and_then(|saved| saved.since)
+    }
+
+    /// Whether a backup of the same content that is made for `reason` would say nothing more than this one.
+    pub(super) fn stands_for(&self, reason: Reason, saved: Option<&Saved>) -> bool {
+        match reason {
+            Reason::Manual => false,
+            Reason::BeforeOverwrite | Reason::BeforeRestore => true,
+            Reason::BeforeDelete => self.says_deleted(saved),
+            Reason::Damaged => self.reason == Reason::Damaged,
+        }
+    }
 }
 
 /// Whether the disk could not read, and not whoever took what was read.

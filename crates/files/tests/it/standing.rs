@@ -6,6 +6,7 @@ use mainstay_files::{
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 
 struct Place {
@@ -169,7 +170,46 @@ fn what_was_deleted_or_never_there_is_not_loaded() {
     assert_eq!(place.load().unwrap_err().kind(), ErrorKind::NotFound);
     let place = Place::saved();
     place.backups.delete(&place.file).unwrap();
+    assert_eq!(place.state(), FileState::Deleted);
     assert_eq!(place.load().unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn what_was_deleted_stays_deleted_though_its_newest_backup_held_the_same() {
+    let place = Place::saved();
+    place.backups.create(&place.file).unwrap();
+    let made = place.backups.delete(&place.file).unwrap();
+    assert_eq!(made.reason, Reason::BeforeDelete);
+    assert_eq!(place.load().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        place.backups.repair(&place.file, &Format::Text).unwrap(),
+        None
+    );
+
+    // It comes back, is deleted once more, and is still wanted gone.
+    place.backups.restore(&made, &place.file).unwrap();
+    assert_eq!(place.state(), FileState::Saved);
+    place.backups.delete(&place.file).unwrap();
+    assert_eq!(place.state(), FileState::Deleted);
+}
+
+#[test]
+fn what_was_saved_after_a_deletion_is_missed_whatever_the_clock_says() {
+    let manual = mainstay_clock::ManualClock::new();
+    manual.set_wall(2_000_000_000_000);
+    let place = Place::saved();
+    let backups = place.backups.clone().clocked_by(Arc::new(manual.clone()));
+    backups.delete(&place.file).unwrap();
+    manual.set_wall(1_000_000_000_000);
+    backups.replace(&place.file, b"again").unwrap();
+    fs::remove_file(&place.file).unwrap();
+    assert_eq!(place.state(), FileState::Missing);
+    assert_eq!(place.load().unwrap().bytes, b"third");
+
+    backups.replace(&place.file, b"and again").unwrap();
+    manual.set_wall(500_000_000_000);
+    backups.delete(&place.file).unwrap();
+    assert_eq!(place.state(), FileState::Deleted);
 }
 
 #[test]
@@ -279,11 +319,74 @@ fn a_scrub_remembers_what_is_well_and_repairs_only_what_it_may() {
     assert_eq!(fs::read(&place.file).unwrap(), b"second");
     let summary = scrub(Some(&Format::Text));
     assert_eq!((summary.damaged, summary.repaired), (0, 0));
+}
 
-    // What somebody deleted here is wanted gone.
-    backups.delete(&place.file).unwrap();
-    assert_eq!(scrub(Some(&Format::Text)).repaired, 0);
+#[test]
+fn a_scrub_brings_nothing_back_that_somebody_removed() {
+    let place = Place::saved();
+    let scrub = || {
+        let mut told = Vec::new();
+        let summary = place
+            .backups
+            .scrub(Some(&Format::Text), &mut |_| {}, &mut |scrubbed| {
+                if let Scrubbed::File {
+                    state, repaired, ..
+                } = scrubbed
+                {
+                    told.push((state.clone(), repaired.is_some()));
+                }
+            });
+        (summary.unwrap(), told)
+    };
+    fs::remove_file(&place.file).unwrap();
+    let (summary, told) = scrub();
+    assert_eq!(
+        (summary.damaged, summary.missing, summary.repaired),
+        (0, 1, 0)
+    );
+    assert_eq!(told, [(FileState::Missing, false)]);
     assert!(!place.file.exists());
+
+    place.backups.replace(&place.file, b"back").unwrap();
+    place.backups.delete(&place.file).unwrap();
+    let (summary, told) = scrub();
+    assert_eq!(
+        (summary.damaged, summary.missing, summary.repaired),
+        (0, 0, 0)
+    );
+    assert_eq!(told, [(FileState::Deleted, false)]);
+    assert!(!place.file.exists());
+}
+
+#[test]
+fn damage_that_cannot_be_repaired_is_told_with_the_reason() {
+    let place = Place::saved();
+    for content in ["first", "second"] {
+        rot(&content_in(&place.store, content));
+    }
+    rot(&place.file);
+    let mut told = Vec::new();
+    let summary =
+        place.backups.scrub(
+            Some(&Format::Text),
+            &mut |_| {},
+            &mut |scrubbed| match scrubbed {
+                Scrubbed::File {
+                    state,
+                    repaired: None,
+                    ..
+                } => told.push(format!("{state:?}")),
+                Scrubbed::Failed(error) => told.push(error.to_string()),
+                _ => {}
+            },
+        );
+    let summary = summary.unwrap();
+    assert_eq!(
+        (summary.damaged, summary.repaired, summary.failed),
+        (3, 0, 1)
+    );
+    assert!(told[0].starts_with("Damaged("), "{told:?}");
+    assert!(told[1].ends_with("no backup of it is of use"), "{told:?}");
 }
 
 #[test]
