@@ -137,7 +137,10 @@ impl Backups {
         Self { patience, ..self }
     }
 
-    /// Writes in this way.
+    /// Writes in this way; a restore follows links as it says, and is otherwise always durable and compared.
+    ///
+    /// A symbolic link is backed up by nobody, so [`Symlinks::Replace`](crate::Symlinks::Replace) refuses one like
+    /// [`Symlinks::Refuse`](crate::Symlinks::Refuse).
     #[must_use]
     pub fn writing(self, options: WriteOptions) -> Self {
         Self { options, ..self }
@@ -198,7 +201,7 @@ impl Backups {
         path: &Path,
         fill: impl FnOnce(&mut Writer) -> io::Result<()>,
     ) -> Result<Option<Backup>, Error> {
-        let path = whole(path)?;
+        let path = self.place(path)?;
         let attempt = Attempt::new("write", &path, "nothing was changed");
         let mut writer = self.options.clone().hashing().writer(&path)?;
         fill(&mut writer).map_err(|error| attempt.failed(error))?;
@@ -259,7 +262,7 @@ impl Backups {
         to: &Path,
         reason: Reason,
     ) -> Result<Option<Backup>, Error> {
-        let to = whole(to)?;
+        let to = self.place(to)?;
         let held = self.hold(&to)?;
         let writer = self.filled(backup, &to)?;
         let before = self.before(&held, &to, reason)?;
@@ -365,6 +368,13 @@ impl Backups {
                 .sum::<u64>();
         }
         Ok(usage)
+    }
+
+    /// The whole path of a file that is to be written, unless it is a link and the options follow none.
+    fn place(&self, path: &Path) -> Result<PathBuf, Error> {
+        let attempt = Attempt::new("write", path, "nothing was changed");
+        self.options.refuse_kept_link(&attempt, path)?;
+        whole(path)
     }
 
     fn shelf(&self, path: &Path) -> Shelf {

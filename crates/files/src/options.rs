@@ -207,6 +207,19 @@ impl WriteOptions {
         Writer::create_with(path, self.clone())
     }
 
+    /// Refuses a symbolic link where it is not to be followed: no backup can be made of one.
+    pub(crate) fn refuse_kept_link(&self, attempt: &Attempt<'_>, path: &Path) -> Result<(), Error> {
+        let is_link = || crate::facts(path).is_ok_and(|facts| facts.is_symlink());
+        let reason = match self.symlinks {
+            Symlinks::Refuse if is_link() => "it is a symbolic link, which is not to be followed",
+            Symlinks::Replace if is_link() => {
+                "it is a symbolic link, and no backup can be made of one; remove it first"
+            }
+            _ => return Ok(()),
+        };
+        Err(attempt.refused(ErrorKind::IsSymlink, reason))
+    }
+
     /// The place of a file, as far as it may be written to.
     pub(crate) fn target(&self, attempt: &Attempt<'_>, path: &Path) -> Result<Target, Error> {
         if self.makes_folders {

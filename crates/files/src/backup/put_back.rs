@@ -2,7 +2,6 @@
 
 use super::{Backup, Backups, Reason};
 use crate::error::Error;
-use crate::target::whole;
 use std::path::Path;
 
 impl Backups {
@@ -13,7 +12,7 @@ impl Backups {
     /// [`ErrorKind::Exists`](crate::ErrorKind::Exists): something is there, and was not touched; others as
     /// [`restore`](Self::restore).
     pub fn restore_new(&self, backup: &Backup, to: &Path) -> Result<(), Error> {
-        let to = whole(to)?;
+        let to = self.place(to)?;
         let held = self.hold(&to)?;
         let writer = self.filled(backup, &to)?;
         let facts = writer.commit_new_as(backup.uid, backup.gid, backup.mode)?;
@@ -27,7 +26,7 @@ impl Backups {
         backup: &Backup,
         to: &Path,
     ) -> Result<Option<Backup>, Error> {
-        let to = whole(to)?;
+        let to = self.place(to)?;
         let held = self.hold(&to)?;
         let writer = self.filled(backup, &to)?;
         let before = self.before(&held, &to, Reason::BeforeDelete)?;

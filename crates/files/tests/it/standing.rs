@@ -1,7 +1,8 @@
 //! How files stand that are kept by backups, and what happens to those that are damaged.
 
 use mainstay_files::{
-    Backups, ErrorKind, FileState, Format, Integrity, Loaded, Origin, Reason, Scrubbed,
+    Backups, ErrorKind, FileState, Format, Integrity, Loaded, Origin, Reason, Scrubbed, Symlinks,
+    WriteOptions,
 };
 use std::fs;
 use std::io::Write;
@@ -407,7 +408,7 @@ fn a_content_that_is_refused_makes_no_backup() {
     let checked = place
         .backups
         .clone()
-        .writing(mainstay_files::WriteOptions::new().checking(Format::Text));
+        .writing(WriteOptions::new().checking(Format::Text));
     let error = checked.replace(&place.file, b"\xff").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert_eq!(place.backups.list(&place.file).unwrap().backups.len(), 2);
@@ -455,4 +456,29 @@ fn what_was_damaged_is_passed_over_though_it_is_the_newest_and_whole() {
     rot(&content_in(&place.store, "second"));
     rot(&place.file);
     assert_eq!(place.load().unwrap().bytes, b"first");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_not_followed_where_the_options_say_so() {
+    let place = Place::saved();
+    let link = place.file.with_file_name("link");
+    std::os::unix::fs::symlink(&place.file, &link).unwrap();
+    let newest = place.backups.list(&place.file).unwrap().backups.remove(0);
+    for symlinks in [Symlinks::Refuse, Symlinks::Replace] {
+        let options = WriteOptions::new().symlinks(symlinks);
+        let backups = place.backups.clone().writing(options);
+        let refused = [
+            backups.replace(&link, b"through it").map(drop),
+            backups.restore(&newest, &link).map(drop),
+            backups.restore_new(&newest, &link),
+        ];
+        for error in refused.map(Result::unwrap_err) {
+            assert_eq!(error.kind(), ErrorKind::IsSymlink, "{error}");
+        }
+        assert_eq!(fs::read(&place.file).unwrap(), b"third");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+    place.backups.replace(&link, b"through it").unwrap();
+    assert_eq!(fs::read(&place.file).unwrap(), b"through it");
 }
