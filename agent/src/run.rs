@@ -100,7 +100,7 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     );
     others.start(
         "the scrub of the backups",
-        scrub::keep_whole(settings.scrub, data.path().to_owned(), clock.clone()),
+        scrub::keep_whole(Arc::clone(&agent), settings.scrub, clock.clone()),
     );
     tell_start(&agent, &settings);
 

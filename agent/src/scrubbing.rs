@@ -1,9 +1,12 @@
 //! What the last scrub of the backups came to: written by whoever scrubs, shown by whoever asks.
 
 use crate::terminal::visible;
+use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::{Backups, FileState, Integrity, ScrubSummary, Scrubbed, replace};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// The name of the folder of backups in the data folder.
 pub(crate) const FOLDER: &str = "backups";
@@ -88,6 +91,39 @@ pub(crate) fn scrub(
     Ok(summary)
 }
 
+/// Lets so many bytes pass in a second, all in all.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    clock: SharedClock,
+    begun: Moment,
+    bytes: u64,
+    rate: u64,
+}
+
+impl Pace {
+    /// One that begins now; a rate of 0 lets everything pass.
+    pub(crate) fn new(clock: &SharedClock, rate: u64) -> Self {
+        Self {
+            clock: clock.clone(),
+            begun: clock.now(),
+            bytes: 0,
+            rate,
+        }
+    }
+
+    /// Takes so many more bytes, and blocks until they are due; not to be called on a thread that drives tasks.
+    pub(crate) fn spend(&mut self, bytes: u64, runtime: &Handle) {
+        self.bytes += bytes;
+        if self.rate == 0 {
+            return;
+        }
+        let due = Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
+        if let Some(wait) = due.checked_sub(self.clock.now().since(self.begun)) {
+            runtime.block_on(self.clock.sleep(wait));
+        }
+    }
+}
+
 /// Whether it is a file that is not there.
 pub(crate) fn is_missing(scrubbed: &Scrubbed) -> bool {
     matches!(scrubbed, Scrubbed::File { state, .. } if *state == FileState::Missing)
@@ -134,5 +170,35 @@ pub(crate) fn complaint(scrubbed: &Scrubbed) -> Option<String> {
         )),
         Scrubbed::Failed(error) => Some(visible(&error.to_string())),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_clock::ManualClock;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_rate_holds_all_in_all_and_no_rate_holds_nothing_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let manual = ManualClock::new();
+        let clock: SharedClock = Arc::new(manual.clone());
+        Pace::new(&clock, 0).spend(u64::MAX, runtime.handle());
+
+        let mut pace = Pace::new(&clock, 1_000);
+        pace.spend(0, runtime.handle());
+        let handle = runtime.handle().clone();
+        let waiting = std::thread::spawn(move || {
+            pace.spend(2_000, &handle);
+            pace.clock.now().since(pace.begun)
+        });
+        while !waiting.is_finished() {
+            manual.advance(Duration::from_millis(100));
+            std::thread::yield_now();
+        }
+        assert!(waiting.join().unwrap() >= Duration::from_secs(2));
     }
 }

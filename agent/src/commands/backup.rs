@@ -74,7 +74,7 @@ pub(super) fn store(args: &StoreArgs, name: &str) -> Result<Backups, Failure> {
 }
 
 pub(super) fn backups(args: &StoreArgs) -> Result<Backups, Failure> {
-    store(args, "backups")
+    store(args, crate::scrubbing::FOLDER)
 }
 
 fn retaining(backups: Backups, args: &RetentionArgs) -> Backups {

@@ -78,7 +78,7 @@ fn places(args: &StatusArgs) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
         places.push((name, folder.to_owned()));
     }
     places.push(("queue", data.queue()));
-    places.push(("backups", data.path().join("backups")));
+    places.push(("backups", data.path().join(crate::scrubbing::FOLDER)));
     places.push(("trash", data.path().join("trash")));
     Ok(places)
 }
@@ -416,7 +416,7 @@ fn temporary(data: &DataDir) -> Checked {
 
 /// Only what the file says of itself: `backup verify` reads them all.
 fn backups(data: &DataDir) -> Option<Checked> {
-    let folder = data.path().join("backups");
+    let folder = data.path().join(crate::scrubbing::FOLDER);
     if !Path::new(&folder).exists() {
         return None;
     }

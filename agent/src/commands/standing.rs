@@ -3,14 +3,13 @@
 use super::backup::{backups, failed};
 use crate::cli::{CheckArgs, FilesStatusArgs, ScrubArgs};
 use crate::exit::{Exit, Failure};
-use crate::scrubbing::{self, complaint};
+use crate::scrubbing::{self, Pace, complaint};
 use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
-use mainstay_clock::SharedClock;
 use mainstay_files::{Check, FileState, FileStatus, Format, ScrubSummary, Scrubbed, open_regular};
 use serde::Serialize;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// How one file stands, in JSON.
 #[derive(Debug, Serialize)]
@@ -218,12 +217,16 @@ fn by_name(file: &Path) -> Format {
 /// The folder of the backups cannot be read; nothing can be printed.
 pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
     let backups = backups(&args.store)?;
-    let mut pace = Pace::new(args.rate.0)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| Failure::new(Exit::StartFailed, "cannot wait").because(error))?;
+    let mut pace = Pace::new(&mainstay_clock::system(), args.rate.0);
     let mut told = Vec::new();
     let summary = scrubbing::scrub(
         &backups,
         args.repair,
-        &mut |bytes| pace.spend(bytes),
+        &mut |bytes| pace.spend(bytes, runtime.handle()),
         &mut |scrubbed| {
             if args.json {
                 told.push(json(scrubbed));
@@ -282,43 +285,5 @@ fn json(scrubbed: &Scrubbed) -> serde_json::Value {
             "complaint": complaint,
         }),
         _ => serde_json::json!({ "complaint": complaint }),
-    }
-}
-
-/// Lets so many bytes pass in a second.
-struct Pace {
-    runtime: tokio::runtime::Runtime,
-    clock: SharedClock,
-    begun: mainstay_clock::Moment,
-    bytes: u64,
-    rate: u64,
-}
-
-impl Pace {
-    fn new(rate: u64) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(|error| Failure::new(Exit::StartFailed, "cannot wait").because(error))?;
-        let clock = mainstay_clock::system();
-        Ok(Self {
-            runtime,
-            begun: clock.now(),
-            clock,
-            bytes: 0,
-            rate,
-        })
-    }
-
-    fn spend(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        if self.rate == 0 {
-            return;
-        }
-        let due = Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
-        let spent = self.clock.now().since(self.begun);
-        if let Some(wait) = due.checked_sub(spent) {
-            self.runtime.block_on(self.clock.sleep(wait));
-        }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) struct Queue {
 pub(crate) struct Scrub {
     /// Zero: never.
     pub(crate) every: Duration,
-    /// Bytes in a second.
+    /// Bytes in a second; 0: as quickly as can be.
     pub(crate) rate: u64,
     pub(crate) repair: bool,
 }

@@ -7,6 +7,7 @@ use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::opened::Opened;
+use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, DeliverConfig, Worker, WorkerHandle};
@@ -15,8 +16,8 @@ use mainstay_queue::{LaneId, Queue};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,8 @@ pub(crate) struct Agent {
     pub(crate) station: config::Station,
     /// When it started, in milliseconds since 1970.
     pub(crate) since: u64,
+    /// What the last scrub of the backups came to, as it was last read.
+    last_scrub: Mutex<Option<LastScrub>>,
     /// Whether it was asked to stop.
     stopping: AtomicBool,
     /// Attempts that were given up when it stopped.
@@ -122,6 +125,7 @@ impl Assembled {
             routes,
             station: settings.station.clone(),
             since: clock.wall(),
+            last_scrub: Mutex::new(LastScrub::read(&opened.data.path().join(scrubbing::FOLDER))),
             stopping: AtomicBool::new(false),
             abandoned: Arc::default(),
         };
@@ -198,6 +202,21 @@ impl Assembled {
 }
 
 impl Agent {
+    /// What the last scrub of the backups came to.
+    pub(crate) fn last_scrub(&self) -> Option<LastScrub> {
+        *self.last_scrub_locked()
+    }
+
+    pub(super) fn set_last_scrub(&self, last: Option<LastScrub>) {
+        *self.last_scrub_locked() = last;
+    }
+
+    fn last_scrub_locked(&self) -> MutexGuard<'_, Option<LastScrub>> {
+        self.last_scrub
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on it says that it is stopping.
     pub(crate) fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);

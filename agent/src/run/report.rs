@@ -1,7 +1,6 @@
 //! What a running agent says of itself.
 
 use super::agent::{Agent, Route, Source, Target};
-use crate::scrubbing::{self, LastScrub};
 use crate::status::{self, Status, date};
 use mainstay_deliver::State as DeliverState;
 use mainstay_pickup::State as PickupState;
@@ -32,7 +31,7 @@ impl Agent {
             ledger: queue.ledger.into(),
             routes,
             queue: describe_queue(&queue, self.queue.has_room()),
-            last_scrub: LastScrub::read(&self.data.path().join(scrubbing::FOLDER)),
+            last_scrub: self.last_scrub(),
         };
         if self.is_stopping() {
             status.state = status::State::Stopping;
@@ -76,7 +75,9 @@ impl Status {
             || !self.queue.reason.is_empty()
             || !self.queue.damage.is_empty()
             || !self.ledger.balanced
-            || self.last_scrub.is_some_and(|last| last.damaged > 0)
+            || self
+                .last_scrub
+                .is_some_and(|last| last.damaged + last.failed > 0)
     }
 }
 
