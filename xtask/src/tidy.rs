@@ -12,6 +12,7 @@ mod file_names;
 mod function_length;
 mod guarantees;
 mod links;
+mod modules;
 mod owners;
 mod page;
 mod prose;
@@ -90,6 +91,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "a file's name says what is in it",
         check: file_names::check,
+    },
+    Rule {
+        name: "every file is built",
+        check: modules::check,
     },
     Rule {
         name: "a crate says what it promises and what not",

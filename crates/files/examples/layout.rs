@@ -30,9 +30,9 @@ pub(crate) fn start(home: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         Ok(plan) if plan.is_unfinished || plan.obstacles.is_empty() => {
             let migrated = migration.run(&mut |_| ())?;
             said.push(format!(
-                "{} files moved to {}",
-                plan.files,
-                migrated.new.display()
+                "moved to {}, {} in all",
+                migrated.new.display(),
+                plan.files
             ));
         }
         Ok(plan) => said.extend(

@@ -24,7 +24,8 @@ fn the_example_moves_a_folder_in_once_and_makes_the_others() {
     fs::set_permissions(at(".mainstay"), Permissions::from_mode(0o700)).unwrap();
     fs::write(at(".mainstay/state.json"), "{}").unwrap();
     let said = layout::start(home.path()).unwrap();
-    assert!(said[0].starts_with("1 files moved to "), "{said:?}");
+    assert!(said[0].starts_with("moved to "), "{said:?}");
+    assert!(said[0].ends_with(", 1 in all"), "{said:?}");
     assert_eq!(
         fs::read(at(".local/share/mainstay/state.json")).unwrap(),
         b"{}"
