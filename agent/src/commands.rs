@@ -28,5 +28,5 @@ pub(crate) use redeliver::redeliver;
 pub(crate) use standing::{check, file_status};
 pub(crate) use status::status;
 pub(crate) use submit::{advice, submit};
-pub(crate) use trash::trash;
+pub(crate) use trash::{TRASH, trash};
 pub(crate) use watch::watch;

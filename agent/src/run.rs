@@ -20,6 +20,7 @@ mod parts;
 mod progress;
 mod report;
 mod scrub;
+mod trash;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, Unread, read_body};
@@ -101,6 +102,10 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     others.start(
         "the scrub of the backups",
         scrub::keep_whole(Arc::clone(&agent), settings.scrub, clock.clone()),
+    );
+    others.start(
+        "the emptying of the trash",
+        trash::empty_old(data.clone(), settings.empty_trash_after, clock.clone()),
     );
     tell_start(&agent, &settings);
 

@@ -1,5 +1,6 @@
 //! `mainstay paths` and `mainstay doctor`: where everything is, and what is wrong there.
 
+use super::TRASH;
 use crate::cli::StatusArgs;
 use crate::config;
 use crate::data::DataDir;
@@ -79,7 +80,7 @@ fn places(args: &StatusArgs) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
     }
     places.push(("queue", data.queue()));
     places.push(("backups", data.path().join(crate::scrubbing::FOLDER)));
-    places.push(("trash", data.path().join("trash")));
+    places.push((TRASH, data.path().join(TRASH)));
     Ok(places)
 }
 

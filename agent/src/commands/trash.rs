@@ -12,6 +12,9 @@ use crate::units::Size;
 use mainstay_files::{Backup, Backups, Conflict, ConflictKind, Error, Trash};
 use std::path::Path;
 
+/// The name of its folder in the data folder.
+pub(crate) const TRASH: &str = "trash";
+
 /// Runs the verb.
 ///
 /// # Errors
@@ -26,7 +29,7 @@ pub(crate) fn trash(verb: &TrashVerb) -> Result<Exit, Failure> {
 }
 
 fn open(args: &StoreArgs) -> Result<Trash, Failure> {
-    store(args, "trash").map(Trash::of)
+    store(args, TRASH).map(Trash::of)
 }
 
 fn put(args: &TrashPutArgs) -> Result<Exit, Failure> {

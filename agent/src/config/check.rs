@@ -12,6 +12,7 @@ use mainstay_queue::WhenFull;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 use toml::Spanned;
 
 /// Route and destination names become folder names and lane names.
@@ -63,6 +64,10 @@ pub(super) fn check(
         queue: queue(document.queue, source.folder(), data),
         grace: document.shutdown.grace.map_or(GRACE, |grace| grace.0),
         scrub: scrub(&document.backups),
+        empty_trash_after: document
+            .backups
+            .empty_trash_after
+            .map_or(Duration::ZERO, |after| after.0),
         routes,
         warnings: check.warnings,
     })

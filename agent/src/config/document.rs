@@ -69,6 +69,7 @@ pub(crate) struct Backups {
     pub(crate) scrub_every: Option<Span>,
     pub(crate) scrub_rate: Option<Size>,
     pub(crate) repair: Option<bool>,
+    pub(crate) empty_trash_after: Option<Span>,
 }
 
 /// `[[route]]`.

@@ -22,6 +22,7 @@ use std::time::Duration;
 /// | `backups.scrub_every` | 7 days | damage is found while a backup of it is still kept; 0: never |
 /// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
 /// | `backups.repair` | false | a person may want to see what is damaged first |
+/// | `backups.empty_trash_after` | 0, never | what a person deleted only a person gives up |
 /// | `route.priority` | 5 | half-way, so that there is room on both sides |
 /// | `from.recursive` | false | a folder inside may be the producer's own business |
 /// | `from.settle` | 2 s | longer than a producer pauses between two writes |
@@ -46,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     /// How backups are read to find what the disk lost.
     pub(crate) scrub: Scrub,
+    /// Deleted files go for good after so long; zero: never.
+    pub(crate) empty_trash_after: Duration,
     /// Where documents come from and go.
     pub(crate) routes: Vec<Route>,
     /// What works but should not stay so.

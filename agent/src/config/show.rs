@@ -25,6 +25,7 @@ struct BackupsShown {
     scrub_every: String,
     scrub_rate: String,
     repair: bool,
+    empty_trash_after: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,6 +90,7 @@ impl Shown {
                 scrub_every: Span(settings.scrub.every).to_string(),
                 scrub_rate: Size(settings.scrub.rate).to_string(),
                 repair: settings.scrub.repair,
+                empty_trash_after: Span(settings.empty_trash_after).to_string(),
             },
             route: settings.routes.iter().map(route).collect(),
         }
