@@ -47,6 +47,10 @@ pub(crate) struct CheckArgs {
     /// What they should be: json, toml, xml, csv or text [default: by the ending of each name].
     #[arg(long, value_name = "NAME")]
     pub(crate) format: Option<NamedFormat>,
+
+    /// A JSON Schema that JSON and TOML have to fit as well.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
 }
 
 /// A format by its name.

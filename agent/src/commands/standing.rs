@@ -6,10 +6,16 @@ use crate::exit::{Exit, Failure};
 use crate::scrubbing::{self, Pace, complaint};
 use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
-use mainstay_files::{Check, FileState, FileStatus, Format, ScrubSummary, Scrubbed, open_regular};
+use mainstay_files::{
+    Check, FileState, FileStatus, Format, Schema, ScrubSummary, Scrubbed, open_regular,
+};
 use serde::Serialize;
+use std::io::Read;
 use std::path::Path;
 use std::time::SystemTime;
+
+/// The longest schema that is read, in bytes.
+const SCHEMA_MAX: u64 = 16 * 1024 * 1024;
 
 /// How one file stands, in JSON.
 #[derive(Debug, Serialize)]
@@ -174,6 +180,7 @@ impl Told {
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let mut exit = Exit::Done;
     let mut text = Text::default();
+    let schema = args.schema.as_deref().map(read_schema).transpose()?;
     for file in &args.files {
         let name = visible(&file.display().to_string());
         let format = args.format.map_or_else(|| by_name(file), |named| named.0);
@@ -186,7 +193,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
                 continue;
             }
         };
-        match format.check(&mut content) {
+        match check_by(format, schema.as_ref(), &mut content) {
             Ok(()) => text.line(format_args!("{name}: {GREEN}valid{PLAIN}")),
             Err(reason) => {
                 exit = Exit::Damaged;
@@ -197,6 +204,31 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     }
     terminal::print(&text.finish())?;
     Ok(exit)
+}
+
+fn read_schema(path: &Path) -> Result<Schema, Failure> {
+    let (file, _) = open_regular(path).map_err(failed(Exit::NoInput))?;
+    let mut text = Vec::new();
+    let name = || {
+        format!(
+            "cannot use `{}` as a schema",
+            visible(&path.display().to_string())
+        )
+    };
+    file.take(SCHEMA_MAX)
+        .read_to_end(&mut text)
+        .map_err(|error| Failure::new(Exit::NoInput, name()).because(error))?;
+    Schema::new(&text).map_err(|error| Failure::new(Exit::Damaged, name()).because(error))
+}
+
+/// By its schema, where there is one; that understands the format, too.
+fn check_by(format: Format, schema: Option<&Schema>, content: &mut dyn Read) -> Result<(), String> {
+    match (schema, format) {
+        (None, format) => format.check(content),
+        (Some(schema), Format::Json) => schema.check(content),
+        (Some(schema), Format::Toml) => schema.clone().for_toml().check(content),
+        (Some(_), _) => Err("a schema is for JSON and TOML; name the format with --format".into()),
+    }
 }
 
 /// The format that the ending of a name promises; text for all others.

@@ -169,6 +169,44 @@ fn a_file_is_valid_by_the_format_of_its_name_or_the_one_that_was_given() {
 }
 
 #[test]
+fn a_file_has_to_fit_the_schema_that_was_given() {
+    let place = Place::new();
+    let schema = place.file(
+        "schema.json",
+        "{\"properties\": {\"a\": {\"type\": \"integer\"}}}",
+    );
+    let (good, bad) = (
+        place.file("good.toml", "a = 1\n"),
+        place.file("bad.json", "{\"a\": \"x\"}"),
+    );
+    let said = place.said_without_data(&["files", "check", "--schema", &schema, &good, &bad]);
+    assert_eq!(said.code, Some(65));
+    assert!(said.out.contains("good.toml: valid\n"), "{}", said.out);
+    assert!(
+        said.out
+            .contains("bad.json: not valid: it does not fit its schema: /a: "),
+        "{}",
+        said.out
+    );
+    let said = place.said_without_data(&["files", "check", "--schema", &bad, &schema]);
+    assert_eq!(
+        said.code,
+        Some(0),
+        "an object without rules fits everything"
+    );
+    let said = place.said_without_data(&["files", "check", "--schema", &good, &bad]);
+    assert_eq!(said.code, Some(65));
+    assert!(said.err.contains("good.toml` as a schema"), "{}", said.err);
+    let text = place.file("notes.txt", "hello");
+    let said = place.said_without_data(&["files", "check", "--schema", &schema, &text]);
+    assert!(
+        said.out.contains("a schema is for JSON and TOML"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
 fn a_running_agent_scrubs_its_backups_repairs_what_it_may_and_says_so() {
     let stage = Stage::new();
     let file = stage.path("recipe.json");

@@ -1,5 +1,11 @@
 //! What a content has to be before it may take the place of another one.
 
+#[cfg(feature = "schema")]
+mod schema;
+
+#[cfg(feature = "schema")]
+pub use schema::Schema;
+
 use std::io::{self, Read};
 
 /// The most bytes of TOML that are read; it can only be understood as a whole.
@@ -152,6 +158,11 @@ fn check_json(content: &mut dyn Read) -> Result<(), String> {
 
 #[cfg(feature = "formats")]
 fn check_toml(content: &mut dyn Read) -> Result<(), String> {
+    parse_toml(content).map(drop)
+}
+
+#[cfg(feature = "formats")]
+fn parse_toml(content: &mut dyn Read) -> Result<toml::Table, String> {
     let mut text = String::new();
     content
         .take(TOML_MAX + 1)
@@ -160,16 +171,14 @@ fn check_toml(content: &mut dyn Read) -> Result<(), String> {
     if text.len() as u64 > TOML_MAX {
         return Err(format!("it is longer than {TOML_MAX} bytes of TOML"));
     }
-    toml::from_str::<toml::Table>(&text)
-        .map(drop)
-        .map_err(|error| {
-            let before = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
-            format!("it is no TOML: {} at line {line}", error.message())
-        })
+    toml::from_str(&text).map_err(|error: toml::de::Error| {
+        let before = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        format!("it is no TOML: {} at line {line}", error.message())
+    })
 }
 
 #[cfg(feature = "formats")]

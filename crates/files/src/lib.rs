@@ -186,6 +186,8 @@ pub use backup::{
     NotABackupId, Origin, Reason, Retention, ScrubSummary, Scrubbed, Usage,
 };
 pub use batch::replace_all;
+#[cfg(feature = "schema")]
+pub use check::Schema;
 pub use check::{Check, Encoding, Format};
 pub use conflict::{
     Conflict, ConflictKind, Holder, Resolution, Resolver, Save, Saved, Stamp, beside,
