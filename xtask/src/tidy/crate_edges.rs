@@ -13,6 +13,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("paths", &[]),
     ("files", &[]),
+    ("resilience", &[]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
     ("deliver", &["queue", "files"]),
