@@ -16,7 +16,6 @@ mod exit;
 mod hash;
 mod logging;
 mod opened;
-mod patience;
 mod percent;
 mod receive;
 mod run;

@@ -7,7 +7,6 @@ use super::views::{
 };
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::patience::within;
 use crate::percent;
 use crate::status::Status;
 use axum::body::Body;
@@ -17,6 +16,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use mainstay_queue::{Exported, Imported};
+use mainstay_resilience::within;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Write};

@@ -2,9 +2,9 @@
 
 use super::decoder::{Decoder, Encoding};
 use super::digest::ContentDigest;
-use crate::patience::within;
 use axum::body::{Body, Bytes};
 use futures_util::StreamExt;
+use mainstay_resilience::within;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::time::Duration;

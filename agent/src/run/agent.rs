@@ -282,10 +282,7 @@ fn assemble_target(
     let address = built.address().to_owned();
     let config = DeliverConfig {
         concurrency: usize::from(destination.concurrency),
-        retry: Backoff {
-            initial: destination.retry_initial,
-            max: destination.retry_max,
-        },
+        retry: Backoff::doubling(destination.retry_initial, destination.retry_max),
         bury_after: destination.bury_after,
         drain: grace,
         ..DeliverConfig::default()

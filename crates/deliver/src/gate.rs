@@ -11,8 +11,8 @@
 //!   quiet until t       one document at a time
 //! ```
 
-use crate::backoff::{Backoff, Jitter};
 use mainstay_clock::Moment;
+use mainstay_resilience::{Backoff, Random};
 use std::time::Duration;
 
 /// After this long an unanswered probe no longer keeps the next one waiting: a slow document must not hold up the others even
@@ -102,12 +102,12 @@ impl Gate {
         after: Option<Duration>,
         was_probe: bool,
         now: Moment,
-        jitter: &Jitter,
+        random: &Random,
     ) -> bool {
         let after = after.unwrap_or(Duration::ZERO);
         match &mut self.held {
             None => {
-                let wait = self.backoff.wait(1, jitter).max(after);
+                let wait = self.backoff.wait(1, Duration::ZERO, random).max(after);
                 self.held = Some(Held {
                     reason: reason.to_owned(),
                     next_probe: now + wait,
@@ -117,7 +117,11 @@ impl Gate {
             }
             Some(held) if was_probe => {
                 held.failures = held.failures.saturating_add(1);
-                held.next_probe = now + self.backoff.wait(held.failures, jitter).max(after);
+                held.next_probe = now
+                    + self
+                        .backoff
+                        .wait(held.failures, Duration::ZERO, random)
+                        .max(after);
                 reason.clone_into(&mut held.reason);
                 false
             }
@@ -129,10 +133,10 @@ impl Gate {
     }
 
     /// The probe neither succeeded nor said why not: another document tries next, a little later.
-    pub(crate) fn probe_was_inconclusive(&mut self, now: Moment, jitter: &Jitter) {
+    pub(crate) fn probe_was_inconclusive(&mut self, now: Moment, random: &Random) {
         if let Some(held) = &mut self.held {
             held.failures = held.failures.saturating_add(1);
-            held.next_probe = now + self.backoff.wait(held.failures, jitter);
+            held.next_probe = now + self.backoff.wait(held.failures, Duration::ZERO, random);
         }
     }
 
@@ -159,19 +163,16 @@ impl Gate {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff {
-        initial: Duration::from_secs(1),
-        max: Duration::from_mins(1),
-    };
+    const BACKOFF: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1));
 
     fn at(seconds: u64) -> Moment {
         Moment::ORIGIN + Duration::from_secs(seconds)
     }
 
-    fn held_gate() -> (Gate, Jitter) {
-        let (mut gate, jitter) = (Gate::open(BACKOFF), Jitter::from_seed(1));
-        assert!(gate.hold("refused", None, false, at(0), &jitter));
-        (gate, jitter)
+    fn held_gate() -> (Gate, Random) {
+        let (mut gate, random) = (Gate::open(BACKOFF), Random::from_seed(1));
+        assert!(gate.hold("refused", None, false, at(0), &random));
+        (gate, random)
     }
 
     #[test]
@@ -206,13 +207,13 @@ mod tests {
 
     #[test]
     fn failed_probes_are_ever_further_apart_and_at_most_a_minute() {
-        let (mut gate, jitter) = held_gate();
+        let (mut gate, random) = held_gate();
         let mut longest = Duration::ZERO;
         for round in 1..200 {
             let now = at(round * 100);
             assert_eq!(gate.permission(now), Permission::Probe);
             gate.probe_started(now);
-            assert!(!gate.hold("still refused", None, true, now, &jitter));
+            assert!(!gate.hold("still refused", None, true, now, &random));
             let wait = gate.held().unwrap().next_probe.since(now);
             assert!(
                 wait <= BACKOFF.bound(u32::try_from(round).unwrap() + 1),
@@ -226,10 +227,10 @@ mod tests {
 
     #[test]
     fn failures_that_were_under_way_together_count_as_one() {
-        let (mut gate, jitter) = held_gate();
+        let (mut gate, random) = held_gate();
         let due = gate.held().unwrap().next_probe;
         for _ in 0..4 {
-            assert!(!gate.hold("refused as well", None, false, at(0), &jitter));
+            assert!(!gate.hold("refused as well", None, false, at(0), &random));
         }
         assert_eq!(
             gate.held().unwrap(),
@@ -243,8 +244,8 @@ mod tests {
 
     #[test]
     fn a_destination_that_names_a_time_is_not_probed_before() {
-        let (mut gate, jitter) = (Gate::open(BACKOFF), Jitter::from_seed(1));
-        gate.hold("403", Some(Duration::from_secs(30)), false, at(0), &jitter);
+        let (mut gate, random) = (Gate::open(BACKOFF), Random::from_seed(1));
+        gate.hold("403", Some(Duration::from_secs(30)), false, at(0), &random);
         assert_eq!(gate.permission(at(29)), Permission::NotBefore(at(30)));
     }
 
@@ -271,9 +272,9 @@ mod tests {
 
     #[test]
     fn an_inconclusive_probe_waits_and_an_unsent_one_does_not() {
-        let (mut gate, jitter) = held_gate();
+        let (mut gate, random) = held_gate();
         gate.probe_started(at(1));
-        gate.probe_was_inconclusive(at(2), &jitter);
+        gate.probe_was_inconclusive(at(2), &random);
         assert!(gate.held().unwrap().next_probe < at(4));
         gate.probe_started(at(5));
         gate.probe_was_not_sent(at(5));

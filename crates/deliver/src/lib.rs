@@ -128,8 +128,6 @@ mod worker;
 
 mod gate;
 
-mod backoff;
-
 mod template;
 
 mod percent;
@@ -140,13 +138,13 @@ mod secret;
 
 mod error;
 
-pub use backoff::Backoff;
 pub use destination::{Content, Destination, Outgoing, Sending};
 pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
 pub use http::{
     Auth, ClientCertificate, Compression, Http, HttpConfig, Method, Proxy, SystemProxies, Tls,
 };
+pub use mainstay_resilience::Backoff;
 pub use outcome::{Cause, Outcome};
 pub use secret::Secret;
 pub use worker::{

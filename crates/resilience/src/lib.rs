@@ -1,4 +1,69 @@
 //! Tries again when it helps, stops when it does not.
+//!
+//! ```
+//! use mainstay_resilience::{Breaker, BreakerSettings, Retry, RetrySettings};
+//! use std::io::{Error, ErrorKind};
+//!
+//! let clock = mainstay_clock::system();
+//! let breaker = Breaker::new("registry", BreakerSettings::default(), clock.clone())?;
+//! let retry = Retry::new("registry", RetrySettings::generic(), clock)?;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let answer = retry
+//!     .run_protected(async |attempt| {
+//!         breaker.run(async {
+//!             if attempt.number == 1 { Err(Error::from(ErrorKind::ConnectionReset)) } else { Ok(42) }
+//!         }).await
+//!     })
+//!     .await;
+//! assert_eq!(answer.ok(), Some(42));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - **N1** A [`Breaker`] is never stuck and never stampeded: half open it lets in no more calls than it may, whoever is cancelled,
+//!   ignored or panics gives the place back, and a call that was let in before a change counts for nothing after it.
+//! - **N2** A [`Retry`] makes no more attempts than it may, waits no longer than its longest wait and no shorter than it was asked
+//!   to, ends with its deadline, and tries nothing again that trying again does not help.
+//! - **N3** All who share a [`RetryBudget`] together make no more retries than it holds, those that still wait among them.
+//!
+//! Time comes from a [`Clock`](mainstay_clock::Clock), randomness from a [`Random`]: with the same two, the same happens. A date
+//! that jumps changes nothing.
+//!
+//! # Does not promise
+//!
+//! - That a call is made at most once: who retries makes it again. What must happen once needs a key that the other side knows.
+//! - To stop a call that blocks a thread: a limit of time drops a future, and a thread goes on.
+//! - Anything across processes, or across a restart: all of it is in memory. What must survive lies in the queue.
+//!
+//! # Limits
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | changes that a breaker remembers | 64 | a day of a bad destination, in 10 KiB |
+//! | a window of calls | 65,536 | two bytes for each |
+//! | a window of time | exact to an eighth | sixteen counters, whatever the traffic |
+//!
+//! Every number that a person may change stands in the `# Defaults` table of its settings.
+//!
+//! # When it fails
+//!
+//! Settings that cannot work are refused by [`InvalidSettings`], which names them. A call comes back with an [`Error`]: it was
+//! rejected before it was made, timed out, failed, or failed in every attempt; the first of these says when to come back. A
+//! rejection and an exhausted error are never retryable, so that nested retries do not multiply.
+//!
+//! # Platforms
+//!
+//! All that tokio runs on; measured on Linux.
+//!
+//! # Why not just tower, backon and failsafe?
+//!
+//! tower has no breaker; backon retries, and knows no budget; failsafe lets one late answer close what others opened, and nobody
+//! can open it by hand. All take their time from the machine, so that their rules can only be tested by waiting.
 
 mod class;
 

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("resilience", &[]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
-    ("deliver", &["queue", "files"]),
+    ("deliver", &["queue", "files", "resilience"]),
 ];
 
 /// What stands above the libraries: may use them all, and is used by none of them.

@@ -35,15 +35,9 @@ impl Default for DeliverConfig {
     fn default() -> Self {
         Self {
             concurrency: 5,
-            retry: Backoff {
-                initial: Duration::from_secs(1),
-                max: Duration::from_mins(5),
-            },
+            retry: Backoff::doubling(Duration::from_secs(1), Duration::from_mins(5)),
             bury_after: 5,
-            probe: Backoff {
-                initial: Duration::from_secs(1),
-                max: Duration::from_mins(1),
-            },
+            probe: Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1)),
             drain: Duration::from_mins(1),
             seed: None,
         }

@@ -10,11 +10,11 @@ use super::shared::Shared;
 use super::status::{DestinationStatus, State};
 use super::suspects::Suspects;
 use crate::Destination;
-use crate::backoff::Jitter;
 use crate::gate::{Gate, Permission};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::{Moment, SharedClock};
+use mainstay_resilience::Random;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ pub(super) struct Run<L: Lane> {
     destination: Arc<dyn Destination>,
     config: DeliverConfig,
     clock: SharedClock,
-    jitter: Jitter,
+    random: Random,
     shared: Arc<Shared>,
     gate: Gate,
     attempts: Running<Attempted<L::InHand>>,
@@ -71,9 +71,9 @@ impl<L: Lane> Run<L> {
     ) -> Self {
         Self {
             gate: Gate::open(config.probe),
-            jitter: config
+            random: config
                 .seed
-                .map_or_else(Jitter::from_system, Jitter::from_seed),
+                .map_or_else(Random::from_system, Random::from_seed),
             lane,
             destination,
             config,

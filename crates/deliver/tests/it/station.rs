@@ -15,10 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Waits of milliseconds instead of minutes: what is tested is what happens, not how long it takes.
 pub(crate) fn quick() -> DeliverConfig {
-    let short = Backoff {
-        initial: Duration::from_millis(5),
-        max: Duration::from_millis(40),
-    };
+    let short = Backoff::doubling(Duration::from_millis(5), Duration::from_millis(40));
     DeliverConfig {
         retry: short,
         probe: short,

@@ -76,7 +76,11 @@ impl<L: Lane> Run<L> {
         let failures = document.attempts().saturating_add(1);
         // What the destination asked for is the least; the jitter comes on top, so that not all who were told the same time
         // come at the same time.
-        let wait = self.config.retry.wait(failures, &self.jitter) + after.unwrap_or_default();
+        let wait = self
+            .config
+            .retry
+            .wait(failures, Duration::ZERO, &self.random)
+            + after.unwrap_or_default();
         tracing::debug!(id = %document.id(), failures, wait_s = wait.as_secs_f64(), reason, "not delivered, tried again");
         self.count_failure(reason, |status| status.retried += 1);
         self.settle(
@@ -115,7 +119,7 @@ impl<L: Lane> Run<L> {
         self.suspects.note(id, self.delivered);
         self.count_failure(reason, |status| status.held_back += 1);
         let now = self.clock.now();
-        if self.gate.hold(reason, after, was_probe, now, &self.jitter) {
+        if self.gate.hold(reason, after, was_probe, now, &self.random) {
             tracing::warn!(
                 address = self.destination.address(),
                 reason,
@@ -153,10 +157,11 @@ impl<L: Lane> Run<L> {
             );
         } else {
             tracing::info!(%id, reason = note, "document rejected");
-            let wait = self
-                .config
-                .retry
-                .wait(document.attempts().saturating_add(1), &self.jitter);
+            let wait = self.config.retry.wait(
+                document.attempts().saturating_add(1),
+                Duration::ZERO,
+                &self.random,
+            );
             self.count_failure(reason, |status| {
                 status.rejected += 1;
                 status.retried += 1;
@@ -176,7 +181,7 @@ impl<L: Lane> Run<L> {
     fn gate_after_failure(&mut self, was_probe: bool) {
         if was_probe {
             self.gate
-                .probe_was_inconclusive(self.clock.now(), &self.jitter);
+                .probe_was_inconclusive(self.clock.now(), &self.random);
         }
     }
 
