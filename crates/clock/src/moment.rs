@@ -21,6 +21,11 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The nanoseconds since the clock's origin.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
     /// The time since the clock's origin.
     pub fn since_origin(self) -> Duration {
         Duration::from_nanos(self.0)

@@ -170,6 +170,7 @@ impl Breaker {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    #[inline]
     pub fn run_blocking<T, E: Classify>(
         &self,
         call: impl FnOnce() -> Result<T, E>,
@@ -183,7 +184,7 @@ impl Breaker {
     /// # Errors
     ///
     /// It is open, or half open and finding out.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self) -> Result<Permit<'_>, Rejection> {
         let word = self.word.load(Ordering::Acquire);
         match state_of(word) {
@@ -196,15 +197,25 @@ impl Breaker {
         }
     }
 
+    #[inline(never)]
     fn enter_carefully(&self, word: u64) -> Result<Permit<'_>, Rejection> {
-        if state_of(word) == BreakerState::Open {
-            let now = self.clock.now().since_origin().as_nanos() as u64;
-            let until = self.open_until.load(Ordering::Acquire);
-            if now < until {
-                return Err(self.reject(Some(Duration::from_nanos(until - now))));
-            }
+        let state = state_of(word);
+        if state == BreakerState::ForcedOpen {
+            return Err(self.reject(None));
         }
         let now = self.clock.now();
+        if state == BreakerState::Open {
+            let until = self.open_until.load(Ordering::Acquire);
+            if now.nanos() < until {
+                return Err(self.reject(Some(Duration::from_nanos(until - now.nanos()))));
+            }
+        }
+        self.enter_when_due(now)
+    }
+
+    /// Its time may be over, or it is half open: that is decided by one at a time.
+    #[cold]
+    fn enter_when_due(&self, now: Moment) -> Result<Permit<'_>, Rejection> {
         let mut inner = self.inner();
         self.wake(&mut inner, now);
         let word = self.word.load(Ordering::Acquire);
@@ -259,7 +270,7 @@ impl Breaker {
     }
 
     /// A call that was let in under `word` has ended.
-    #[inline]
+    #[inline(always)]
     fn ended(&self, word: u64, verdict: Verdict, started: Option<Moment>) {
         if self.word.load(Ordering::Acquire) != word {
             self.late.fetch_add(1, Ordering::Relaxed);
@@ -278,7 +289,7 @@ impl Breaker {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn saw(&self, word: u64, failed: bool, started: Option<Moment>) {
         if self.watch.saw(failed, started, || self.clock.now()) {
             self.consider(word);
@@ -286,7 +297,7 @@ impl Breaker {
     }
 
     fn failed_now(&self) {
-        let now = self.clock.now().since_origin().as_nanos() as u64;
+        let now = self.clock.now().nanos();
         self.last_failure
             .store(now.saturating_add(1), Ordering::Relaxed);
     }
@@ -351,8 +362,7 @@ impl Breaker {
         let until = now + Duration::from_secs_f64(wait * (1.0 + swing));
         inner.openings = inner.openings.saturating_add(1);
         inner.opened += 1;
-        self.open_until
-            .store(until.since_origin().as_nanos() as u64, Ordering::Release);
+        self.open_until.store(until.nanos(), Ordering::Release);
         self.change(inner, BreakerState::Open, now, reason);
     }
 
@@ -472,6 +482,7 @@ impl Breaker {
     }
 }
 
+#[inline(always)]
 fn settle<T, E: Classify>(permit: Permit<'_>, result: Result<T, E>) -> Result<T, Error<E>> {
     match result {
         Ok(value) => {

@@ -65,8 +65,7 @@ impl<const N: usize> TimeWindow<N> {
     }
 
     fn piece(&self, now: Moment) -> u64 {
-        let nanos = now.since_origin().as_nanos() as u64;
-        (nanos >> self.shift.load(Ordering::Relaxed)) + 1
+        (now.nanos() >> self.shift.load(Ordering::Relaxed)) + 1
     }
 
     /// Adds one to each kind that is named.

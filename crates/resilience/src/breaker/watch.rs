@@ -79,11 +79,13 @@ impl Watch {
     }
 
     /// Whether the time at which a call begins matters.
+    #[inline]
     pub(super) fn needs_start(&self) -> bool {
         self.slow_after.load(Ordering::Relaxed) != u64::MAX
     }
 
     /// Remembers how a call went; answers whether that may be a reason to open.
+    #[inline]
     pub(super) fn saw(
         &self,
         failed: bool,
