@@ -27,10 +27,11 @@ pub use status::{BreakerState, BreakerStatus, Transition};
 use crate::class::Classify;
 use crate::error::{Error, InvalidSettings, RejectedBy, Rejection};
 use crate::random::Random;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use mainstay_clock::{Moment, SharedClock};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use watch::Watch;
@@ -184,7 +185,7 @@ impl Breaker {
     /// # Errors
     ///
     /// It is open, or half open and finding out.
-    #[inline(always)]
+    #[inline]
     pub fn enter(&self) -> Result<Permit<'_>, Rejection> {
         let word = self.word.load(Ordering::Acquire);
         match state_of(word) {
@@ -270,7 +271,7 @@ impl Breaker {
     }
 
     /// A call that was let in under `word` has ended.
-    #[inline(always)]
+    #[inline]
     fn ended(&self, word: u64, verdict: Verdict, started: Option<Moment>) {
         if self.word.load(Ordering::Acquire) != word {
             self.late.fetch_add(1, Ordering::Relaxed);
@@ -289,7 +290,7 @@ impl Breaker {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn saw(&self, word: u64, failed: bool, started: Option<Moment>) {
         if self.watch.saw(failed, started, || self.clock.now()) {
             self.consider(word);
@@ -482,7 +483,7 @@ impl Breaker {
     }
 }
 
-#[inline(always)]
+#[inline]
 fn settle<T, E: Classify>(permit: Permit<'_>, result: Result<T, E>) -> Result<T, Error<E>> {
     match result {
         Ok(value) => {

@@ -1,10 +1,11 @@
 //! How many retries all callers together may make.
 
 use crate::error::InvalidSettings;
+use crate::sync::Mutex;
 use crate::window::TimeWindow;
 use mainstay_clock::{Moment, SharedClock};
 use serde::Serialize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// How much may be retried.

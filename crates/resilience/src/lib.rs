@@ -83,6 +83,11 @@ mod window;
 
 mod random;
 
+mod sync;
+
+#[cfg(all(test, shuttle))]
+mod schedules;
+
 pub use backoff::{Backoff, Jitter, Shape};
 pub use breaker::{
     Breaker, BreakerSettings, BreakerState, BreakerStatus, Permit, Rate, Slow, Transition, Verdict,

@@ -1,6 +1,6 @@
 //! Where random waits come from.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Numbers that look random; the same seed gives the same ones. They hide nothing from anybody.
 ///

@@ -1,9 +1,10 @@
 //! What happened lately: counts of the last while, or of the last calls.
 
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use mainstay_clock::Moment;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// So many pieces a window of time has at most; what is counted leaves it piece by piece.

@@ -1,10 +1,11 @@
 //! What a closed breaker watches: failures in a row, and shares of the last calls.
 
 use super::settings::{BreakerSettings, Rate, Window};
+use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::window::{CallWindow, TimeWindow, Went};
 use mainstay_clock::Moment;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// No share is watched.
