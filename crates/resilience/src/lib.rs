@@ -11,10 +11,10 @@
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
 //! let answer = retry
-//!     .run_protected(async |attempt| {
-//!         breaker.run(async {
+//!     .run_protected(|attempt| {
+//!         breaker.run(async move {
 //!             if attempt.number == 1 { Err(Error::from(ErrorKind::ConnectionReset)) } else { Ok(42) }
-//!         }).await
+//!         })
 //!     })
 //!     .await;
 //! assert_eq!(answer.ok(), Some(42));

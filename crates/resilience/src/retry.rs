@@ -12,6 +12,7 @@ use crate::class::{Class, Classify};
 use crate::error::{Error, InvalidSettings, RejectedBy, Rejection};
 use crate::limit::within_noting;
 use crate::random::Random;
+use futures_util::TryFutureExt;
 use mainstay_clock::{Moment, SharedClock};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +31,10 @@ use tracker::Tracker;
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 /// # runtime.block_on(async {
 /// let retry = Retry::new("registry", RetrySettings::generic(), mainstay_clock::system())?;
-/// let mut calls = 0;
-/// let answer = retry.run(async |attempt| {
-///     calls += 1;
-///     if attempt.number < 3 { Err(Error::from(ErrorKind::ConnectionReset)) } else { Ok("an answer") }
+/// let answer = retry.run(async move |attempt| {
+///     if attempt.number < 3 { Err(Error::from(ErrorKind::ConnectionReset)) } else { Ok(attempt.number) }
 /// }).await;
-/// assert_eq!((answer.ok(), calls), (Some("an answer"), 3));
+/// assert_eq!(answer.ok(), Some(3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -128,11 +127,14 @@ impl Retry {
     ///
     /// [`Error::Failed`]: the first attempt failed and there was no other, or one failed with what is not tried again.
     /// [`Error::Exhausted`]: several failed. [`Error::TimedOut`]: the deadline was over in the first attempt.
-    pub async fn run<T, E: Classify>(
+    pub async fn run<T, E: Classify, F>(
         &self,
-        mut call: impl AsyncFnMut(Attempt) -> Result<T, E>,
-    ) -> Result<T, Error<E>> {
-        self.run_protected(async |attempt| call(attempt).await.map_err(Error::Failed))
+        mut call: impl FnMut(Attempt) -> F,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.run_protected(|attempt| call(attempt).map_err(Error::Failed))
             .await
     }
 
@@ -141,10 +143,13 @@ impl Retry {
     /// # Errors
     ///
     /// As [`run`](Self::run), and [`Error::Rejected`], which is not tried again.
-    pub async fn run_protected<T, E: Classify>(
+    pub async fn run_protected<T, E: Classify, F>(
         &self,
-        mut call: impl AsyncFnMut(Attempt) -> Result<T, Error<E>>,
-    ) -> Result<T, Error<E>> {
+        mut call: impl FnMut(Attempt) -> F,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, Error<E>>>,
+    {
         let mut course = self.begin();
         loop {
             let attempt = self.attempt(&course);

@@ -3,7 +3,6 @@ use crate::backoff::{Backoff, Jitter};
 use crate::budget::BudgetSettings;
 use crate::class::{Category, Severity};
 use mainstay_clock::{Clock, ManualClock};
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
@@ -49,12 +48,11 @@ async fn played<T>(
     clock: &ManualClock,
     results: impl Fn(u32) -> Result<T, Fault>,
 ) -> (Result<T, Error<Fault>>, Vec<u64>) {
-    let began = Cell::new(Vec::new());
-    let mut running = pin!(retry.run(async |attempt| {
-        let mut seconds = began.take();
-        seconds.push(clock.now().since_origin().as_secs());
-        began.set(seconds);
-        results(attempt.number)
+    let mut began = Vec::new();
+    let seconds = clock.clone();
+    let mut running = Box::pin(retry.run(|attempt| {
+        began.push(seconds.now().since_origin().as_secs());
+        std::future::ready(results(attempt.number))
     }));
     let result = poll_fn(|context| {
         loop {
@@ -65,7 +63,8 @@ async fn played<T>(
         }
     })
     .await;
-    (result, began.take())
+    drop(running);
+    (result, began)
 }
 
 #[tokio::test]
@@ -102,7 +101,7 @@ async fn what_does_not_help_is_not_done() {
     assert_eq!((result, began), (Err(Error::Failed(Fault::Wrong)), vec![0]));
 
     let rejected = retry
-        .run_protected(async |_| {
+        .run_protected(|_| async {
             let rejection = Rejection::new(RejectedBy::Breaker, &"registry".into(), None);
             Err::<(), Error<Fault>>(rejection.into())
         })
@@ -151,7 +150,7 @@ async fn the_deadline_covers_attempts_and_pauses() {
     assert_eq!(began, [0, 1, 3], "the next would begin after the end");
     assert!(matches!(result, Err(Error::Exhausted { attempts: 3, .. })));
 
-    let mut hangs = pin!(retry.run(async |_| std::future::pending::<Result<(), Fault>>().await));
+    let mut hangs = pin!(retry.run(|_| std::future::pending::<Result<(), Fault>>()));
     let result = poll_fn(|context| {
         loop {
             if let Poll::Ready(result) = hangs.as_mut().poll(context) {
@@ -185,7 +184,7 @@ async fn a_pause_is_shown_while_it_lasts_and_not_when_it_was_given_up() {
     let (retry, clock) = retry(settings(3));
     let shown = retry.watch();
     {
-        let mut running = pin!(retry.run(async |_| Err::<(), _>(Fault::Hiccup)));
+        let mut running = pin!(retry.run(|_| std::future::ready(Err::<(), _>(Fault::Hiccup))));
         let mut poll =
             async || poll_fn(|context| Poll::Ready(running.as_mut().poll(context))).await;
         assert!(poll().await.is_pending());
@@ -231,4 +230,22 @@ fn the_presets_are_those_of_the_prior_programs() {
         .map(|failures| generic.backoff.bound(failures).as_millis())
         .collect();
     assert_eq!((generic.attempts, bounds), (3, vec![100, 200, 400, 800]));
+}
+
+#[tokio::test]
+async fn what_is_tried_again_may_run_on_any_thread() {
+    let (retry, _clock) = retry(settings(1));
+    let task = tokio::spawn(async move {
+        let shared = Arc::new(());
+        let call = |attempt: Attempt| {
+            let held = Arc::clone(&shared);
+            async move {
+                tokio::task::yield_now().await;
+                drop(held);
+                Ok::<_, Fault>(attempt.number)
+            }
+        };
+        retry.run(call).await
+    });
+    assert_eq!(task.await.unwrap(), Ok(1));
 }

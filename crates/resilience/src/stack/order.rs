@@ -1,0 +1,126 @@
+//! Which protections stand around which.
+
+use crate::error::InvalidSettings;
+use std::fmt;
+
+/// One protection in a [`Stack`](super::Stack).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The limit of time over everything.
+    Deadline,
+    /// Load shedding.
+    Shedder,
+    /// Trying again.
+    Retry,
+    /// The circuit breaker.
+    Breaker,
+    /// The rate limiter.
+    Limiter,
+    /// The bulkhead.
+    Bulkhead,
+    /// The limit of concurrency that adapts itself.
+    Adaptive,
+    /// The limit of time of one attempt.
+    AttemptLimit,
+}
+
+/// From the outside in.
+///
+/// | layer | why here |
+/// |---|---|
+/// | deadline | covers attempts, pauses and all waiting |
+/// | shedder | a call is turned away once, not once for each attempt |
+/// | retry | each attempt asks everything below anew |
+/// | breaker | each attempt counts by itself; what it turns away costs nothing below |
+/// | limiter | a call that waits for its turn holds no place below |
+/// | bulkhead, adaptive limit | a place is held only while the call is made |
+/// | limit of an attempt | counts the call alone, not our own waiting |
+pub(super) const DEFAULT: [Layer; 8] = [
+    Layer::Deadline,
+    Layer::Shedder,
+    Layer::Retry,
+    Layer::Breaker,
+    Layer::Limiter,
+    Layer::Bulkhead,
+    Layer::Adaptive,
+    Layer::AttemptLimit,
+];
+
+/// The first must stand outside of the second; otherwise this happens.
+const RULES: [(Layer, Layer, &str); 13] = [
+    (Layer::Deadline, Layer::Shedder, "the deadline would not cover what it should"),
+    (Layer::Deadline, Layer::Retry, "the deadline would begin anew with each attempt"),
+    (Layer::Deadline, Layer::AttemptLimit, "a single attempt would be covered twice, and the course of them not at all"),
+    (Layer::Shedder, Layer::Retry, "a call would be shed once for each attempt, and each time be tried again"),
+    (Layer::Retry, Layer::Breaker, "a whole course of attempts would count as one call, and the breaker open far too late"),
+    (Layer::Retry, Layer::Limiter, "retries would pass the limit uncounted"),
+    (Layer::Retry, Layer::Bulkhead, "a place would be held during the pauses"),
+    (Layer::Retry, Layer::Adaptive, "the pauses would be taken for latency"),
+    (Layer::Retry, Layer::AttemptLimit, "all attempts together would have the time of one"),
+    (Layer::Breaker, Layer::AttemptLimit, "a call that times out would not count as failed"),
+    (Layer::Limiter, Layer::AttemptLimit, "waiting for our own limit would count as a slow answer"),
+    (Layer::Bulkhead, Layer::AttemptLimit, "waiting for a place would count as a slow answer"),
+    (Layer::Adaptive, Layer::AttemptLimit, "a call that times out would not count as overload"),
+];
+
+/// Refuses an order in which a protection does not protect.
+pub(super) fn check(order: &[Layer]) -> Result<(), InvalidSettings> {
+    for (at, layer) in order.iter().enumerate() {
+        if order.iter().skip(at + 1).any(|other| other == layer) {
+            return Err(InvalidSettings::new(format!("{layer} stands twice")));
+        }
+    }
+    let place = |layer| order.iter().position(|other| *other == layer);
+    for (outer, inner, otherwise) in RULES {
+        if let (Some(outer_at), Some(inner_at)) = (place(outer), place(inner))
+            && inner_at < outer_at
+        {
+            return Err(InvalidSettings::new(format!(
+                "{outer} must stand outside of {inner}: {otherwise}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deadline => "the deadline",
+            Self::Shedder => "the shedder",
+            Self::Retry => "the retry",
+            Self::Breaker => "the breaker",
+            Self::Limiter => "the limiter",
+            Self::Bulkhead => "the bulkhead",
+            Self::Adaptive => "the adaptive limit",
+            Self::AttemptLimit => "the limit of an attempt",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_order_keeps_every_rule_and_each_rule_refuses_its_opposite() {
+        check(&DEFAULT).unwrap();
+        for (outer, inner, _) in RULES {
+            check(&[outer, inner]).unwrap();
+            let refused = check(&[inner, outer]).unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{outer} must stand outside of {inner}: ")));
+        }
+        let twice = check(&[Layer::Retry, Layer::Breaker, Layer::Retry]).unwrap_err();
+        assert_eq!(twice.to_string(), "the retry stands twice");
+    }
+
+    #[test]
+    fn what_is_a_matter_of_taste_is_allowed() {
+        for order in [
+            [Layer::Limiter, Layer::Breaker, Layer::Bulkhead],
+            [Layer::Bulkhead, Layer::Limiter, Layer::Breaker],
+        ] {
+            check(&order).unwrap();
+        }
+    }
+}
