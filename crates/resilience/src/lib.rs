@@ -83,6 +83,12 @@ mod window;
 
 mod random;
 
+mod context;
+
+mod recent;
+
+mod error_log;
+
 mod sync;
 
 #[cfg(all(test, shuttle))]
@@ -95,7 +101,9 @@ pub use breaker::{
 };
 pub use budget::{BudgetSettings, BudgetStatus, RetryBudget};
 pub use class::{Category, Class, Classify, Severity};
+pub use context::ErrorContext;
 pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
+pub use error_log::{ErrorCounts, ErrorLog};
 pub use limit::within;
 pub use random::Random;
 pub use retry::{Attempt, Retry, RetrySettings, Retrying};
