@@ -241,8 +241,20 @@ impl fmt::Write for OneLine<'_, '_> {
     }
 }
 
+/// An error and its causes in one bounded text.
+pub(crate) fn told(error: &dyn StdError) -> String {
+    struct Told<'a>(&'a dyn StdError);
+    impl fmt::Display for Told<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            causes(self.0).try_for_each(|cause| write!(f, ": {cause}"))
+        }
+    }
+    cut(&Told(error))
+}
+
 /// Milliseconds as the seconds that the field `timestamp` always had.
-fn seconds(at_ms: u64) -> f64 {
+pub(crate) fn seconds(at_ms: u64) -> f64 {
     at_ms as f64 / 1_000.0
 }
 

@@ -89,6 +89,8 @@ mod recent;
 
 mod error_log;
 
+mod recovery;
+
 mod sync;
 
 #[cfg(all(test, shuttle))]
@@ -106,4 +108,7 @@ pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
 pub use error_log::{ErrorCounts, ErrorLog};
 pub use limit::within;
 pub use random::Random;
+pub use recovery::{
+    Guard, Outcome, Recovery, RecoveryEvent, RecoveryPlan, RecoveryStatus, RecoveryStrategy, Report,
+};
 pub use retry::{Attempt, Retry, RetrySettings, Retrying};

@@ -1,5 +1,6 @@
 use super::*;
 use mainstay_clock::ManualClock;
+use std::io;
 
 /// An error with as many causes as it says.
 #[derive(Debug)]
@@ -175,4 +176,10 @@ fn an_error_that_knows_no_class_is_given_one() {
     let context = ErrorContext::classed("print", &*error, class, &ManualClock::new());
     assert_eq!(context.class(), class);
     assert_eq!(context.message(), "out of paper");
+}
+
+#[test]
+fn a_text_of_an_error_tells_its_causes_once_each() {
+    let error = crate::Error::Failed(io::Error::other(deep(&["a", "b"])));
+    assert_eq!(told(&error), "the call failed: a: b");
 }
