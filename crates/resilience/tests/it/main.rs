@@ -1,0 +1,3 @@
+//! What the resilience layer promises, from the outside.
+
+mod prior_recovery;
