@@ -7,7 +7,7 @@ use std::time::Duration;
 /// How waits grow from attempt to attempt.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
-    /// They do not.
+    /// They do not; the one shape whose waits may be nothing.
     Fixed,
     /// By the first wait each time.
     Linear,
@@ -120,7 +120,8 @@ impl Backoff {
 
     /// Refuses what cannot work.
     pub(crate) fn check(&self) -> Result<(), InvalidSettings> {
-        if self.initial.is_zero() || self.max < self.initial {
+        let is_none = self.initial.is_zero() && self.shape != Shape::Fixed;
+        if is_none || self.max < self.initial {
             return Err(InvalidSettings::new(format!(
                 "`backoff`: the first wait must be above 0 and at most the longest; they are {:?} and {:?}",
                 self.initial, self.max

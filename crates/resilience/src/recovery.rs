@@ -11,10 +11,12 @@ use crate::context::told;
 use crate::error::{Error, InvalidSettings};
 use crate::limit::within;
 use crate::recent::Recent;
+use crate::retry::Retry;
 use mainstay_clock::SharedClock;
 use plan::Remedy;
 use std::collections::HashMap;
 use std::future;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Runs operations by the plan that is registered for each.
@@ -52,7 +54,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 #[derive(Debug)]
 pub struct Recovery {
     clock: SharedClock,
-    plans: RwLock<HashMap<String, Arc<RecoveryPlan>>>,
+    plans: RwLock<HashMap<String, Arc<Registered>>>,
     history: Mutex<Recent<RecoveryEvent>>,
 }
 
@@ -69,6 +71,13 @@ pub enum Outcome<T, E> {
         /// Why.
         error: Error<E>,
     },
+}
+
+/// A plan, and what tries again for it.
+#[derive(Debug)]
+struct Registered {
+    plan: Arc<RecoveryPlan>,
+    engine: Retry,
 }
 
 // === impl Recovery ===
@@ -111,11 +120,20 @@ impl Recovery {
                 "cannot register a recovery plan for `{operation}`: there are {most} already"
             )));
         }
-        Ok(plans.insert(plan.operation.clone(), Arc::new(plan)))
+        let registered = Arc::new(Registered {
+            engine: plan.engine(&self.clock)?,
+            plan: Arc::new(plan),
+        });
+        let before = plans.insert(registered.plan.operation.clone(), registered);
+        Ok(before.map(|before| Arc::clone(&before.plan)))
     }
 
     /// The plan for an operation.
     pub fn plan(&self, operation: &str) -> Option<Arc<RecoveryPlan>> {
+        Some(Arc::clone(&self.registered(operation)?.plan))
+    }
+
+    fn registered(&self, operation: &str) -> Option<Arc<Registered>> {
         let plans = self.plans.read().unwrap_or_else(PoisonError::into_inner);
         plans.get(operation).map(Arc::clone)
     }
@@ -169,68 +187,61 @@ impl Recovery {
         GFut: Future<Output = Result<T, E>>,
         E: std::error::Error + Classify + 'static,
     {
-        let Some(plan) = self.plan(operation) else {
+        let Some(registered) = self.registered(operation) else {
             return match call().await {
                 Ok(value) => Outcome::Recovered(value),
                 Err(error) => Outcome::Failed(Error::Failed(error)),
             };
         };
+        let plan = &*registered.plan;
         match &plan.remedy {
-            Remedy::Retry => self.retry(&plan, call).await,
+            Remedy::Retry => self.retry(plan, &registered.engine, call).await,
             Remedy::Fallback => {
-                let first = self.limited(&plan, call()).await;
-                self.fall_back(&plan, first, fallback).await
+                let first = self.limited(plan, call()).await;
+                self.fall_back(plan, first, fallback).await
             }
             Remedy::CircuitBreak(guard) => match guard.admit() {
                 Ok(report) => {
-                    let answer = self.limited(&plan, call()).await;
-                    self.report(&plan, answer, report)
+                    let answer = self.limited(plan, call()).await;
+                    self.report(plan, answer, report)
                 }
-                Err(rejection) => {
-                    self.fail(&plan, RecoveryStatus::CircuitOpen, 0, rejection.into())
-                }
+                Err(rejection) => self.fail(plan, RecoveryStatus::CircuitOpen, 0, rejection.into()),
             },
-            Remedy::GracefulDegrade => match self.limited(&plan, call()).await {
+            Remedy::GracefulDegrade => match self.limited(plan, call()).await {
                 Ok(value) => Outcome::Recovered(value),
                 Err(error) => {
-                    self.note(&plan, RecoveryStatus::Degraded, 1, Some(told(&error)));
+                    self.note(plan, RecoveryStatus::Degraded, 1, Some(told(&error)));
                     Outcome::Degraded { error }
                 }
             },
         }
     }
 
-    async fn retry<T, E, F, Fut>(&self, plan: &RecoveryPlan, mut call: F) -> Outcome<T, E>
+    async fn retry<T, E, F, Fut>(
+        &self,
+        plan: &RecoveryPlan,
+        engine: &Retry,
+        mut call: F,
+    ) -> Outcome<T, E>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         E: std::error::Error + Classify + 'static,
     {
-        let mut attempt = 1;
-        loop {
-            let error = match self.limited(plan, call()).await {
-                Ok(value) => {
-                    self.note(plan, RecoveryStatus::Success, attempt, None);
-                    return Outcome::Recovered(value);
-                }
-                Err(error) => error,
-            };
-            let class = error.class();
-            let Some(pause) = plan.pause_after(attempt, &class) else {
-                let is_exhausted = class.is_retryable && 1 < attempt && attempt == plan.attempts;
-                let error = if is_exhausted {
-                    let last = Box::new(error);
-                    Error::Exhausted {
-                        last,
-                        attempts: attempt,
-                    }
-                } else {
-                    error
-                };
-                return self.fail(plan, RecoveryStatus::Failed, attempt, error);
-            };
-            self.clock.sleep(pause).await;
-            attempt += 1;
+        let made = AtomicU32::new(0);
+        let answer = engine
+            .run_protected(|attempt| {
+                made.store(attempt.number, Ordering::Relaxed);
+                self.limited(plan, call())
+            })
+            .await;
+        let made = made.load(Ordering::Relaxed);
+        match answer {
+            Ok(value) => {
+                self.note(plan, RecoveryStatus::Success, made, None);
+                Outcome::Recovered(value)
+            }
+            Err(error) => self.fail(plan, RecoveryStatus::Failed, made, error),
         }
     }
 

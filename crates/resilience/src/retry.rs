@@ -170,7 +170,9 @@ impl Retry {
             match self.next(&mut course, &error.class()) {
                 Some(wait) => {
                     let _shown = self.tracker.waits(&self.retrying(&course, wait, &error));
-                    self.clock.sleep(wait).await;
+                    if !wait.is_zero() {
+                        self.clock.sleep(wait).await;
+                    }
                 }
                 None => return Err(course.gave_up(error)),
             }

@@ -1,8 +1,10 @@
 //! What to do about an operation, and what is refused.
 
+use crate::backoff::{Backoff, Jitter, Shape};
 use crate::breaker::Breaker;
-use crate::class::Class;
 use crate::error::{InvalidSettings, Rejection};
+use crate::retry::{Retry, RetrySettings};
+use mainstay_clock::SharedClock;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -171,11 +173,20 @@ impl RecoveryPlan {
         Ok(())
     }
 
-    /// How long to wait before the next attempt; none where there is to be none.
-    pub(super) fn pause_after(&self, attempt: u32, class: &Class) -> Option<Duration> {
-        let pause = self.pause.max(class.retry_after.unwrap_or_default());
-        let is_worth_it = class.is_retryable && pause <= self.timeout.max(self.pause);
-        (attempt < self.attempts && is_worth_it).then_some(pause)
+    /// What tries again for it.
+    pub(super) fn engine(&self, clock: &SharedClock) -> Result<Retry, InvalidSettings> {
+        let settings = RetrySettings {
+            attempts: self.attempts,
+            backoff: Backoff {
+                shape: Shape::Fixed,
+                initial: self.pause,
+                max: self.pause,
+                jitter: Jitter::None,
+            },
+            deadline: None,
+            retry_after_max: self.timeout.max(self.pause),
+        };
+        Retry::new(&self.operation, settings, clock.clone())
     }
 }
 

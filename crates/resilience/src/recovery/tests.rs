@@ -121,7 +121,7 @@ fn an_error_that_stays_is_not_tried_again() {
 }
 
 #[test]
-fn only_attempts_that_are_used_up_are_called_exhausted() {
+fn what_was_tried_in_vain_several_times_is_exhausted_and_what_trying_does_not_help_is_not() {
     let ends_with = |second: Fault| {
         let (clock, recovery) = recovery(RecoveryPlan::retry("fetch").attempts(2));
         let mut faults = [passing("no"), second].into_iter();
@@ -143,7 +143,11 @@ fn only_attempts_that_are_used_up_are_called_exhausted() {
         &clock,
         recovery.run("fetch", || future::ready(Err(faults.next().unwrap()))),
     );
-    assert_eq!(outcome, Outcome::Failed(Error::Failed(asks_much)));
+    let last = Box::new(Error::Failed(asks_much));
+    assert_eq!(
+        outcome,
+        Outcome::Failed(Error::Exhausted { last, attempts: 2 })
+    );
 }
 
 #[test]
