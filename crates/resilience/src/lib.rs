@@ -81,6 +81,12 @@ mod limit;
 
 mod window;
 
+mod limiter;
+
+mod keyed;
+
+mod blocking;
+
 mod random;
 
 mod context;
@@ -106,7 +112,9 @@ pub use class::{Category, Class, Classify, Severity};
 pub use context::ErrorContext;
 pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
 pub use error_log::{ErrorCounts, ErrorLog};
+pub use keyed::{KeyedLimit, KeyedLimiter, KeyedStatus};
 pub use limit::within;
+pub use limiter::{LimiterStatus, RateLimit, RateLimiter};
 pub use random::Random;
 pub use recovery::{
     Guard, Outcome, Recovery, RecoveryEvent, RecoveryPlan, RecoveryStatus, RecoveryStrategy, Report,
