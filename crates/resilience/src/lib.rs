@@ -85,6 +85,10 @@ mod limiter;
 
 mod keyed;
 
+mod bulkhead;
+
+mod adaptive;
+
 mod blocking;
 
 mod random;
@@ -102,12 +106,14 @@ mod sync;
 #[cfg(all(test, shuttle))]
 mod schedules;
 
+pub use adaptive::{AdaptiveLimit, AdaptivePermit, AdaptiveRule, AdaptiveSettings, AdaptiveStatus};
 pub use backoff::{Backoff, Jitter, Shape};
 pub use breaker::{
     Breaker, BreakerSettings, BreakerState, BreakerStatus, Permit, Rate, Slow, Transition, Verdict,
     Window,
 };
 pub use budget::{BudgetSettings, BudgetStatus, RetryBudget};
+pub use bulkhead::{Bulkhead, BulkheadPermit, BulkheadSettings, BulkheadStatus};
 pub use class::{Category, Class, Classify, Severity};
 pub use context::ErrorContext;
 pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
