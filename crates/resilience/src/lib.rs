@@ -89,6 +89,8 @@ mod bulkhead;
 
 mod adaptive;
 
+mod hedge;
+
 mod blocking;
 
 mod random;
@@ -118,6 +120,7 @@ pub use class::{Category, Class, Classify, Severity};
 pub use context::ErrorContext;
 pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
 pub use error_log::{ErrorCounts, ErrorLog};
+pub use hedge::{Hedge, HedgeDelay, HedgeSettings, HedgeStatus};
 pub use keyed::{KeyedLimit, KeyedLimiter, KeyedStatus};
 pub use limit::within;
 pub use limiter::{LimiterStatus, RateLimit, RateLimiter};
