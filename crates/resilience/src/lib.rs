@@ -91,6 +91,8 @@ mod adaptive;
 
 mod hedge;
 
+mod shed;
+
 mod blocking;
 
 mod random;
@@ -129,3 +131,4 @@ pub use recovery::{
     Guard, Outcome, Recovery, RecoveryEvent, RecoveryPlan, RecoveryStatus, RecoveryStrategy, Report,
 };
 pub use retry::{Attempt, Retry, RetrySettings, Retrying};
+pub use shed::{LoadShedder, Priority, ShedderStatus, Shedding};
