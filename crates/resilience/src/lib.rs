@@ -77,10 +77,6 @@ mod retry;
 
 mod breaker;
 
-mod limit;
-
-mod window;
-
 mod limiter;
 
 mod keyed;
@@ -93,7 +89,18 @@ mod hedge;
 
 mod shed;
 
+mod stack;
+
+mod registry;
+
+#[cfg(feature = "tower")]
+mod tower;
+
+mod limit;
+
 mod blocking;
+
+mod window;
 
 mod random;
 
@@ -130,5 +137,9 @@ pub use random::Random;
 pub use recovery::{
     Guard, Outcome, Recovery, RecoveryEvent, RecoveryPlan, RecoveryStatus, RecoveryStrategy, Report,
 };
+pub use registry::{Change, Part, PartStatus, Registry, Unregistered};
 pub use retry::{Attempt, Retry, RetrySettings, Retrying};
 pub use shed::{LoadShedder, Priority, ShedderStatus, Shedding};
+pub use stack::{Layer, Stack, StackBuilder};
+#[cfg(feature = "tower")]
+pub use tower::{Protected, StackLayer};

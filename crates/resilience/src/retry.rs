@@ -7,6 +7,7 @@ mod tracker;
 pub use settings::RetrySettings;
 pub use tracker::Retrying;
 
+use crate::blocking::block_on;
 use crate::budget::RetryBudget;
 use crate::class::{Class, Classify};
 use crate::error::{Error, InvalidSettings, RejectedBy, Rejection};
@@ -17,6 +18,7 @@ use mainstay_clock::{Moment, SharedClock};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracker::Tracker;
 
 /// Tries calls again that may succeed another time.
@@ -175,6 +177,48 @@ impl Retry {
                     }
                 }
                 None => return Err(course.gave_up(error)),
+            }
+        }
+    }
+
+    /// Like [`run`](Self::run), for a call that blocks: it blocks in the pauses as well, until `cancelled` ends them.
+    ///
+    /// A call that blocks cannot be cut off: its deadline is looked at between attempts.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); where a pause was cancelled, that of the last attempt.
+    ///
+    /// # Panics
+    ///
+    /// Where the thread is one of a runtime, and the system refuses the helper thread that waits for it.
+    pub fn run_blocking<T, E: Classify>(
+        &self,
+        mut call: impl FnMut(Attempt) -> Result<T, E>,
+        cancelled: &CancellationToken,
+    ) -> Result<T, Error<E>> {
+        let mut course = self.begin();
+        course.begins(&self.settings, || self.clock.now());
+        loop {
+            let error = match call(self.attempt(&course)) {
+                Ok(value) => return Ok(value),
+                Err(error) => Error::Failed(error),
+            };
+            let made = course.number;
+            let Some(wait) = self.next(&mut course, &error.class()) else {
+                return Err(course.gave_up(error));
+            };
+            let _shown = self.tracker.waits(&self.retrying(&course, wait, &error));
+            let is_cancelled = block_on(async {
+                tokio::select! {
+                    biased;
+                    () = cancelled.cancelled() => true,
+                    () = self.clock.sleep(wait) => false,
+                }
+            });
+            if is_cancelled {
+                course.number = made;
+                return Err(course.gave_up(error));
             }
         }
     }

@@ -249,3 +249,40 @@ async fn what_is_tried_again_may_run_on_any_thread() {
     });
     assert_eq!(task.await.unwrap(), Ok(1));
 }
+
+#[test]
+fn a_call_that_blocks_is_tried_again_until_its_pause_is_cancelled() {
+    let (retry, clock) = retry(settings(4));
+    let stop = CancellationToken::new();
+    let third = |attempt: Attempt| {
+        if attempt.number < 3 {
+            Err(Fault::Hiccup)
+        } else {
+            Ok(attempt.number)
+        }
+    };
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let answer = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                clock.advance(SECOND);
+                std::thread::yield_now();
+            }
+        });
+        let answer = retry.run_blocking(third, &stop);
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        answer
+    });
+    assert_eq!(answer, Ok(3));
+
+    // The clock stands still now: only cancelling ends the pause.
+    let cancels = |_| {
+        stop.cancel();
+        Err::<(), _>(Fault::Hiccup)
+    };
+    assert_eq!(
+        retry.run_blocking(cancels, &stop),
+        Err(Error::Failed(Fault::Hiccup))
+    );
+    assert_eq!(*retry.watch().borrow(), None);
+}

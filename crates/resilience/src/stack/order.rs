@@ -48,19 +48,71 @@ pub(super) const DEFAULT: [Layer; 8] = [
 
 /// The first must stand outside of the second; otherwise this happens.
 const RULES: [(Layer, Layer, &str); 13] = [
-    (Layer::Deadline, Layer::Shedder, "the deadline would not cover what it should"),
-    (Layer::Deadline, Layer::Retry, "the deadline would begin anew with each attempt"),
-    (Layer::Deadline, Layer::AttemptLimit, "a single attempt would be covered twice, and the course of them not at all"),
-    (Layer::Shedder, Layer::Retry, "a call would be shed once for each attempt, and each time be tried again"),
-    (Layer::Retry, Layer::Breaker, "a whole course of attempts would count as one call, and the breaker open far too late"),
-    (Layer::Retry, Layer::Limiter, "retries would pass the limit uncounted"),
-    (Layer::Retry, Layer::Bulkhead, "a place would be held during the pauses"),
-    (Layer::Retry, Layer::Adaptive, "the pauses would be taken for latency"),
-    (Layer::Retry, Layer::AttemptLimit, "all attempts together would have the time of one"),
-    (Layer::Breaker, Layer::AttemptLimit, "a call that times out would not count as failed"),
-    (Layer::Limiter, Layer::AttemptLimit, "waiting for our own limit would count as a slow answer"),
-    (Layer::Bulkhead, Layer::AttemptLimit, "waiting for a place would count as a slow answer"),
-    (Layer::Adaptive, Layer::AttemptLimit, "a call that times out would not count as overload"),
+    (
+        Layer::Deadline,
+        Layer::Shedder,
+        "the deadline would not cover what it should",
+    ),
+    (
+        Layer::Deadline,
+        Layer::Retry,
+        "the deadline would begin anew with each attempt",
+    ),
+    (
+        Layer::Deadline,
+        Layer::AttemptLimit,
+        "a single attempt would be covered twice, and the course of them not at all",
+    ),
+    (
+        Layer::Shedder,
+        Layer::Retry,
+        "a call would be shed once for each attempt, and each time be tried again",
+    ),
+    (
+        Layer::Retry,
+        Layer::Breaker,
+        "a whole course of attempts would count as one call, and the breaker open far too late",
+    ),
+    (
+        Layer::Retry,
+        Layer::Limiter,
+        "retries would pass the limit uncounted",
+    ),
+    (
+        Layer::Retry,
+        Layer::Bulkhead,
+        "a place would be held during the pauses",
+    ),
+    (
+        Layer::Retry,
+        Layer::Adaptive,
+        "the pauses would be taken for latency",
+    ),
+    (
+        Layer::Retry,
+        Layer::AttemptLimit,
+        "all attempts together would have the time of one",
+    ),
+    (
+        Layer::Breaker,
+        Layer::AttemptLimit,
+        "a call that times out would not count as failed",
+    ),
+    (
+        Layer::Limiter,
+        Layer::AttemptLimit,
+        "waiting for our own limit would count as a slow answer",
+    ),
+    (
+        Layer::Bulkhead,
+        Layer::AttemptLimit,
+        "waiting for a place would count as a slow answer",
+    ),
+    (
+        Layer::Adaptive,
+        Layer::AttemptLimit,
+        "a call that times out would not count as overload",
+    ),
 ];
 
 /// Refuses an order in which a protection does not protect.
