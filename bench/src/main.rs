@@ -6,6 +6,7 @@
     reason = "a benchmark takes time, writes files of its own and prints"
 )]
 
+mod calls;
 mod candidate;
 mod files;
 mod idle;
@@ -46,11 +47,12 @@ fn main() -> Result<()> {
 type Part = fn(&Options) -> Result<String>;
 
 /// In the order in which they stand on the page.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("queue", queues::measure),
     ("reopen", reopen::measure),
     ("files", files::measure),
     ("writes", writes::measure),
+    ("calls", calls::measure),
     ("idle", idle::measure),
 ];
 

@@ -1,6 +1,7 @@
-//! Measures other logs at the shapes of work of `mainstay-bench`: `list`, `one NAME SHAPE FOLDER`, or
-//! `writes FOLDER LEN WRITES FILES`.
+//! Measures others at the work of `mainstay-bench`: `list`, `one NAME SHAPE FOLDER`, `writes FOLDER LEN WRITES FILES`, or
+//! `calls NUMBER`.
 
+mod calls;
 mod fjall_log;
 mod okay_wal;
 mod raft_log;
@@ -26,7 +27,8 @@ fn main() -> Result<()> {
             println!("{}", serde_json::to_string(&measured)?);
         }
         ["writes", ref rest @ ..] => writes::run(rest)?,
-        _ => bail!("list, one NAME SHAPE FOLDER, or writes FOLDER LEN WRITES FILES"),
+        ["calls", ref rest @ ..] => calls::run(rest)?,
+        _ => bail!("list, one NAME SHAPE FOLDER, writes FOLDER LEN WRITES FILES, or calls NUMBER"),
     }
     Ok(())
 }

@@ -1,0 +1,198 @@
+//! What a protection costs a call that goes well, and one that is turned away.
+
+use crate::options::Options;
+use crate::report::{median, range};
+use anyhow::{Context, Result, ensure};
+use mainstay_resilience::{
+    Breaker, BreakerSettings, Bulkhead, BulkheadSettings, Category, Class, Classify, Rate,
+    RateLimit, RateLimiter, Retry, RetrySettings, Severity, Stack,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// So many calls are timed together.
+const CALLS: u32 = 1_000_000;
+
+/// What everything else is read against.
+const CONTROL: &str = "control: reading the clock";
+
+/// What is measured, and the most that is aimed at, in nanoseconds.
+const GOALS: [(&str, f64); 8] = [
+    ("breaker, closed", 5.0),
+    ("breaker, closed, with a window of 30 s", 40.0),
+    ("breaker, open", 20.0),
+    ("limiter, allowed", 35.0),
+    ("limiter, refused", 20.0),
+    ("retry, nothing to do", 5.0),
+    (
+        "stack of five: retry, breaker, limiter, bulkhead, limit of time",
+        150.0,
+    ),
+    (CONTROL, f64::NAN),
+];
+
+#[derive(Debug)]
+struct Fault;
+
+impl Classify for Fault {
+    fn class(&self) -> Class {
+        Class::retryable(Category::Network, Severity::Medium)
+    }
+}
+
+pub(crate) fn measure(options: &Options) -> Result<String> {
+    let mut figures: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    for _ in 0..options.rounds {
+        for (name, nanos) in ours()?.into_iter().chain(rivals(options)?) {
+            figures.entry(name).or_default().push(nanos);
+        }
+    }
+    let mut text = String::new();
+    writeln!(
+        text,
+        "\n## What a protection costs a call, in nanoseconds\n"
+    )?;
+    writeln!(text, "| | median | range | aim |\n|---|---:|---:|---:|")?;
+    let goal = |name: &str| GOALS.iter().find(|(known, _)| *known == name);
+    let mut line = |name: &str, figures: &[f64]| {
+        let (least, most) = range(figures);
+        let aim = goal(name)
+            .filter(|(_, aim)| aim.is_finite())
+            .map_or(String::new(), |(_, aim)| format!("{aim:.0}"));
+        let middle = median(figures.to_vec());
+        writeln!(
+            text,
+            "| {name} | {middle:.1} | {least:.1}–{most:.1} | {aim} |"
+        )
+    };
+    for (name, _) in GOALS {
+        if let Some(figures) = figures.remove(name) {
+            line(name, &figures)?;
+        }
+    }
+    for (name, figures) in &figures {
+        line(name, figures)?;
+    }
+    Ok(text)
+}
+
+/// Nanoseconds of each.
+fn ours() -> Result<Vec<(String, f64)>> {
+    let clock = mainstay_clock::system();
+    let mut timed = Timed::default();
+    timed.time(CONTROL, || {
+        black_box(clock.now());
+    });
+    let lock = Mutex::new(0);
+    timed.time("control: an uncontended mutex", || {
+        drop(black_box(lock.lock()));
+    });
+
+    let breaker = |settings| Breaker::new("bench", settings, clock.clone());
+    let works = || Ok::<u32, Fault>(black_box(1));
+    let closed = breaker(BreakerSettings::default())?;
+    timed.time("breaker, closed", || {
+        drop(black_box(closed.run_blocking(works)));
+    });
+    let windowed = breaker(BreakerSettings {
+        rate: Some(Rate::default()),
+        ..BreakerSettings::default()
+    })?;
+    timed.time("breaker, closed, with a window of 30 s", || {
+        drop(black_box(windowed.run_blocking(works)));
+    });
+    for _ in 0..5 {
+        drop(closed.run_blocking(|| Err::<(), _>(Fault)));
+    }
+    timed.time("breaker, open", || {
+        drop(black_box(closed.run_blocking(works)));
+    });
+
+    let limiter = |permits, burst| {
+        let limit = RateLimit {
+            permits,
+            per: Duration::from_secs(1),
+            burst,
+        };
+        RateLimiter::new("bench", limit, clock.clone())
+    };
+    // More than anybody can ask for.
+    let wide = Arc::new(limiter(1_000_000_000, 1_000_000_000)?);
+    timed.time("limiter, allowed", || {
+        drop(black_box(wide.try_acquire(1)));
+    });
+    let narrow = limiter(1, 1)?;
+    timed.time("limiter, refused", || {
+        drop(black_box(narrow.try_acquire(1)));
+    });
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let retry = Retry::new("bench", RetrySettings::generic(), clock.clone())?;
+    timed.time("retry, nothing to do", || {
+        drop(black_box(ready(retry.run(|_| async { works() }))));
+    });
+    let bulkhead = Bulkhead::new("bench", BulkheadSettings::default(), clock.clone())?;
+    let stack = Stack::builder("bench", clock.clone())
+        .retry(RetrySettings::generic())
+        .breaker(Arc::new(breaker(BreakerSettings::default())?))
+        .limiter(wide, Duration::ZERO)
+        .bulkhead(Arc::new(bulkhead))
+        .attempt_limit(Duration::from_secs(10))
+        .build()?;
+    let _inside = runtime.enter();
+    timed.time(
+        "stack of five: retry, breaker, limiter, bulkhead, limit of time",
+        || drop(black_box(ready(stack.run(|_| async { works() })))),
+    );
+    Ok(timed.figures)
+}
+
+/// What a future comes to that waits for nothing.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// Names, and nanoseconds of a call.
+#[derive(Default)]
+struct Timed {
+    figures: Vec<(String, f64)>,
+}
+
+impl Timed {
+    fn time(&mut self, name: &str, mut call: impl FnMut()) {
+        let begun = Instant::now();
+        for _ in 0..CALLS {
+            call();
+        }
+        let nanos = begun.elapsed().as_nanos() as f64 / f64::from(CALLS);
+        self.figures.push((name.to_owned(), nanos));
+    }
+}
+
+/// What others take, by their own program.
+fn rivals(options: &Options) -> Result<Vec<(String, f64)>> {
+    let Some(program) = &options.rivals else {
+        return Ok(Vec::new());
+    };
+    let output = Command::new(program)
+        .args(["calls", &CALLS.to_string()])
+        .output()
+        .context("the others cannot be started")?;
+    ensure!(
+        output.status.success(),
+        "the others: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
