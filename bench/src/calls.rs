@@ -3,6 +3,7 @@
 use crate::options::Options;
 use crate::report::{median, range};
 use anyhow::{Context, Result, ensure};
+use mainstay_clock::SharedClock;
 use mainstay_resilience::{
     Breaker, BreakerSettings, Bulkhead, BulkheadSettings, Category, Class, Classify, Rate,
     RateLimit, RateLimiter, Retry, RetrySettings, Severity, Stack,
@@ -80,6 +81,11 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     Ok(text)
 }
 
+/// A call that goes well.
+fn works() -> std::result::Result<u32, Fault> {
+    if black_box(true) { Ok(1) } else { Err(Fault) }
+}
+
 /// Nanoseconds of each.
 fn ours() -> Result<Vec<(String, f64)>> {
     let clock = mainstay_clock::system();
@@ -93,7 +99,6 @@ fn ours() -> Result<Vec<(String, f64)>> {
     });
 
     let breaker = |settings| Breaker::new("bench", settings, clock.clone());
-    let works = || Ok::<u32, Fault>(black_box(1));
     let closed = breaker(BreakerSettings::default())?;
     timed.time("breaker, closed", || {
         drop(black_box(closed.run_blocking(works)));
@@ -112,6 +117,13 @@ fn ours() -> Result<Vec<(String, f64)>> {
         drop(black_box(closed.run_blocking(works)));
     });
 
+    let wide = limiters(&mut timed, &clock)?;
+    stacks(&mut timed, &clock, wide)?;
+    Ok(timed.figures)
+}
+
+/// Answers one that lets everything pass.
+fn limiters(timed: &mut Timed, clock: &SharedClock) -> Result<Arc<RateLimiter>> {
     let limiter = |permits, burst| {
         let limit = RateLimit {
             permits,
@@ -130,6 +142,10 @@ fn ours() -> Result<Vec<(String, f64)>> {
         drop(black_box(narrow.try_acquire(1)));
     });
 
+    Ok(wide)
+}
+
+fn stacks(timed: &mut Timed, clock: &SharedClock, limiter: Arc<RateLimiter>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()?;
@@ -137,11 +153,12 @@ fn ours() -> Result<Vec<(String, f64)>> {
     timed.time("retry, nothing to do", || {
         drop(black_box(ready(retry.run(|_| async { works() }))));
     });
+    let breaker = Breaker::new("bench", BreakerSettings::default(), clock.clone())?;
     let bulkhead = Bulkhead::new("bench", BulkheadSettings::default(), clock.clone())?;
     let stack = Stack::builder("bench", clock.clone())
         .retry(RetrySettings::generic())
-        .breaker(Arc::new(breaker(BreakerSettings::default())?))
-        .limiter(wide, Duration::ZERO)
+        .breaker(Arc::new(breaker))
+        .limiter(limiter, Duration::ZERO)
         .bulkhead(Arc::new(bulkhead))
         .attempt_limit(Duration::from_secs(10))
         .build()?;
@@ -150,7 +167,7 @@ fn ours() -> Result<Vec<(String, f64)>> {
         "stack of five: retry, breaker, limiter, bulkhead, limit of time",
         || drop(black_box(ready(stack.run(|_| async { works() })))),
     );
-    Ok(timed.figures)
+    Ok(())
 }
 
 /// What a future comes to that waits for nothing.

@@ -31,6 +31,16 @@
 //!   to, ends with its deadline, and tries nothing again that trying again does not help.
 //! - **N3** All who share a [`RetryBudget`] together make no more retries than it holds, those that still wait among them.
 //!
+//! - **N4** A [`RateLimiter`] lets no more pass in any time than its burst and its rate allow, whatever the waits, changes and
+//!   threads; who waits passes in the order of arrival, and nobody passes who came later. A [`KeyedLimiter`] has one for each
+//!   key, in bounded memory.
+//! - **N5** A [`Bulkhead`] and an [`AdaptiveLimit`] have no more calls under way than they may, and get every place back.
+//! - **N6** A [`Stack`] puts its protections in an order in which each of them protects, or is not built; dropped at any point it
+//!   gives back all that it holds. A call through it asks for no memory where it waits for nothing.
+//! - **N7** A [`Hedge`] starts no more copies than it may, and a [`LoadShedder`] turns the least important calls away first.
+//! - **N8** A [`Recovery`] does what the plan of an operation says, and keeps what it did; an [`ErrorLog`] counts every error by its
+//!   kind, and both are bounded.
+//!
 //! Time comes from a [`Clock`](mainstay_clock::Clock), randomness from a [`Random`]: with the same two, the same happens. A date
 //! that jumps changes nothing.
 //!
@@ -47,6 +57,10 @@
 //! | changes that a breaker remembers | 64 | a day of a bad destination, in 10 KiB |
 //! | a window of calls | 65,536 | two bytes for each |
 //! | a window of time | exact to an eighth | sixteen counters, whatever the traffic |
+//! | keys of a limiter | 10,000 | 1 MiB; idle ones go first, then the least recently used |
+//! | what a server may ask of a limiter | 1 h | a wrong number in a header must not stop a client for a year |
+//! | errors and recoveries that are remembered | 1,000 each | an hour of a bad day, in 1 MiB |
+//! | parts in a [`Registry`] | 10,000 | more are a leak |
 //!
 //! Every number that a person may change stands in the `# Defaults` table of its settings.
 //!

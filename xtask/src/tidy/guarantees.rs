@@ -16,7 +16,7 @@ const CLAIMED: &[&str] = &[
     "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "Q9", "Q10", "Q11", "Q12", // queue
     "F1", "F2", "F3", "F4", "F5", // pickup
     "D1", "D2", "D4", "D5", "D6", // deliver; D3 is not promised yet
-    "N1", "N2", "N3", // resilience
+    "N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8", // resilience
     "S1", "S2", "S3", // stopping
     "K1", "K4", "K7", "K8", // what an attacker meets
     "L1", "L2", // the ledger, the demo

@@ -1,3 +1,5 @@
 //! What the resilience layer promises, from the outside.
 
+mod no_allocation;
+
 mod prior_recovery;
