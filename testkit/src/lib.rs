@@ -4,6 +4,7 @@
 //! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
+//! - [`given_up`]: futures that are dropped after every number of polls.
 //! - [`image::Image`]: a disk whose power can be cut.
 //! - [`failing_disk::FailingDisk`]: a disk whose writes fail for a while, and that heals.
 //! - [`recorded::RecordedDisks`]: disks whose every write and flush is recorded, to be made again without some of them.
@@ -28,6 +29,7 @@ pub mod allocation;
 pub mod campaigns;
 pub mod failing_disk;
 pub mod faulty_server;
+pub mod given_up;
 pub mod image;
 mod mount;
 mod oracle;

@@ -1,4 +1,5 @@
-//! `cargo xtask faults concurrency`: the queue under chosen schedules, and given up between any two waits.
+//! `cargo xtask faults concurrency`: the queue under chosen schedules, and everything that waits given up between any two
+//! waits: the queue's callers, a worker, a pickup.
 //!
 //! The tests of schedules stand in the queue itself and are built with `--cfg shuttle`, which that crate alone is given: what
 //! it stands on is the build that the tests use.
@@ -75,17 +76,10 @@ fn build(workspace: &Workspace) -> Result<String> {
     )
 }
 
-/// The tests that give up waiting.
+/// The tests that give up waiting. Of the whole workspace, so that they are the build that the tests use.
 fn given_up(workspace: &Workspace) -> std::process::Command {
     let mut command = process::cargo(&workspace.root);
-    command.args([
-        "test",
-        "--quiet",
-        "--package",
-        "mainstay-queue",
-        "--test",
-        "it",
-    ]);
+    command.args(["test", "--quiet", "--workspace", "--test", "it"]);
     command
 }
 

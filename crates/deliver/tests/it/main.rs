@@ -3,11 +3,13 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
-    reason = "tests make the files that the crate under test reads, and end where a helper fails"
+    clippy::print_stdout,
+    reason = "tests make the files that the crate under test reads, end where a helper fails, and say what they counted"
 )]
 
 mod answers;
 mod broken_connections;
+mod cancelled;
 mod http2;
 mod outage;
 mod proxy;
