@@ -9,7 +9,9 @@
 
 mod bench;
 mod route;
+mod stored;
 
+mod cancelled;
 mod complete_files_only;
 mod every_crash_point;
 mod files_that_stay;
