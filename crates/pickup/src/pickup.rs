@@ -14,6 +14,8 @@ use mainstay_clock::{Moment, SharedClock};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long a commit that is under way may go on when we are told to stop.
@@ -25,6 +27,8 @@ const COMMIT_GRACE: Duration = Duration::from_secs(1);
 /// [`handle`](Self::handle).
 pub struct Pickup<I: Intake> {
     collector: Option<Box<Collector>>,
+    /// The blocking thread that has the collector; it brings it back.
+    away: Option<JoinHandle<Box<Collector>>>,
     intake: Arc<I>,
     clock: SharedClock,
     shared: Arc<Shared>,
@@ -58,6 +62,7 @@ impl<I: Intake> Pickup<I> {
         let collector = Collector::open(config, Arc::clone(&clock), Arc::clone(&shared))?;
         Ok(Self {
             collector: Some(Box::new(collector)),
+            away: None,
             intake,
             clock,
             shared,
@@ -74,6 +79,7 @@ impl<I: Intake> Pickup<I> {
     /// Finishes what an earlier life has begun: see [`Recovered`].
     ///
     /// [`run`](Self::run) does it where it was not done; doing it before tells what was found, and which claims are open.
+    /// Dropped before it returns, it goes on to its end and tells nobody; whatever is called next waits for that.
     ///
     /// # Errors
     ///
@@ -90,6 +96,7 @@ impl<I: Intake> Pickup<I> {
     ///
     /// It may end at any point, also by being dropped or killed: what was not committed is offered again at the next start.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.bring_back().await;
         self.collector().stop = stop.clone();
         self.recover_until_done(&stop).await;
         let mut ear = Ear::default();
@@ -270,7 +277,7 @@ impl<I: Intake> Pickup<I> {
     fn collector(&mut self) -> &mut Collector {
         self.collector
             .as_mut()
-            .expect("it is only away while `blocking` has it, which holds `self`")
+            .expect("it is only away while `blocking` waits, or after that was given up")
     }
 
     /// Does something with the collector on a blocking thread.
@@ -278,20 +285,31 @@ impl<I: Intake> Pickup<I> {
         &mut self,
         act: impl FnOnce(&mut Collector, &dyn Book) -> T + Send + 'static,
     ) -> T {
+        // A call before this one may have been given up, and its thread may still be at work.
+        self.bring_back().await;
         let mut collector = self
             .collector
             .take()
-            .expect("only `blocking` takes it, and gives it back");
+            .expect("it is here once it was brought back");
         let intake = Arc::clone(&self.intake);
-        let done = tokio::task::spawn_blocking(move || {
-            let answer = act(&mut collector, &*intake);
-            (collector, answer)
-        });
-        match done.await {
-            Ok((collector, answer)) => {
-                self.collector = Some(collector);
-                answer
-            }
+        let (tell, mut told) = oneshot::channel();
+        self.away = Some(tokio::task::spawn_blocking(move || {
+            // Whoever asked may have given up.
+            drop(tell.send(act(&mut collector, &*intake)));
+            collector
+        }));
+        self.bring_back().await;
+        told.try_recv()
+            .expect("it was told before the collector came back")
+    }
+
+    /// Waits for the blocking thread that has the collector, if one has it. Dropped meanwhile, it can be called again.
+    async fn bring_back(&mut self) {
+        let Some(away) = &mut self.away else { return };
+        let back = away.await;
+        self.away = None;
+        match back {
+            Ok(collector) => self.collector = Some(collector),
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is shutting down, and so are we.

@@ -275,6 +275,8 @@ enum Dropped {
     Run,
     /// It recovers; another one goes on.
     Recovery,
+    /// It recovers, and goes on itself.
+    RecoveryAlone,
 }
 
 /// Drops a pickup after so many polls, and has the rest done. Returns whether it came to its end; `None` where another file
@@ -286,16 +288,16 @@ async fn live(scene: &Scene, dropped: Dropped, pace: Pace, polls: usize) -> Opti
     let stop = CancellationToken::new();
     let rest = async || bench.rest().await;
     let beside = |turns| bench.beside(scene, turns, &stop);
-    let ended = match dropped {
+    let (ended, left) = match dropped {
         Dropped::Run => {
             let work = Box::pin(pickup.run(stop.clone()));
-            ends_within(polls, pace, work, rest, beside).await
+            (ends_within(polls, pace, work, rest, beside).await, None)
         }
-        Dropped::Recovery => {
+        Dropped::Recovery | Dropped::RecoveryAlone => {
             let work = Box::pin(async { drop(pickup.recover().await.unwrap()) });
             let ended = ends_within(polls, pace, work, rest, |_| {}).await;
-            drop(pickup);
-            ended
+            let goes_on = matches!(dropped, Dropped::RecoveryAlone);
+            (ended, goes_on.then_some(pickup))
         }
     };
     if pace == Pace::DroppedAtRest {
@@ -304,7 +306,10 @@ async fn live(scene: &Scene, dropped: Dropped, pace: Pace, polls: usize) -> Opti
     if !bench.config.drop.exists() {
         std::fs::rename(bench.folders.path("elsewhere"), &bench.config.drop).unwrap();
     }
-    let next = bench.pickup().await;
+    let next = match left {
+        Some(pickup) => pickup,
+        None => bench.pickup().await,
+    };
     bench.finish(scene, pace, next).await;
     bench.judge_the_end(scene, &told).await;
     Some(ended)
@@ -373,4 +378,10 @@ fn a_recovery_that_is_dropped_anywhere_is_done_by_the_next_pickup() {
     let past = Scene { has_past, ..SCENE };
     dropped_everywhere(&past, Dropped::Recovery);
     dropped_everywhere(&past, Dropped::Run);
+}
+
+#[test]
+fn a_recovery_that_is_given_up_is_done_by_the_same_pickup() {
+    let has_past = true;
+    dropped_everywhere(&Scene { has_past, ..SCENE }, Dropped::RecoveryAlone);
 }
