@@ -1,6 +1,7 @@
 //! Making a file ours: one rename out of the drop folder, which one of all who try wins.
 
 use crate::candidates::Seen;
+use crate::claim::Claim;
 use crate::collector::{Claimed, Collector, Place};
 use crate::config::After;
 use crate::entry::{Entry, Role};
@@ -48,6 +49,16 @@ impl Collector {
 
     fn claimed(&self, relative: &Path, place: Place, seen: Seen) -> Claimed {
         let claim = self.maker.make(self.clock.wall());
+        self.claimed_as(claim, relative, place, seen)
+    }
+
+    pub(crate) fn claimed_as(
+        &self,
+        claim: Claim,
+        relative: &Path,
+        place: Place,
+        seen: Seen,
+    ) -> Claimed {
         let (name, is_cut) = Entry::name(claim, Role::File, relative);
         Claimed {
             claim,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! work/kept/
-//!   0197a3…-…-…c2.intent    written before a batch is committed; after a crash the intake says which of its claims were
+//!   0197a3…-…-…c2.intent    written before a batch is committed; after a crash the intake says which of its claims were,
+//!                         and the others are offered again
 //!   0197a3…-…-…c1.kept      an intent, renamed once its batch was committed; or many of those, put together
 //!
 //!   mainstay-kept 1
@@ -83,13 +84,23 @@ impl Kept {
     }
 
     /// Settles what was intended when the process died: what the intake has is kept, what it has not will be taken again.
-    pub(crate) fn resolve(&mut self, book: &dyn Book) -> Result<(), Error> {
+    /// Returns what it has not, to be offered again under the same claims: its commit may still be under way where no process
+    /// died, but a pickup was dropped and another one opened.
+    pub(crate) fn resolve(
+        &mut self,
+        book: &dyn Book,
+    ) -> Result<Vec<(Claim, Box<Path>, Seen)>, Error> {
+        let mut again = Vec::new();
         for path in self.listed(INTENT) {
             let intended = read(&path)?;
             let (committed, lost): (Vec<_>, Vec<_>) = intended
                 .into_iter()
                 .partition(|(_, identity)| book.is_committed(identity.claim));
             let is_whole = lost.is_empty();
+            again.extend(
+                lost.into_iter()
+                    .map(|(path, identity)| (identity.claim, path, identity.seen)),
+            );
             let claims = committed
                 .iter()
                 .map(|(_, identity)| identity.claim)
@@ -106,7 +117,7 @@ impl Kept {
             settled.map_err(|error| Error::folder("write", &self.folder, error))?;
             book.closed(claims);
         }
-        Ok(())
+        Ok(again)
     }
 
     /// Whether this file was committed as it is now.

@@ -126,7 +126,8 @@
 //! ## Files that stay
 //!
 //! With [`After::Keep`] nothing is moved. Path, size, time and inode of each file are written down, with its claim, before the
-//! commit; after a crash the intake says which of them count. A file that differs in any of them is a new document.
+//! commit; after a crash the intake says which of them count, and the others are
+//! offered again, under the same claims. A file that differs in any of them is a new document.
 //!
 //! **When it fails**
 //!

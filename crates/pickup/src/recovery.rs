@@ -10,6 +10,7 @@
 //! | a path alone | – | removed: the file that it belongs to was not taken |
 //! | a copy without a claim to anything | – | removed |
 //! | anything else | – | moved to quarantine, never removed |
+//! | the memory of files that stay: what was about to be committed | not committed | offered again, under the same claim |
 //!
 //! | in the claimed folder of a drop folder on another file system | the intake says | what is done |
 //! |---|---|---|
@@ -62,12 +63,17 @@ struct Found {
 impl Collector {
     /// Looks through the work folder, and finishes what was begun.
     pub(crate) fn recover(&mut self, book: &dyn Book) -> Result<Recovered, Error> {
-        if let Some(kept) = &mut self.kept {
-            kept.resolve(book)?;
-        }
+        let staying = match &mut self.kept {
+            Some(kept) => kept.resolve(book)?,
+            None => Vec::new(),
+        };
         // All that was taken lies on the disk, and is found there again.
         self.pending.clear();
         self.unfinished.clear();
+        for (claim, relative, seen) in staying {
+            let claimed = self.claimed_as(claim, &relative, Place::Drop, seen);
+            self.pending.push(claimed);
+        }
         // A drop folder on another file system has a part in it; where it is not there, that part waits until it comes.
         let root = self.attach(self.now());
         let before = self.shared.lock().status.quarantined;

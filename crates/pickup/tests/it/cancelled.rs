@@ -7,15 +7,17 @@
 //! between two steps of a thread, which no drop can reach (`every_crash_point` and `powercut` are for those), and every order
 //! in which the threads may end: with the third pace they end as they like.
 
-use crate::bench::{Folders, Mount, PATIENCE, claim};
+use crate::bench::{Folders, Mount, PATIENCE, claim, until};
 use crate::stored::{Stored, declare};
 use mainstay_clock::ManualClock;
-use mainstay_pickup::{After, Config, ErrorKind, Pickup};
+use mainstay_pickup::{After, Claim, Config, ErrorKind, Intake, Pickup, Refusal, Taken};
 use mainstay_testkit::given_up::{Pace, Work, blocking_is_done, ends_within, scratch};
 use std::cell::{Cell, RefCell};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What there is to take, and what happens meanwhile.
@@ -384,4 +386,67 @@ fn a_recovery_that_is_dropped_anywhere_is_done_by_the_next_pickup() {
 fn a_recovery_that_is_given_up_is_done_by_the_same_pickup() {
     let has_past = true;
     dropped_everywhere(&Scene { has_past, ..SCENE }, Dropped::RecoveryAlone);
+}
+
+/// Stores what it is given when it is told to, and whoever waited for it may be gone by then.
+struct Late {
+    stored: Stored,
+    may_store: Arc<Notify>,
+    storing: Arc<Mutex<Option<JoinHandle<Result<(), Refusal>>>>>,
+}
+
+impl Intake for Late {
+    async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
+        let (stored, may_store) = (self.stored.clone(), Arc::clone(&self.may_store));
+        let storing = tokio::spawn(async move {
+            may_store.notified().await;
+            stored.commit(files).await
+        });
+        *self.storing.lock().unwrap() = Some(storing);
+        std::future::pending().await
+    }
+
+    fn is_committed(&self, claim: Claim) -> bool {
+        self.stored.is_committed(claim)
+    }
+
+    fn closed(&self, claims: Vec<Claim>) {
+        self.stored.closed(claims);
+    }
+}
+
+/// A pickup is dropped while it commits; what it committed is stored only after the next one has done all.
+async fn stored_late(after: After) {
+    let told = format!("{after:?}, stored late");
+    let scene = Scene { after, ..SCENE };
+    let bench = Bench::new(&scene).await.unwrap();
+    let (may_store, storing) = (Arc::new(Notify::new()), Arc::default());
+    let late = Late {
+        stored: bench.stored.clone(),
+        may_store: Arc::clone(&may_store),
+        storing: Arc::clone(&storing),
+    };
+    let clock = Arc::new(bench.clock.clone());
+    let pickup = Pickup::open(bench.config.clone(), Arc::new(late), clock).unwrap();
+    let running = tokio::spawn(pickup.run(CancellationToken::new()));
+    until("a commit", || storing.lock().unwrap().is_some()).await;
+    running.abort();
+    drop(running.await);
+    let next = bench.pickup().await;
+    bench.finish(&scene, Pace::DroppedAtOnce, next).await;
+    may_store.notify_one();
+    let stored = storing.lock().unwrap().take().unwrap();
+    stored.await.unwrap().unwrap();
+    // Its claims are open again, though their files are dealt with: an agent closes those when it starts.
+    let queue = &bench.stored.queue;
+    queue.close_claims(queue.open_claims());
+    bench.rest().await;
+    bench.judge_the_end(&scene, &told).await;
+}
+
+#[test]
+fn what_is_stored_late_for_a_pickup_that_was_dropped_makes_no_second_document() {
+    for after in [After::Archive, After::Keep] {
+        Pace::DroppedAtOnce.runtime().block_on(stored_late(after));
+    }
 }
