@@ -1,8 +1,7 @@
-//! `cargo xtask faults concurrency`: the queue under chosen schedules, and everything that waits given up between any two
-//! waits: the queue's callers, a worker, a pickup.
+//! `cargo xtask faults concurrency`: threads under chosen schedules, and waits given up between any two awaits.
 //!
-//! The tests of schedules stand in the queue itself and are built with `--cfg shuttle`, which that crate alone is given: what
-//! it stands on is the build that the tests use.
+//! The tests of schedules stand in the crates themselves and are built with `--cfg shuttle`, which one crate at a time is given:
+//! what it stands on is the build that the tests use.
 
 use std::process::ExitCode;
 
@@ -17,6 +16,9 @@ const LONG: u64 = 8_500;
 
 /// The kinds of schedules: one picks at random, one prefers and changes its mind a few times.
 const KINDS: u64 = 2;
+
+/// The crates that have tests of schedules.
+const CRATES: [&str; 2] = ["mainstay-queue", "mainstay-resilience"];
 
 /// What is to be run.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,17 +40,20 @@ pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let wanted = parse(arguments)?;
     println!(
-        "concurrency: the queue's threads and waiters under schedules that are chosen, and every wait given up"
+        "concurrency: the threads and waiters of queue and resilience under schedules that are chosen, and every wait given up"
     );
-    let program = build(workspace).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
+    let programs = build(workspace).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
     let seed = wanted.seed;
-    let schedules = count(
-        process::program(&program, &workspace.root)
-            .args(["schedules::", "--nocapture", "--test-threads=1"])
-            .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
-            .env("MAINSTAY_SEED", seed.to_string()),
-    );
+    let schedules = programs.iter().map(|program| {
+        count(
+            process::program(program, &workspace.root)
+                .args(["schedules::", "--nocapture", "--test-threads=1"])
+                .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
+                .env("MAINSTAY_SEED", seed.to_string()),
+        )
+    });
     let both = schedules
+        .sum::<Result<u64>>()
         .and_then(|schedules| Ok((schedules, count(given_up(workspace).arg("cancelled::"))?)));
     match both {
         Ok((schedules, given_up)) => {
@@ -65,15 +70,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     }
 }
 
-/// Builds everything that is run; what does not build breaks no promise. Returns the program with the schedules.
-fn build(workspace: &Workspace) -> Result<String> {
+/// Builds everything that is run; what does not build breaks no promise. Returns the programs with the schedules.
+fn build(workspace: &Workspace) -> Result<Vec<String>> {
     process::run(given_up(workspace).arg("--no-run"))?;
-    test(
-        process::cargo(&workspace.root)
-            .args(["rustc", "--package", "mainstay-queue", "--lib"])
-            .args(["--profile", "test", "--quiet"])
-            .args(["--message-format", "json", "--", "--cfg", "shuttle"]),
-    )
+    let programs = CRATES.iter().map(|package| {
+        test(
+            process::cargo(&workspace.root)
+                .args(["rustc", "--package", package, "--lib"])
+                .args(["--profile", "test", "--quiet"])
+                .args(["--message-format", "json", "--", "--cfg", "shuttle"]),
+        )
+    });
+    programs.collect()
 }
 
 /// The tests that give up waiting. Of the whole workspace, so that they are the build that the tests use.
