@@ -3,3 +3,5 @@
 mod no_allocation;
 
 mod prior_recovery;
+
+mod prior_suite;
