@@ -49,16 +49,10 @@ impl Collector {
 
     fn claimed(&self, relative: &Path, place: Place, seen: Seen) -> Claimed {
         let claim = self.maker.make(self.clock.wall());
-        self.claimed_as(claim, relative, place, seen)
+        Self::claimed_as(claim, relative, place, seen)
     }
 
-    pub(crate) fn claimed_as(
-        &self,
-        claim: Claim,
-        relative: &Path,
-        place: Place,
-        seen: Seen,
-    ) -> Claimed {
+    pub(crate) fn claimed_as(claim: Claim, relative: &Path, place: Place, seen: Seen) -> Claimed {
         let (name, is_cut) = Entry::name(claim, Role::File, relative);
         Claimed {
             claim,

@@ -71,7 +71,7 @@ impl Collector {
         self.pending.clear();
         self.unfinished.clear();
         for (claim, relative, seen) in staying {
-            let claimed = self.claimed_as(claim, &relative, Place::Drop, seen);
+            let claimed = Self::claimed_as(claim, &relative, Place::Drop, seen);
             self.pending.push(claimed);
         }
         // A drop folder on another file system has a part in it; where it is not there, that part waits until it comes.

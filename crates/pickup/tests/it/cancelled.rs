@@ -270,7 +270,7 @@ impl Bench {
     }
 }
 
-/// What is done with a pickup that is dropped; [`None`] is where it cannot be measured.
+/// What is done with a pickup that is dropped.
 #[derive(Clone, Copy)]
 enum Dropped {
     /// It runs.
@@ -388,11 +388,13 @@ fn a_recovery_that_is_given_up_is_done_by_the_same_pickup() {
     dropped_everywhere(&Scene { has_past, ..SCENE }, Dropped::RecoveryAlone);
 }
 
+type Storing = JoinHandle<Result<(), Refusal>>;
+
 /// Stores what it is given when it is told to, and whoever waited for it may be gone by then.
 struct Late {
     stored: Stored,
     may_store: Arc<Notify>,
-    storing: Arc<Mutex<Option<JoinHandle<Result<(), Refusal>>>>>,
+    storing: Arc<Mutex<Option<Storing>>>,
 }
 
 impl Intake for Late {
