@@ -1,7 +1,9 @@
 //! `cargo xtask faults concurrency`: threads under chosen schedules, and waits given up between any two awaits.
 //!
 //! The tests of schedules stand in the crates themselves and are built with `--cfg shuttle`, which one crate at a time is given:
-//! what it stands on is the build that the tests use.
+//! what it stands on is the build that the tests use. The long form also looks for races (see `races`).
+
+mod races;
 
 use std::process::ExitCode;
 
@@ -25,9 +27,11 @@ const CRATES: [&str; 2] = ["mainstay-queue", "mainstay-resilience"];
 struct Wanted {
     schedules: u64,
     seed: u64,
+    /// Whether races are looked for too.
+    races: bool,
 }
 
-/// Runs the campaign: `--long` for ten times as many schedules, `--schedules N` and `--seed N` to choose.
+/// Runs the campaign: `--long` for ten times as many schedules and a watch for races, `--schedules N` and `--seed N` to choose.
 pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     run(workspace, arguments).map(|()| ExitCode::SUCCESS)
 }
@@ -42,37 +46,54 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     println!(
         "concurrency: the threads and waiters of queue and resilience under schedules that are chosen, and every wait given up"
     );
-    let programs = build(workspace).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
+    let unwatched = wanted.races.then(|| races::missing(workspace)).flatten();
+    if let Some(reason) = unwatched {
+        println!("not measured: races: {reason}");
+    }
+    let watches = wanted.races && unwatched.is_none();
+    let programs =
+        build(workspace, watches).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
     let seed = wanted.seed;
-    let schedules = programs.iter().map(|program| {
-        count(
+    let told = measure(workspace, &programs, &wanted, watches)
+        .inspect_err(|error| println!("  VIOLATION (seed {seed}): {error:#}"))?;
+    println!("  pass: {told}");
+    Ok(())
+}
+
+/// Runs all of it, and returns what it came to.
+fn measure(
+    workspace: &Workspace,
+    programs: &[String],
+    wanted: &Wanted,
+    watches: bool,
+) -> Result<String> {
+    let mut kinds = 0;
+    for program in programs {
+        kinds += count(
             process::program(program, &workspace.root)
                 .args(["schedules::", "--nocapture", "--test-threads=1"])
                 .env("MAINSTAY_SCHEDULES", wanted.schedules.to_string())
-                .env("MAINSTAY_SEED", seed.to_string()),
-        )
-    });
-    let both = schedules
-        .sum::<Result<u64>>()
-        .and_then(|schedules| Ok((schedules, count(given_up(workspace).arg("cancelled::"))?)));
-    match both {
-        Ok((schedules, given_up)) => {
-            println!(
-                "  pass: {} schedules of {schedules} kinds of work, {given_up} kinds of waits given up at every point",
-                schedules * KINDS * wanted.schedules
-            );
-            Ok(())
-        }
-        Err(error) => {
-            println!("  VIOLATION (seed {seed}): {error:#}");
-            Err(error)
-        }
+                .env("MAINSTAY_SEED", wanted.seed.to_string()),
+        )?;
     }
+    let given_up = count(given_up(workspace).arg("cancelled::"))?;
+    let schedules = kinds * KINDS * wanted.schedules;
+    let told = format!(
+        "{schedules} schedules of {kinds} kinds of work, {given_up} kinds of waits given up at every point"
+    );
+    if !watches {
+        return Ok(told);
+    }
+    let watched = races::run(workspace)?;
+    Ok(format!("{told}, no race in {watched} tests of the queue"))
 }
 
 /// Builds everything that is run; what does not build breaks no promise. Returns the programs with the schedules.
-fn build(workspace: &Workspace) -> Result<Vec<String>> {
+fn build(workspace: &Workspace, watches: bool) -> Result<Vec<String>> {
     process::run(given_up(workspace).arg("--no-run"))?;
+    if watches {
+        races::build(workspace)?;
+    }
     let programs = CRATES.iter().map(|package| {
         test(
             process::cargo(&workspace.root)
@@ -95,6 +116,7 @@ fn parse(arguments: &[String]) -> Result<Wanted> {
     let mut wanted = Wanted {
         schedules: SHORT,
         seed: 1,
+        races: false,
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -107,7 +129,7 @@ fn parse(arguments: &[String]) -> Result<Wanted> {
         };
         match word.as_str() {
             "--short" => {}
-            "--long" => wanted.schedules = LONG,
+            "--long" => (wanted.schedules, wanted.races) = (LONG, true),
             "--schedules" => wanted.schedules = number()?,
             "--seed" => wanted.seed = number()?,
             other => bail!(
@@ -177,7 +199,9 @@ mod tests {
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let wanted = parse(&words(&["--schedules", "7", "--seed", "3"])).unwrap();
         assert_eq!((wanted.schedules, wanted.seed), (7, 3));
-        assert_eq!(parse(&words(&["--long"])).unwrap().schedules, LONG);
+        assert!(!wanted.races);
+        let wanted = parse(&words(&["--long"])).unwrap();
+        assert!(wanted.schedules == LONG && wanted.races);
         assert!(parse(&words(&["--schedules"])).is_err());
         assert!(parse(&words(&["--seed", "x"])).is_err());
         assert!(parse(&words(&["--fast"])).is_err());
