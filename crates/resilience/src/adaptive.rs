@@ -6,11 +6,12 @@ mod estimate;
 mod tests;
 
 use crate::error::{InvalidSettings, RejectedBy, Rejection};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use estimate::{Estimate, Sample};
 use mainstay_clock::{Moment, SharedClock};
 use serde::Serialize;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Where the limit begins, between what it stays, and how it is found.

@@ -1,10 +1,11 @@
 //! How many calls are under way at once, so that one slow service does not take everything for itself.
 
 use crate::error::{InvalidSettings, RejectedBy, Rejection};
+use crate::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, step};
 use mainstay_clock::SharedClock;
 use serde::Serialize;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -239,6 +240,7 @@ impl Shared {
     fn resize(&self, more: i64) {
         let surplus = self.surplus.fetch_sub(more, Ordering::AcqRel) - more;
         if 0 < surplus {
+            step();
             let free = self.places.forget_permits(surplus as usize) as i64;
             self.surplus.fetch_sub(free, Ordering::AcqRel);
         }

@@ -3,14 +3,15 @@
 use crate::error::{InvalidSettings, Rejection};
 use crate::limiter::bucket::Rate;
 use crate::limiter::{RateLimit, RateLimiter};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use mainstay_clock::{Moment, SharedClock};
 use serde::Serialize;
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// At the bound, at least this part of the keys goes at once. A sweep looks at every key; so it costs each new key ten looks.

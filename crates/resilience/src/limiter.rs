@@ -12,12 +12,12 @@ mod tests;
 
 use crate::blocking::block_on;
 use crate::error::{InvalidSettings, RejectedBy, Rejection};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use bucket::{Bucket, Rate};
 use line::Line;
 use mainstay_clock::{Moment, SharedClock};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

@@ -7,3 +7,10 @@
 pub(crate) use shuttle::sync::{Mutex, MutexGuard, atomic};
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
+
+/// A moment at which somebody else may go on, where two steps are nothing but calls of other libraries.
+#[inline]
+pub(crate) fn step() {
+    #[cfg(shuttle)]
+    shuttle::thread::yield_now();
+}

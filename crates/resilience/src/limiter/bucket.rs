@@ -16,7 +16,7 @@
 
 use super::Refusal;
 use crate::error::InvalidSettings;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 const LINE: u64 = 1 << 63;

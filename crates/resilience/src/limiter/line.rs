@@ -3,8 +3,9 @@
 use super::bucket::{Bucket, Rate};
 use super::{RateLimiter, Refusal, nanos};
 use crate::error::Rejection;
+use crate::sync::{Mutex, MutexGuard};
 use mainstay_clock::Moment;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 

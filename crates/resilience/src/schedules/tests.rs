@@ -8,7 +8,10 @@
     reason = "a test that cannot go on ends; how many schedules it runs is said by who started it"
 )]
 
-use crate::{Breaker, BreakerSettings, BreakerState, BudgetSettings, Permit, RetryBudget, Verdict};
+use crate::{
+    Breaker, BreakerSettings, BreakerState, BudgetSettings, Bulkhead, BulkheadSettings, Permit,
+    RateLimit, RateLimiter, RetryBudget, Verdict,
+};
 use mainstay_clock::ManualClock;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicU32, Ordering};
@@ -166,5 +169,55 @@ fn no_schedule_takes_more_retries_than_the_budget_holds() {
             thread.join().unwrap();
         }
         assert_eq!(taken.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn no_schedule_admits_more_than_the_burst() {
+    under_all_schedules(|| {
+        let limit = RateLimit {
+            permits: 1,
+            per: MINUTE,
+            burst: 2,
+        };
+        let limiter = RateLimiter::new("x", limit, Arc::new(ManualClock::new())).unwrap();
+        let limiter = Arc::new(limiter);
+        let threads = [(); 3].map(|()| {
+            let limiter = Arc::clone(&limiter);
+            thread::spawn(move || limiter.try_acquire(1).is_ok())
+        });
+        let passed = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(passed.iter().filter(|has_passed| **has_passed).count(), 2);
+    });
+}
+
+/// However a change of its size meets places that are given back: in the end there are exactly as many as it says.
+#[test]
+fn no_schedule_of_changes_loses_or_makes_a_place() {
+    under_all_schedules(|| {
+        let of_size = |max_concurrent| BulkheadSettings {
+            max_concurrent,
+            ..BulkheadSettings::default()
+        };
+        let bulkhead = Bulkhead::new("x", of_size(2), Arc::new(ManualClock::new())).unwrap();
+        let bulkhead = Arc::new(bulkhead);
+        let mut threads = Vec::new();
+        for _ in 0..2 {
+            let bulkhead = Arc::clone(&bulkhead);
+            threads.push(thread::spawn(move || drop(bulkhead.try_enter())));
+        }
+        let resized = Arc::clone(&bulkhead);
+        threads.push(thread::spawn(move || {
+            for size in [1, 3, 2] {
+                resized.set(of_size(size)).unwrap();
+            }
+        }));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        let places: Vec<_> = std::iter::from_fn(|| bulkhead.try_enter().ok())
+            .take(9)
+            .collect();
+        assert_eq!(places.len(), 2);
     });
 }
