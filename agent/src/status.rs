@@ -121,6 +121,9 @@ pub(crate) struct To {
     pub(crate) reason: String,
     /// Seconds until a destination that is held, or asked for quiet, is tried again.
     pub(crate) next_attempt_seconds: Option<f64>,
+    /// Seconds until its limit lets the next attempt begin; none while it does.
+    #[serde(default)]
+    pub(crate) limited_seconds: Option<f64>,
     pub(crate) in_flight: u64,
     pub(crate) queued: u64,
     pub(crate) dead: u64,

@@ -12,7 +12,14 @@ pub(crate) struct Span(pub(crate) Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) u64);
 
-/// Text that is neither a duration nor a size, and what would have been.
+/// So many in a time, from the configuration: `100/min`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) number: u32,
+    pub(crate) per: Duration,
+}
+
+/// Text that is no duration, size or rate, and what would have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotAUnit(String);
 
@@ -66,6 +73,44 @@ impl FromStr for Span {
             return Err(NotAUnit(format!("`{text}` is longer than ten years")));
         }
         Ok(Self(span))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = NotAUnit;
+
+    fn from_str(text: &str) -> Result<Self, NotAUnit> {
+        let refused = || {
+            NotAUnit(format!(
+                "`{text}` is not a rate; write it like `10/s`, `100/min` or `1/5min`"
+            ))
+        };
+        let (number, time) = text.split_once('/').ok_or_else(refused)?;
+        let number: u32 = number.trim().parse().map_err(|_| refused())?;
+        let time = time.trim();
+        // `100/min` is as good as `100/1min`.
+        let time = if time.starts_with(|first: char| first.is_ascii_digit()) {
+            time.to_owned()
+        } else {
+            format!("1{time}")
+        };
+        let Span(per) = time.parse().map_err(|_| refused())?;
+        if number == 0 || per.is_zero() {
+            return Err(refused());
+        }
+        Ok(Self { number, per })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, Span(self.per))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Rate {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(RateVisitor)
     }
 }
 
@@ -175,6 +220,20 @@ impl serde::de::Visitor<'_> for SpanVisitor {
     }
 }
 
+struct RateVisitor;
+
+impl serde::de::Visitor<'_> for RateVisitor {
+    type Value = Rate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a rate in quotes, such as \"10/s\" or \"100/min\"")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Rate, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 struct SizeVisitor;
 
 impl serde::de::Visitor<'_> for SizeVisitor {
@@ -213,6 +272,40 @@ mod tests {
         ];
         for (text, ms) in cases {
             assert_eq!(text.parse(), Ok(Span(Duration::from_millis(ms))), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_read_as_people_write_them_and_what_is_none_is_refused() {
+        let rate = |number, seconds| Rate {
+            number,
+            per: Duration::from_secs(seconds),
+        };
+        for (text, read, shown) in [
+            ("10/s", rate(10, 1), "10/1s"),
+            ("100 / min", rate(100, 60), "100/1min"),
+            ("1/5min", rate(1, 300), "1/5min"),
+        ] {
+            assert_eq!(text.parse(), Ok(read), "{text}");
+            assert_eq!(read.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(read));
+        }
+        for text in [
+            "",
+            "10",
+            "0/s",
+            "10/0s",
+            "-1/s",
+            "1.5/s",
+            "10/parsec",
+            "/s",
+            "10/",
+        ] {
+            let refused = text.parse::<Rate>().unwrap_err();
+            assert!(
+                refused.to_string().contains("`100/min`"),
+                "{text}: {refused}"
+            );
         }
     }
 

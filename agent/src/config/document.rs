@@ -3,7 +3,7 @@
 //! Everything is optional here, and every value that a later check may refuse carries its place. What is left out gets its
 //! default in [`super::settings`].
 
-use crate::units::{Size, Span};
+use crate::units::{Rate, Size, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -139,6 +139,7 @@ pub(crate) struct Destination {
     pub(crate) path: Option<Spanned<PathBuf>>,
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) concurrency: Option<Spanned<u16>>,
+    pub(crate) rate: Option<Rate>,
     #[serde(default)]
     pub(crate) retry: Retry,
     pub(crate) bury_after: Option<Spanned<u32>>,

@@ -3,6 +3,7 @@
 use super::document::{After, Compress};
 use super::place::Problem;
 use super::secret::SecretRef;
+use crate::units::Rate;
 use mainstay_queue::WhenFull;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use std::time::Duration;
 /// | `from.after` | `archive` | the original is kept until somebody decides otherwise |
 /// | `to.method` | POST | PUT only where the URL names the document |
 /// | `to.timeout` | 60 s | an attempt as a whole; then it counts as unknown and is repeated |
+/// | `to.rate` | none | most servers know better themselves how much they bear |
 /// | `to.concurrency` | 5 | hides the way there and back without burdening a small server |
 /// | `to.retry.initial`, `max` | 1 s, 5 min | quick after a hiccup, quiet in a long outage |
 /// | `to.bury_after` | 5 | a document refused five times is not refused by accident |
@@ -124,6 +126,8 @@ pub(crate) struct Destination {
     pub(crate) lane: String,
     pub(crate) kind: Kind,
     pub(crate) concurrency: u16,
+    /// Attempts in a time, at most.
+    pub(crate) rate: Option<Rate>,
     pub(crate) retry_initial: Duration,
     pub(crate) retry_max: Duration,
     pub(crate) bury_after: u32,

@@ -178,6 +178,7 @@ fn destination(destination: &Destination) -> Map<String, Value> {
         }
     }
     set("concurrency", json!(destination.concurrency));
+    set("rate", json!(destination.rate.map(|rate| rate.to_string())));
     set("bury_after", json!(destination.bury_after));
     let (initial, max) = (
         Span(destination.retry_initial).to_string(),

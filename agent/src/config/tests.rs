@@ -104,6 +104,7 @@ auth = { basic = { user = "u", password = "file:token" } }
 proxy = { url = "http://proxy:3128", bypass = ["localhost"] }
 timeout = "10s"
 concurrency = 2
+rate = "100/min"
 retry = { initial = "2s", max = "1min" }
 compress = "zstd"
 bury_after = 3

@@ -10,7 +10,7 @@ use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
 use mainstay_clock::SharedClock;
-use mainstay_deliver::{Backoff, DeliverConfig, Worker, WorkerHandle};
+use mainstay_deliver::{Backoff, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
 use mainstay_queue::{LaneId, Queue};
 use std::collections::HashSet;
@@ -282,6 +282,12 @@ fn assemble_target(
     let address = built.address().to_owned();
     let config = DeliverConfig {
         concurrency: usize::from(destination.concurrency),
+        // As many as may be under way may also begin at once.
+        limit: destination.rate.map(|rate| RateLimit {
+            permits: rate.number,
+            per: rate.per,
+            burst: rate.number.min(u32::from(destination.concurrency)),
+        }),
         retry: Backoff::doubling(destination.retry_initial, destination.retry_max),
         bury_after: destination.bury_after,
         drain: grace,

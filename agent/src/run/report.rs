@@ -90,6 +90,7 @@ impl status::To {
             state: state.to_owned(),
             reason: String::new(),
             next_attempt_seconds: None,
+            limited_seconds: None,
             in_flight: lane.map_or(0, |lane| lane.leased),
             queued: lane.map_or(0, |lane| lane.ready + lane.leased + lane.waiting),
             dead: lane.map_or(0, |lane| lane.dead),
@@ -159,6 +160,9 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         address: target.address.clone(),
         reason,
         next_attempt_seconds: until.map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
+        limited_seconds: told
+            .limited_until
+            .map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
         in_flight: told.in_flight as u64,
         delivered: told.delivered,
         retried: told.retried,

@@ -128,13 +128,17 @@ impl Page {
                 format!(", next attempt in {seconds:.0} s")
             }
         });
+        let limited = match to.limited_seconds {
+            Some(seconds) if to.queued > 0 => format!(", its rate lets one go in {seconds:.0} s"),
+            _ => String::new(),
+        };
         let place = if to.address.is_empty() {
             &to.lane
         } else {
             &to.address
         };
         self.line(format_args!(
-            "  to      {}  {colour}{}{PLAIN}, {} queued{}{}{probe}",
+            "  to      {}  {colour}{}{PLAIN}, {} queued{}{}{probe}{limited}",
             visible(place),
             to.state,
             to.queued,

@@ -144,7 +144,7 @@ pub use folder::{Folder, FolderConfig};
 pub use http::{
     Auth, ClientCertificate, Compression, Http, HttpConfig, Method, Proxy, SystemProxies, Tls,
 };
-pub use mainstay_resilience::Backoff;
+pub use mainstay_resilience::{Backoff, RateLimit};
 pub use outcome::{Cause, Outcome};
 pub use secret::Secret;
 pub use worker::{

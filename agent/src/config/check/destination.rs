@@ -111,6 +111,7 @@ impl Check<'_> {
             concurrency: concurrency
                 .as_ref()
                 .map_or(CONCURRENCY, |number| *number.get_ref()),
+            rate: destination.rate,
             retry_initial: initial,
             retry_max: max,
             bury_after: bury_after

@@ -1,6 +1,8 @@
 //! How patient and how busy a worker is.
 
 use crate::{Backoff, Error};
+use mainstay_clock::SharedClock;
+use mainstay_resilience::{RateLimit, RateLimiter};
 use std::time::Duration;
 
 /// How one lane is delivered.
@@ -13,6 +15,7 @@ use std::time::Duration;
 /// | `retry` | 1 s to 5 min, full jitter | a short hiccup costs a second, a long outage twelve requests an hour for each document |
 /// | `bury_after` | 5 rejections | a server that is being deployed refuses for some seconds; five tries take half a minute |
 /// | `probe` | 1 s to 60 s, full jitter | a destination that is back is noticed within a minute |
+/// | `limit` | none | most servers know better themselves how much they bear |
 /// | `drain` | 60 s | one attempt may take as long |
 /// | `seed` | from the system | for tests: the same seed gives the same waits |
 #[derive(Debug, Clone)]
@@ -25,6 +28,8 @@ pub struct DeliverConfig {
     pub bury_after: u32,
     /// How long a held destination is left alone between two probes.
     pub probe: Backoff,
+    /// No more attempts in a time than these, over all documents; probes count as well.
+    pub limit: Option<RateLimit>,
     /// How long what is under way may take to end when the worker is stopped.
     pub drain: Duration,
     /// Where the random part of waits comes from.
@@ -38,6 +43,7 @@ impl Default for DeliverConfig {
             retry: Backoff::doubling(Duration::from_secs(1), Duration::from_mins(5)),
             bury_after: 5,
             probe: Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1)),
+            limit: None,
             drain: Duration::from_mins(1),
             seed: None,
         }
@@ -68,7 +74,16 @@ impl DeliverConfig {
                 )));
             }
         }
-        Ok(())
+        self.limiter(&mainstay_clock::system()).map(drop)
+    }
+
+    /// What holds to the limit, where there is one.
+    pub(super) fn limiter(&self, clock: &SharedClock) -> Result<Option<RateLimiter>, Error> {
+        let made = self
+            .limit
+            .map(|limit| RateLimiter::new("the destination", limit, clock.clone()));
+        made.transpose()
+            .map_err(|error| Error::setting(format!("the `limit` cannot be kept: {error}")))
     }
 }
 
@@ -88,6 +103,16 @@ mod tests {
         assert!(refused(|config| config.concurrency = 257).contains("`concurrency` is 257"));
         assert!(refused(|config| config.bury_after = 0).contains("`bury_after`"));
         assert!(refused(|config| config.retry.initial = Duration::ZERO).contains("`retry`"));
+        assert!(
+            refused(|config| {
+                config.limit = Some(RateLimit {
+                    permits: 0,
+                    per: Duration::from_secs(1),
+                    burst: 1,
+                });
+            })
+            .contains("`limit`")
+        );
         assert!(refused(|config| config.probe.max = Duration::from_millis(1)).contains("`probe`"));
     }
 }

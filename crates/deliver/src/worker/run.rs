@@ -1,6 +1,7 @@
 //! The loop: it alone decides, one event after the other, so that no state is shared with what runs beside it.
 
 mod judge;
+mod limit;
 mod record;
 
 use super::attempt::{Attempted, Settled, attempt};
@@ -21,6 +22,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
+use limit::Limit;
+
 /// This many settlements may wait for the disk at once. One flush takes them all, so that a slow disk delays
 /// acknowledgements, and only then sending; above this number sending waits, since what is not recorded could be sent again.
 const SETTLING_MAX: usize = 256;
@@ -36,6 +39,7 @@ pub(super) struct Run<L: Lane> {
     random: Random,
     shared: Arc<Shared>,
     gate: Gate,
+    limit: Limit,
     attempts: Running<Attempted<L::InHand>>,
     settlements: Running<Settled>,
     /// Documents that met a held destination; the next probe is another one.
@@ -71,6 +75,7 @@ impl<L: Lane> Run<L> {
     ) -> Self {
         Self {
             gate: Gate::open(config.probe),
+            limit: Limit::of(&config, &clock),
             random: config
                 .seed
                 .map_or_else(Random::from_system, Random::from_seed),
@@ -158,7 +163,14 @@ impl<L: Lane> Run<L> {
         {
             return Wish::Nothing;
         }
-        match self.gate.permission(self.clock.now()) {
+        let now = self.clock.now();
+        let permission = self.gate.permission(now);
+        if !matches!(permission, Permission::NotBefore(_))
+            && let Some(until) = self.limit.not_before(now)
+        {
+            return Wish::Until(until);
+        }
+        match permission {
             Permission::Any => Wish::Document { probe: false },
             Permission::NotBefore(until) => Wish::Until(until),
             Permission::Probe => match self.next_probe() {
@@ -180,6 +192,7 @@ impl<L: Lane> Run<L> {
     }
 
     fn start(&mut self, document: L::InHand, probe: bool) {
+        self.limit.spend();
         if probe {
             self.gate.probe_started(self.clock.now());
         }
@@ -202,9 +215,11 @@ impl<L: Lane> Run<L> {
     fn publish(&self) {
         let in_flight = self.attempts.len();
         let state = self.state();
+        let limited_until = self.limit.until(&self.clock);
         let wall = self.clock.wall();
         self.shared.with(|status| {
             status.in_flight = in_flight;
+            status.limited_until = limited_until;
             status.enter(state, wall);
         });
     }

@@ -35,6 +35,8 @@ pub struct DestinationStatus {
     pub last_error: Option<LastError>,
     /// When a document was last delivered.
     pub last_success: Option<u64>,
+    /// Until when the limit of attempts lets nothing be sent, in milliseconds since 1970; none while something may be.
+    pub limited_until: Option<u64>,
     /// How long attempts take.
     pub latency: Latency,
 }
@@ -119,6 +121,7 @@ impl DestinationStatus {
             held_back: 0,
             last_error: None,
             last_success: None,
+            limited_until: None,
             latency: Latency::default(),
         }
     }
@@ -146,7 +149,7 @@ impl DestinationStatus {
 }
 
 /// The date of a moment, as far as the machine's clock is right now.
-fn date(moment: Moment, clock: &SharedClock) -> u64 {
+pub(super) fn date(moment: Moment, clock: &SharedClock) -> u64 {
     clock
         .wall()
         .saturating_add(moment.since(clock.now()).as_millis() as u64)

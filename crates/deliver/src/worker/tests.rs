@@ -75,6 +75,46 @@ async fn never_more_documents_are_under_way_than_allowed() {
 }
 
 #[tokio::test]
+async fn no_more_attempts_begin_in_a_time_than_the_limit_allows_and_no_document_suffers_for_it() {
+    let limit = mainstay_resilience::RateLimit {
+        permits: 6,
+        per: MINUTE,
+        burst: 3,
+    };
+    let config = DeliverConfig {
+        limit: Some(limit),
+        seed: Some(1),
+        ..DeliverConfig::default()
+    };
+    let bench = Bench::with(config, |_, _| deliver());
+    bench.queue.put(10);
+    bench.rest().await;
+    let mut sent = vec![bench.destination.sent()];
+    assert_eq!(
+        bench.handle.status().limited_until,
+        Some(bench.clock.wall() + 10_000)
+    );
+    for _ in 0..8 {
+        bench.pass(Duration::from_secs(10)).await;
+        sent.push(bench.destination.sent());
+    }
+    assert_eq!(sent, [3, 4, 5, 6, 7, 8, 9, 10, 10]);
+    assert_eq!(bench.acknowledged(), 10);
+    let status = bench.handle.status();
+    assert_eq!((status.retried, status.rejected), (0, 0));
+    // The permit that waits for the next document is not taken twice.
+    bench.pass(MINUTE).await;
+    bench.queue.put(10);
+    bench.rest().await;
+    assert!(
+        bench.destination.sent() <= 14,
+        "{}",
+        bench.destination.sent()
+    );
+    assert_eq!(status.limited_until, None);
+}
+
+#[tokio::test]
 async fn documents_that_hang_hold_up_no_other() {
     let stuck: Arc<Mutex<HashSet<DocumentId>>> = Arc::default();
     let are_stuck = Arc::clone(&stuck);
