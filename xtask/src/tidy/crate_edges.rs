@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("files", &[]),
     ("resilience", &[]),
+    ("http", &["resilience", "files"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
     ("deliver", &["queue", "files", "resilience"]),

@@ -1,0 +1,76 @@
+//! What a server answered.
+
+use crate::error::{Error, ErrorKind};
+use crate::{shown, status};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use reqwest::Url;
+use serde::de::DeserializeOwned;
+use std::fmt;
+
+/// A whole answer.
+#[derive(Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, decompressed, whole.
+    pub body: Bytes,
+    /// Where it came from, after all redirects.
+    pub url: Url,
+    /// How many attempts it took, over all redirects.
+    pub attempts: u32,
+}
+
+impl Answer {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::BrokenAnswer`]: it is none, or not of this shape.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let url = shown::url(&self.url);
+            let message = format!("the answer of `{url}` is not the JSON that was expected");
+            Error::new(ErrorKind::BrokenAnswer, message)
+                .because(error)
+                .after_attempts(self.attempts)
+        })
+    }
+
+    /// The body as text; what is no UTF-8 in it is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// This answer, where its status is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Status`] for 400 and above; the answer is in it.
+    pub fn error_for_status(self) -> Result<Self, Error> {
+        let code = self.status.as_u16();
+        if code < 400 {
+            return Ok(self);
+        }
+        let message = status::message(code, &shown::url(&self.url), None);
+        let attempts = self.attempts;
+        Err(Error::new(ErrorKind::Status(code), message)
+            .with_answer(self)
+            .after_attempts(attempts))
+    }
+}
+
+/// Without the values of headers, which may be cookies, and without the body.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.status)
+            .field("url", &shown::url(&self.url))
+            .field("headers", &self.headers.len())
+            .field("bytes", &self.body.len())
+            .field("attempts", &self.attempts)
+            .finish()
+    }
+}

@@ -1,0 +1,174 @@
+//! The client: what all its requests share.
+
+use crate::connectivity::Connectivity;
+use crate::error::{Error, ErrorKind};
+use crate::origin::Origins;
+use crate::request::RequestBuilder;
+use crate::resolver::Resolver;
+use crate::settings::ClientSettings;
+use crate::{proxy, tls};
+use http::Method;
+use mainstay_clock::SharedClock;
+use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An HTTP client; clones share connections, breakers, limits and the budget of retries.
+///
+/// ```
+/// use mainstay_http::{Class, Client, ClientSettings};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// # let server = mainstay_testkit::faulty_server::FaultyServer::start(|_, _| {
+/// #     mainstay_testkit::faulty_server::Reaction::answer(200).body("[1, 2]")
+/// # })
+/// # .await?;
+/// # let address = server.url("/parts");
+/// let client = Client::new(ClientSettings::default(), mainstay_clock::system())?;
+/// let answer = client.get(&address).class(Class::Search).send().await?;
+/// let parts: Vec<u32> = answer.json()?;
+/// assert_eq!(parts, [1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all requests of a client share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: ClientSettings,
+    pub(crate) clock: SharedClock,
+    pub(crate) web: reqwest::Client,
+    /// For downloads: bytes as they are stored, so that their places can be counted.
+    pub(crate) raw: reqwest::Client,
+    pub(crate) origins: Origins,
+    pub(crate) budget: Arc<RetryBudget>,
+    pub(crate) connectivity: Connectivity,
+}
+
+impl Client {
+    /// A client with a registry of its own. Nothing is sent before the first request.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Settings`]: which of them cannot work, and why.
+    pub fn new(settings: ClientSettings, clock: SharedClock) -> Result<Self, Error> {
+        Self::with_registry(settings, clock, Arc::new(Registry::new()))
+    }
+
+    /// A client whose breakers, limits and bulkheads are listed in this registry, as `https://h:443/breaker`, `…/limiter` and
+    /// `…/bulkhead`. Clients that share a registry share the parts of an origin.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_registry(
+        settings: ClientSettings,
+        clock: SharedClock,
+        registry: Arc<Registry>,
+    ) -> Result<Self, Error> {
+        check(&settings, &clock)?;
+        let budget = RetryBudget::new(BudgetSettings::default(), clock.clone())
+            .map_err(|error| Error::settings(error.to_string()))?;
+        let budget = Arc::new(budget);
+        // Taken: another client of the same registry is listed already.
+        drop(registry.add("http/retries", Part::Budget(Arc::clone(&budget))));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                web: web(&settings)?.build().map_err(unbuilt)?,
+                raw: web(&settings)?
+                    .no_gzip()
+                    .no_zstd()
+                    .build()
+                    .map_err(unbuilt)?,
+                origins: Origins::new(registry),
+                budget,
+                connectivity: Connectivity::new(clock.clone()),
+                settings,
+                clock,
+            }),
+        })
+    }
+
+    /// A GET request.
+    pub fn get(&self, url: &str) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// A request.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        RequestBuilder::new(Arc::clone(&self.shared), method, url)
+    }
+
+    /// The breakers, limits and bulkheads of the origins that were asked lately, to look at, change and reset.
+    pub fn registry(&self) -> &Arc<Registry> {
+        self.shared.origins.registry()
+    }
+
+    /// What the requests so far say of the network.
+    pub fn connectivity(&self) -> &Connectivity {
+        &self.shared.connectivity
+    }
+}
+
+fn check(settings: &ClientSettings, clock: &SharedClock) -> Result<(), Error> {
+    if settings.connect.is_zero()
+        || settings
+            .limits
+            .all()
+            .iter()
+            .any(|limits| limits.read.is_zero() || limits.total.is_zero())
+    {
+        return Err(Error::settings(
+            "a limit of time is 0: nothing could be asked",
+        ));
+    }
+    if settings.origins_max == 0 {
+        return Err(Error::settings("`origins_max` is 0: nobody could be asked"));
+    }
+    let refused = |error: mainstay_resilience::InvalidSettings| {
+        Error::settings(format!("the settings of the client cannot work: {error}"))
+    };
+    // What cannot work is refused here, and not at the first request.
+    Retry::new("http", settings.retry.clone(), clock.clone()).map_err(refused)?;
+    mainstay_resilience::Breaker::new("http", settings.breaker.clone(), clock.clone())
+        .map_err(refused)?;
+    mainstay_resilience::Bulkhead::new("http", settings.bulkhead, clock.clone())
+        .map_err(refused)?;
+    mainstay_resilience::RateLimiter::new("http", settings.limit, clock.clone())
+        .map_err(refused)?;
+    Ok(())
+}
+
+fn web(settings: &ClientSettings) -> Result<reqwest::ClientBuilder, Error> {
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::client_config(&settings.tls)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .no_proxy()
+        .dns_resolver(Resolver)
+        .user_agent(&settings.user_agent)
+        .connect_timeout(settings.connect)
+        .pool_max_idle_per_host(settings.idle_connections)
+        .pool_idle_timeout(settings.idle_for)
+        .tcp_keepalive(Duration::from_mins(1))
+        .http2_adaptive_window(true);
+    for proxy in proxy::proxies(&settings.proxy)? {
+        builder = builder.proxy(proxy);
+    }
+    Ok(builder)
+}
+
+fn unbuilt(error: reqwest::Error) -> Error {
+    Error::new(
+        ErrorKind::Settings,
+        "the client cannot be set up; check `user_agent`, TLS and proxy",
+    )
+    .because(error.without_url())
+}

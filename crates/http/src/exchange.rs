@@ -1,0 +1,243 @@
+//! One attempt: a request goes out, and an answer comes in, within its limits.
+
+use crate::answer::Answer;
+use crate::error::{Error, ErrorKind};
+use crate::failure;
+use crate::hop::Hop;
+use crate::limits::Limits;
+use crate::shown;
+use bytes::{Bytes, BytesMut};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue};
+use mainstay_clock::SharedClock;
+use mainstay_resilience::{Class, Classify, within};
+use reqwest::Response;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// So much is kept of the body of an answer that is an error.
+pub(crate) const ERROR_BODY_MAX: usize = 64 << 10;
+
+/// What a request is doing, for the message when its time is over.
+#[derive(Debug, Default)]
+pub(crate) struct Phase(AtomicU8);
+
+/// What it may be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Doing {
+    /// Waits for its turn, or to be tried again.
+    Waiting = 0,
+    /// Connects, sends, and waits for the answer to begin.
+    Asking = 1,
+    /// Reads the answer.
+    Reading = 2,
+}
+
+/// What an attempt came to that may be tried again, or that is no answer of the server's own.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The caller asked for the wrong thing, and was told so: for the caller that is an answer.
+    CallersOwn(Box<Answer>),
+    /// An error, with the class of its kind.
+    Error(Error),
+}
+
+/// What came back from one hop.
+pub(crate) enum End<T> {
+    /// What was asked for.
+    Value(T),
+    /// It is elsewhere.
+    Moved(u16, HeaderValue),
+}
+
+/// Does something with an answer that is one.
+pub(crate) trait Taker: Sync {
+    /// What it makes of it.
+    type Value: Send;
+
+    /// Whether the bytes have to come as they are stored, and not decompressed.
+    const IS_RAW: bool;
+
+    /// Adds what each attempt needs anew.
+    fn dress(&self, headers: &mut HeaderMap);
+
+    /// Takes the answer in; dropping the future gives it up.
+    fn take(
+        &self,
+        reading: &Reading<'_>,
+        response: Response,
+    ) -> impl Future<Output = Result<Self::Value, Error>> + Send;
+}
+
+/// How answers are read: piece by piece, no silence too long.
+pub(crate) struct Reading<'a> {
+    pub(crate) clock: &'a SharedClock,
+    pub(crate) limits: Limits,
+    pub(crate) phase: &'a Phase,
+    pub(crate) hop: &'a Hop,
+}
+
+/// Takes the whole body into memory.
+pub(crate) struct Whole {
+    pub(crate) max: usize,
+}
+
+// === impl Phase ===
+
+impl Phase {
+    pub(crate) fn set(&self, doing: Doing) {
+        self.0.store(doing as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Doing {
+        match self.0.load(Ordering::Relaxed) {
+            1 => Doing::Asking,
+            2 => Doing::Reading,
+            _ => Doing::Waiting,
+        }
+    }
+}
+
+impl Doing {
+    /// As a message ends with it.
+    pub(crate) fn told(self) -> &'static str {
+        match self {
+            Self::Waiting => "it was waiting for its turn, or to try again",
+            Self::Asking => "it was waiting for the answer to begin",
+            Self::Reading => "it was reading the answer",
+        }
+    }
+}
+
+// === impl Failure ===
+
+impl Classify for Failure {
+    fn class(&self) -> Class {
+        match self {
+            Self::CallersOwn(answer) => crate::status::class(answer.status.as_u16()),
+            Self::Error(error) => Class {
+                retry_after: error.retry_after(),
+                ..error.kind().class()
+            },
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+// === impl Reading ===
+
+impl Reading<'_> {
+    /// Sends the request, and waits for the head of the answer.
+    pub(crate) async fn head(
+        &self,
+        web: &reqwest::Client,
+        dress: impl FnOnce(&mut HeaderMap),
+    ) -> Result<Response, Error> {
+        let mut request = reqwest::Request::new(self.hop.method.clone(), self.hop.url.clone());
+        let mut headers = self.hop.headers.clone();
+        dress(&mut headers);
+        *request.headers_mut() = headers;
+        if !self.hop.body.is_empty() {
+            *request.body_mut() = Some(self.hop.body.clone().into());
+        }
+        self.phase.set(Doing::Asking);
+        let answered = within(&**self.clock, self.limits.read, web.execute(request)).await;
+        match answered {
+            Some(Ok(response)) => {
+                self.phase.set(Doing::Reading);
+                Ok(response)
+            }
+            Some(Err(error)) => Err(failure::sort(error, &shown::url(&self.hop.url))),
+            None => Err(self.silent("gave no answer")),
+        }
+    }
+
+    /// The next piece of the body; `None` after the last.
+    pub(crate) async fn piece(&self, response: &mut Response) -> Result<Option<Bytes>, Error> {
+        match within(&**self.clock, self.limits.read, response.chunk()).await {
+            Some(Ok(piece)) => Ok(piece),
+            Some(Err(error)) => {
+                let url = shown::url(&self.hop.url);
+                let message = format!("the answer of `{url}` broke off");
+                Err(Error::new(ErrorKind::BrokenAnswer, message).because(error.without_url()))
+            }
+            None => Err(self.silent("stopped in the middle of its answer")),
+        }
+    }
+
+    /// The body of an answer that is an error: as much of it as there is to be had.
+    pub(crate) async fn error_body(&self, mut response: Response) -> Bytes {
+        let mut body = BytesMut::new();
+        while let Ok(Some(piece)) = self.piece(&mut response).await {
+            let room = ERROR_BODY_MAX - body.len();
+            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            if body.len() >= ERROR_BODY_MAX {
+                break;
+            }
+        }
+        body.freeze()
+    }
+
+    fn silent(&self, what: &str) -> Error {
+        let url = shown::url(&self.hop.url);
+        let seconds = self.limits.read.as_secs_f64();
+        let message = format!("`{url}` {what} within {seconds:.1} s: try again later");
+        Error::new(ErrorKind::ReadTimeout, message)
+    }
+}
+
+/// Where a redirect leads, if it says so.
+pub(crate) fn location(response: &Response) -> Option<HeaderValue> {
+    response.headers().get(LOCATION).cloned()
+}
+
+/// An answer with this body; how many attempts it took is said later.
+pub(crate) fn answer(response: &Response) -> Answer {
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: Bytes::new(),
+        url: response.url().clone(),
+        attempts: 0,
+    }
+}
+
+impl Taker for Whole {
+    type Value = Answer;
+
+    const IS_RAW: bool = false;
+
+    fn dress(&self, _headers: &mut HeaderMap) {}
+
+    async fn take(&self, reading: &Reading<'_>, mut response: Response) -> Result<Answer, Error> {
+        let mut answer = answer(&response);
+        let too_large = || {
+            let url = shown::url(&reading.hop.url);
+            let max = self.max;
+            let message =
+                format!("the answer of `{url}` is longer than {max} bytes: download it to a file");
+            Error::new(ErrorKind::TooLarge, message)
+        };
+        // Said by a compressed answer it would be the compressed length; then nothing is said here.
+        if response
+            .content_length()
+            .is_some_and(|length| length > self.max as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(piece) = reading.piece(&mut response).await? {
+            if piece.len() > self.max - body.len() {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&piece);
+        }
+        answer.body = body.freeze();
+        Ok(answer)
+    }
+}

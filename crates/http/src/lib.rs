@@ -1,0 +1,116 @@
+//! Every request has a deadline, a retry rule, a breaker and a limit, and says which one stopped it.
+//!
+//! ```
+//! use mainstay_http::{Class, Client, ClientSettings, ErrorKind};
+//! use std::time::Duration;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
+//! # let server = FaultyServer::start(|_, number| Reaction::answer(if number == 0 { 503 } else { 200 })).await?;
+//! # let address = server.url("/parts?name=bolt");
+//! let client = Client::new(ClientSettings::default(), mainstay_clock::system())?;
+//! let asked = client.get(&address).class(Class::Search).timeout(Duration::from_secs(30));
+//! match asked.send().await {
+//!     Ok(answer) => println!("{} after {} attempts", answer.status, answer.attempts),
+//!     Err(error) if error.kind() == ErrorKind::LimitedUntil => println!("later: {:?}", error.retry_after()),
+//!     Err(error) => println!("{error}"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - **H1** No request takes longer than its total limit, which covers waiting for a turn, attempts, pauses, redirects and the body;
+//!   a shorter limit of the caller's wins.
+//! - **H2** What may not happen twice is sent once, unless it has a key; the same key goes with every attempt. What trying again
+//!   does not help is not tried again, and what a server asks to be waited is waited.
+//! - **H3** An origin that does not work is left alone, and no other with it. What the caller did wrong, or took back, counts
+//!   neither for nor against it.
+//! - **H4** No credential goes to another origin, none over a connection without TLS that was asked for with it, and none into a
+//!   message or a log.
+//! - **H5** No answer takes more memory than its limit, however small it was on the way.
+//!
+//! # Does not promise
+//!
+//! - That a request with a key happens once: that the server has to know the key for.
+//! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
+//! - To keep answers, cookies or passwords: a cache stands above, cookies nowhere.
+//!
+//! # Limits
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | the body of an answer that is an error | 64 KiB | enough to say what was wrong |
+//! | a wait that a server asks for | 1 hour | a wrong year in a header stops nobody for a year |
+//! | addresses of a name that are tried | 16 | |
+//! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
+//! | the age of what it knows | 30 s | |
+//! | the head of an answer | 100 headers, 16 KiB with HTTP/2 | what hyper takes |
+//!
+//! Every number that a person may change stands in the `# Defaults` table of [`ClientSettings`] and [`TimeLimits`].
+//!
+//! # When it fails
+//!
+//! An [`Error`] says by its [`ErrorKind`] what stopped the request, in a message that names the address without its secrets and says what to
+//! do, and carries the last answer where there was one. It is never retryable by its class: what helps was tried.
+//!
+//! # Platforms
+//!
+//! All that tokio and rustls run on; measured on Linux. Trust comes from the system's store on each of them.
+//!
+//! # Why not just reqwest?
+//!
+//! It is underneath. By itself it has no retry that knows keys and waits, no breaker, no limit, one timeout, and follows redirects before
+//! anybody could ask whether that origin works. `deliver` stands on hyper instead, because it has one destination, and figures to meet.
+
+mod client;
+
+mod request;
+
+mod answer;
+
+mod settings;
+
+mod limits;
+
+mod error;
+
+mod connectivity;
+
+mod course;
+
+mod hop;
+
+mod origin;
+
+mod exchange;
+
+mod status;
+
+mod told;
+
+mod failure;
+
+mod tls;
+
+mod proxy;
+
+mod resolver;
+
+mod secret;
+
+mod shown;
+
+pub use answer::Answer;
+pub use client::Client;
+pub use connectivity::{Connectivity, Fact, Host, Network, State, Why};
+pub use error::{Error, ErrorKind};
+pub use http::{HeaderMap, Method, StatusCode};
+pub use limits::{Class, Limits, TimeLimits};
+pub use request::RequestBuilder;
+pub use reqwest::Url;
+pub use secret::Secret;
+pub use settings::{ClientCertificate, ClientSettings, Proxy, SystemProxies, Tls};

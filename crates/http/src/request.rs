@@ -1,0 +1,206 @@
+//! One request, as the caller puts it together.
+
+use crate::answer::Answer;
+use crate::client::Shared;
+use crate::course::{Outcome, Way};
+use crate::error::{Error, ErrorKind};
+use crate::exchange::Whole;
+use crate::hop::{Hop, IDEMPOTENCY_KEY};
+use crate::limits::Class;
+use crate::shown;
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use reqwest::Url;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What belongs to the connection, not to the caller.
+const RESERVED: [HeaderName; 8] = [
+    ACCEPT_ENCODING,
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// One request, as the caller puts it together; nothing is sent before [`send`](Self::send).
+#[derive(Debug)]
+#[must_use = "nothing is sent before `send`"]
+pub struct RequestBuilder {
+    client: Arc<Shared>,
+    method: Method,
+    url: Result<Url, Error>,
+    headers: HeaderMap,
+    body: Bytes,
+    class: Class,
+    timeout: Option<Duration>,
+    cancelled: Option<CancellationToken>,
+    /// The first thing that was wrong.
+    wrong: Option<Error>,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new(client: Arc<Shared>, method: Method, url: &str) -> Self {
+        Self {
+            client,
+            method,
+            url: parse(url),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            class: Class::default(),
+            timeout: None,
+            cancelled: None,
+            wrong: None,
+        }
+    }
+
+    /// What it is for, which decides how long it may take.
+    pub fn class(self, class: Class) -> Self {
+        Self { class, ..self }
+    }
+
+    /// One more header. To another origin, where a redirect leads, it does not go along, unless it only says how the answer
+    /// should look.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.with_header(name, value, false)
+    }
+
+    /// One more header with a value that is kept out of logs, and goes to no other origin whatever its name.
+    pub fn secret_header(self, name: &str, value: &str) -> Self {
+        self.with_header(name, value, true)
+    }
+
+    /// The body.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        Self {
+            body: body.into(),
+            ..self
+        }
+    }
+
+    /// By this key the server knows the request when it comes again: so it may be tried again, whatever its method. The key
+    /// goes as `Idempotency-Key` with every attempt.
+    pub fn idempotency_key(self, key: &str) -> Self {
+        self.with_header(IDEMPOTENCY_KEY.as_str(), key, false)
+    }
+
+    /// It may take no longer in all; a limit longer than that of its class changes nothing.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self {
+            timeout: Some(timeout),
+            ..self
+        }
+    }
+
+    /// Gives it up when `token` is cancelled. Dropping the future of [`send`](Self::send) does the same, without an error.
+    pub fn cancelled_by(self, token: CancellationToken) -> Self {
+        Self {
+            cancelled: Some(token),
+            ..self
+        }
+    }
+
+    /// Sends it, as often as it helps and is allowed, and reads the whole answer.
+    ///
+    /// An answer of the 4xx is an answer; see [`Answer::error_for_status`].
+    ///
+    /// # Errors
+    ///
+    /// Which of its limits stopped it, or what broke: see [`ErrorKind`]. 408, 425, 429 and 5xx are errors, after all retries.
+    pub async fn send(self) -> Result<Answer, Error> {
+        let cancelled = self.cancelled.clone();
+        let url = self.url.as_ref().map(shown::url).unwrap_or_default();
+        let sending = self.run();
+        let Some(cancelled) = cancelled else {
+            return sending.await;
+        };
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => {
+                let message = format!("the request to `{url}` was taken back");
+                Err(Error::new(ErrorKind::Cancelled, message))
+            }
+            result = sending => result,
+        }
+    }
+
+    async fn run(self) -> Result<Answer, Error> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        let hop = Hop {
+            method: self.method,
+            url: self.url?,
+            headers: self.headers,
+            body: self.body,
+        };
+        let settings = &self.client.settings;
+        let limits = settings.limits.shortest(self.class, self.timeout);
+        let whole = Whole {
+            max: settings.body_max,
+        };
+        let way = Way::begin(&self.client, limits);
+        let mut answer = match way.run(&hop, &whole).await? {
+            Outcome::Value(answer) => answer,
+            Outcome::CallersOwn(answer) => *answer,
+        };
+        answer.attempts = way.attempts();
+        Ok(answer)
+    }
+
+    fn with_header(mut self, name: &str, value: &str, is_secret: bool) -> Self {
+        match header(name, value, is_secret) {
+            Ok((name, value)) => drop(self.headers.append(name, value)),
+            Err(error) => drop(self.wrong.get_or_insert(error)),
+        }
+        self
+    }
+}
+
+/// The values are not repeated: they may be secret.
+fn header(name: &str, value: &str, is_secret: bool) -> Result<(HeaderName, HeaderValue), Error> {
+    let wrong = |why: &str| {
+        let name = shown::excerpt(name, 100);
+        Error::new(ErrorKind::Url, format!("the header `{name}` {why}"))
+    };
+    let parsed: HeaderName = name
+        .parse()
+        .map_err(|_| wrong("has a name that cannot be sent"))?;
+    if RESERVED.contains(&parsed) {
+        return Err(wrong("belongs to the connection; leave it out"));
+    }
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| wrong("has a value that cannot be sent"))?;
+    value.set_sensitive(is_secret);
+    Ok((parsed, value))
+}
+
+/// Nothing of it is repeated before it is known to hold no password.
+pub(crate) fn parse(url: &str) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::new(ErrorKind::Url, format!("the address {why}"));
+    let Ok(mut parsed) = Url::parse(url) else {
+        return Err(wrong(
+            "is none; write it as http://host/path or https://host/path",
+        ));
+    };
+    if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() {
+        return Err(wrong(
+            "is neither http nor https; write it as http://host/path or https://host/path",
+        ));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(wrong(
+            "holds a user or a password; send them as a header, with `secret_header`",
+        ));
+    }
+    parsed.set_fragment(None);
+    Ok(parsed)
+}

@@ -1,0 +1,94 @@
+//! What the tests share: a client that waits little, and a clock that says what it is asked for.
+
+use mainstay_clock::{Clock, ManualClock, Moment, SharedClock, Sleep};
+use mainstay_http::{Client, ClientSettings, ErrorKind};
+use mainstay_resilience::{Backoff, Jitter};
+use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// What should happen at once; a test that hangs says what it waited for.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(20 * SECOND, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+/// Tries again after a millisecond.
+pub(crate) fn settings() -> ClientSettings {
+    let mut settings = ClientSettings::default();
+    let millisecond = Duration::from_millis(1);
+    settings.retry.backoff =
+        Backoff::doubling(millisecond, 2 * millisecond).with_jitter(Jitter::None);
+    settings
+}
+
+pub(crate) fn client(settings: ClientSettings) -> Client {
+    Client::new(settings, mainstay_clock::system()).unwrap()
+}
+
+pub(crate) async fn server(
+    script: impl Fn(&Request, usize) -> Reaction + Send + Sync + 'static,
+) -> FaultyServer {
+    FaultyServer::start(script).await.unwrap()
+}
+
+/// How often the server was asked.
+pub(crate) fn asked(server: &FaultyServer) -> usize {
+    server.conversation().requests().len()
+}
+
+/// What became of a GET request.
+pub(crate) async fn get(client: &Client, url: &str) -> Result<u16, ErrorKind> {
+    match soon("the answer", client.get(url).send()).await {
+        Ok(answer) => Ok(answer.status.as_u16()),
+        Err(error) => Err(error.kind()),
+    }
+}
+
+/// A clock that is moved by hand, and tells which waits it was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct AskedClock {
+    pub(crate) manual: ManualClock,
+    asked: Arc<watch::Sender<Vec<Duration>>>,
+}
+
+impl AskedClock {
+    pub(crate) fn new() -> Self {
+        Self {
+            manual: ManualClock::new(),
+            asked: Arc::default(),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> SharedClock {
+        Arc::new(self.clone())
+    }
+
+    /// Waits until somebody waits for so long, and lets that time pass.
+    pub(crate) async fn pass(&self, wait: Duration) {
+        let mut asked = self.asked.subscribe();
+        let is_asked = asked.wait_for(|waits| waits.contains(&wait));
+        soon("the wait", is_asked).await.unwrap();
+        self.manual.advance(wait);
+    }
+}
+
+impl Clock for AskedClock {
+    fn now(&self) -> Moment {
+        self.manual.now()
+    }
+
+    fn wall(&self) -> u64 {
+        self.manual.wall()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        let sleep = self.manual.sleep(duration);
+        self.asked.send_modify(|waits| waits.push(duration));
+        sleep
+    }
+}
