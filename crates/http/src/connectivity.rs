@@ -17,6 +17,10 @@
 //! | no fresh answer, and one host failed, or several refused | unknown | one host down |
 //! | nothing fresh | unknown | nothing known |
 
+mod probe;
+
+pub use probe::{Expect, Probe};
+
 use crate::error::ErrorKind;
 use mainstay_clock::{Moment, SharedClock};
 use std::collections::HashMap;
@@ -127,8 +131,8 @@ struct Known {
     /// The last fact of each host, and its number: several may have the same time.
     hosts: HashMap<String, Heard>,
     facts: u64,
-    /// The number of the fact after which the link was reported down.
-    link_down: Option<u64>,
+    /// The link was reported down, and nothing came through since.
+    is_link_down: bool,
     /// The last answer of any host.
     reached: Option<(u64, Moment)>,
     /// When somebody was last told to probe.
@@ -181,21 +185,22 @@ impl Connectivity {
         if fact == Fact::Reached {
             known.reached = Some((number, at));
             // Whatever the hint was: something came through.
-            known.link_down = None;
+            known.is_link_down = false;
         }
         self.tell(known.network(at));
     }
 
     /// Takes in the hint that the link went up or down, as systems tell it: down is believed until something comes through,
-    /// up makes all that failed before count for nothing.
+    /// up makes what failed before count for nothing, and after a down all that was known.
     pub fn link_changed(&self, is_up: bool) {
         let mut known = self.known();
-        if is_up {
-            known.link_down = None;
+        if is_up && known.is_link_down {
+            // Perhaps it is another network.
+            *known = Known::default();
+        } else if is_up {
             known.hosts.retain(|_, heard| heard.fact == Fact::Reached);
-            known.probed = None;
         } else {
-            known.link_down = Some(known.next());
+            known.is_link_down = true;
         }
         self.tell(known.network(self.clock.now()));
     }
@@ -298,7 +303,7 @@ impl Known {
         if failed(Fact::NoNetwork) > 0 {
             return offline(Why::NoNetwork);
         }
-        if self.link_down.is_some() {
+        if self.is_link_down {
             return offline(Why::LinkDown);
         }
         let lost = failed(Fact::Lost);

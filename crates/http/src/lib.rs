@@ -106,7 +106,7 @@ mod shown;
 
 pub use answer::Answer;
 pub use client::Client;
-pub use connectivity::{Connectivity, Fact, Host, Network, State, Why};
+pub use connectivity::{Connectivity, Expect, Fact, Host, Network, Probe, State, Why};
 pub use error::{Error, ErrorKind};
 pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};

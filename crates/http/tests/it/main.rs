@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests end where what they need fails")]
 
 mod breaker;
+mod connectivity;
 mod limits;
 mod redirects;
 mod retry;

@@ -1,0 +1,290 @@
+//! Whether there is a network, told by what requests met.
+
+use crate::support::{SECOND, asked, client, get, server, settings, soon};
+use mainstay_clock::ManualClock;
+use mainstay_http::{
+    Client, Connectivity, ErrorKind, Expect, Fact, Host, Network, Probe, State, Why,
+};
+use mainstay_testkit::faulty_server::Reaction;
+use std::sync::Arc;
+
+enum Step {
+    Met(&'static str, Fact),
+    Link(bool),
+    Pass(u64),
+}
+
+use Fact::{Lost, NoNetwork, Portal, Reached, Refused};
+use Step::{Link, Met, Pass};
+
+fn after(steps: &[Step]) -> (State, Why) {
+    let clock = ManualClock::new();
+    let connectivity = Connectivity::new(Arc::new(clock.clone()));
+    let told = connectivity.subscribe();
+    for step in steps {
+        match step {
+            Met(host, fact) => connectivity.note(host, *fact),
+            Link(is_up) => connectivity.link_changed(*is_up),
+            Pass(seconds) => clock.advance(SECOND * *seconds as u32),
+        }
+    }
+    let network = connectivity.network();
+    assert_eq!(*told.borrow(), network, "whoever subscribed knows it too");
+    (network.state, network.why)
+}
+
+#[test]
+fn the_truth_table_holds() {
+    use State::{Offline, Online, Unknown};
+    let table: &[(&[Step], State, Why)] = &[
+        (&[], Unknown, Why::NothingKnown),
+        (&[Met("a", Reached)], Online, Why::Reached),
+        (&[Met("a", Reached), Pass(30)], Online, Why::Reached),
+        (&[Met("a", Reached), Pass(31)], Unknown, Why::NothingKnown),
+        // One host, however often, says nothing of the network.
+        (&[Met("a", Lost)], Unknown, Why::OneHostDown),
+        (&[Met("a", Lost), Met("a", Lost)], Unknown, Why::OneHostDown),
+        (&[Met("a", Lost), Pass(31)], Unknown, Why::NothingKnown),
+        (
+            &[Met("b", Reached), Met("a", Lost)],
+            Online,
+            Why::OneHostDown,
+        ),
+        (&[Met("a", Lost), Met("b", Reached)], Online, Why::Reached),
+        (&[Met("a", Lost), Met("a", Reached)], Online, Why::Reached),
+        // Who refuses is there; so is the network up to it.
+        (&[Met("a", Refused)], Unknown, Why::OneHostDown),
+        (
+            &[Met("a", Refused), Met("b", Refused)],
+            Unknown,
+            Why::OneHostDown,
+        ),
+        (
+            &[Met("a", Refused), Met("b", Lost)],
+            Unknown,
+            Why::OneHostDown,
+        ),
+        // Two that cannot be reached are the network, until one answers.
+        (
+            &[Met("a", Lost), Met("b", Lost)],
+            Offline,
+            Why::SeveralHostsDown,
+        ),
+        (
+            &[Met("a", Reached), Met("a", Lost), Met("b", Lost)],
+            Offline,
+            Why::SeveralHostsDown,
+        ),
+        (
+            &[Met("a", Lost), Met("b", Lost), Met("c", Reached)],
+            Online,
+            Why::Reached,
+        ),
+        (
+            &[Met("a", Lost), Pass(31), Met("b", Lost)],
+            Unknown,
+            Why::OneHostDown,
+        ),
+        (
+            &[Met("a", Lost), Met("b", Lost), Pass(31)],
+            Unknown,
+            Why::NothingKnown,
+        ),
+        // The system knows.
+        (&[Met("a", NoNetwork)], Offline, Why::NoNetwork),
+        (
+            &[Met("a", Reached), Met("a", NoNetwork)],
+            Offline,
+            Why::NoNetwork,
+        ),
+        (
+            &[Met("a", NoNetwork), Met("b", Reached)],
+            Online,
+            Why::Reached,
+        ),
+        (&[Met("a", NoNetwork), Pass(31)], Unknown, Why::NothingKnown),
+        // Something answers for others.
+        (&[Met("a", Portal)], Offline, Why::CaptivePortal),
+        (
+            &[Met("a", Portal), Met("b", Lost), Met("c", Lost)],
+            Offline,
+            Why::CaptivePortal,
+        ),
+        (&[Met("a", Portal), Met("a", Reached)], Online, Why::Reached),
+        // Hints of the link.
+        (&[Link(false)], Offline, Why::LinkDown),
+        (&[Link(false), Pass(3600)], Offline, Why::LinkDown),
+        (&[Met("a", Reached), Link(false)], Offline, Why::LinkDown),
+        (&[Link(false), Met("a", Reached)], Online, Why::Reached),
+        (&[Link(false), Link(true)], Unknown, Why::NothingKnown),
+        (
+            &[Met("a", Reached), Link(false), Link(true)],
+            Unknown,
+            Why::NothingKnown,
+        ),
+        (
+            &[Met("a", Lost), Met("b", Lost), Link(true)],
+            Unknown,
+            Why::NothingKnown,
+        ),
+        (&[Met("a", Reached), Link(true)], Online, Why::Reached),
+    ];
+    for (row, (steps, state, why)) in table.iter().enumerate() {
+        assert_eq!(after(steps), (*state, *why), "row {row}");
+    }
+}
+
+#[test]
+fn a_jump_of_the_date_changes_nothing() {
+    let clock = ManualClock::new();
+    let connectivity = Connectivity::new(Arc::new(clock.clone()));
+    connectivity.note("a", Reached);
+    clock.set_wall(u64::MAX);
+    assert_eq!(connectivity.state(), State::Online);
+    clock.set_wall(0);
+    assert_eq!(connectivity.state(), State::Online);
+}
+
+#[test]
+fn a_probe_is_wanted_when_nothing_is_fresh_and_of_many_who_ask_by_one() {
+    let clock = ManualClock::new();
+    let connectivity = Connectivity::new(Arc::new(clock.clone()));
+    let wanted = || (0..100).filter(|_| connectivity.wants_probe()).count();
+    assert_eq!(wanted(), 1);
+    clock.advance(31 * SECOND);
+    assert_eq!(wanted(), 1, "and again after a while");
+    connectivity.note("a", Lost);
+    clock.advance(29 * SECOND);
+    assert_eq!(wanted(), 0, "what is fresh is good enough");
+    connectivity.link_changed(false);
+    connectivity.link_changed(true);
+    assert_eq!(wanted(), 1, "a new network is asked at once");
+}
+
+#[test]
+fn hosts_are_told_apart_and_only_so_many_are_remembered() {
+    let clock = ManualClock::new();
+    let connectivity = Connectivity::new(Arc::new(clock.clone()));
+    connectivity.note("a", Reached);
+    connectivity.note("b", Refused);
+    assert_eq!(connectivity.host("a"), Host::Reachable);
+    assert_eq!(connectivity.host("b"), Host::Down);
+    assert_eq!(connectivity.host("c"), Host::Unknown);
+    for number in 0..255 {
+        connectivity.note(&format!("h{number}"), Reached);
+    }
+    assert_eq!(connectivity.host("a"), Host::Unknown);
+    assert_eq!(connectivity.host("b"), Host::Down);
+    clock.advance(31 * SECOND);
+    assert_eq!(connectivity.host("b"), Host::Unknown);
+}
+
+#[tokio::test]
+async fn requests_tell_by_themselves_and_only_changes_are_told() {
+    let good = server(|_, number| Reaction::answer(if number < 5 { 200 } else { 500 })).await;
+    let mut settings = settings();
+    settings.retry.attempts = 1;
+    let client = client(settings);
+    let mut told = client.connectivity().subscribe();
+    for _ in 0..6 {
+        drop(client.get(&good.url("/")).send().await);
+    }
+    let online = Network {
+        state: State::Online,
+        why: Why::Reached,
+    };
+    assert_eq!(
+        *told.borrow_and_update(),
+        online,
+        "also a server that fails was reached"
+    );
+    assert!(!told.has_changed().unwrap());
+    let host = format!("http://{}", good.address());
+    assert_eq!(client.connectivity().host(&host), Host::Reachable);
+
+    let dns = get(&client, "http://host.invalid/").await;
+    assert_eq!(dns, Err(ErrorKind::Dns));
+    assert_eq!(client.connectivity().network().why, Why::OneHostDown);
+    assert_eq!(
+        get(&client, "http://other.invalid/").await,
+        Err(ErrorKind::Dns)
+    );
+    let offline = Network {
+        state: State::Offline,
+        why: Why::SeveralHostsDown,
+    };
+    assert_eq!(*told.borrow_and_update(), offline);
+    assert_eq!(asked(&good), 6, "nothing was sent to find out");
+}
+
+/// What a probe finds that is answered so.
+async fn probed(expect: Expect, reaction: Reaction) -> (State, Why) {
+    let server = server(move |_, _| reaction.clone()).await;
+    let probe = Probe {
+        url: server.url("/alive"),
+        expect,
+    };
+    let found = soon("it", client(settings()).probe(&probe)).await.unwrap();
+    (found.state, found.why)
+}
+
+#[tokio::test]
+async fn a_captive_portal_is_told_from_a_host_that_is_down() {
+    let online = (State::Online, Why::Reached);
+    let portal = (State::Offline, Why::CaptivePortal);
+    let down = (State::Unknown, Why::OneHostDown);
+    let page = || Reaction::answer(200).body("<html>log in");
+    let to = |location| Reaction::answer(302).header("Location", location);
+    let body = || Expect::Body("alive".into());
+    for (expect, reaction, found) in [
+        (Expect::Anything, Reaction::answer(200), online),
+        (Expect::Anything, Reaction::answer(404), online),
+        (Expect::Anything, Reaction::answer(503), online),
+        (Expect::Anything, to("/login"), online),
+        (Expect::Anything, to("http://portal.example/login"), portal),
+        (Expect::Anything, Reaction::answer(511), portal),
+        (Expect::Status(204), Reaction::answer(204), online),
+        (Expect::Status(204), page(), portal),
+        (Expect::Status(204), Reaction::answer(500), online),
+        (body(), Reaction::answer(200).body("alive"), online),
+        (body(), page(), portal),
+        (body(), Reaction::answer(200).body("alive and more"), portal),
+        (body(), Reaction::answer(200).body("ali"), portal),
+        (Expect::Anything, Reaction::Close, down),
+    ] {
+        let said = format!("{expect:?} {reaction:?}");
+        assert_eq!(probed(expect, reaction).await, found, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_probe_passes_an_open_breaker_and_repairs_nothing_by_itself() {
+    let server = server(|_, number| Reaction::answer(if number < 5 { 500 } else { 204 })).await;
+    let mut settings = settings();
+    settings.retry.attempts = 1;
+    let client = Client::new(settings, Arc::new(ManualClock::new())).unwrap();
+    for _ in 0..5 {
+        assert_eq!(
+            get(&client, &server.url("/")).await,
+            Err(ErrorKind::Status(500))
+        );
+    }
+    let probe = Probe {
+        url: server.url("/"),
+        expect: Expect::Status(204),
+    };
+    let found = soon("it", client.probe(&probe)).await.unwrap();
+    assert_eq!(found.state, State::Online);
+    assert_eq!(
+        get(&client, &server.url("/")).await,
+        Err(ErrorKind::BreakerOpen)
+    );
+    let wrong = Probe {
+        url: "ftp://h/".into(),
+        expect: Expect::Anything,
+    };
+    assert_eq!(
+        client.probe(&wrong).await.unwrap_err().kind(),
+        ErrorKind::Url
+    );
+}
