@@ -17,6 +17,7 @@ use mainstay_resilience::{Attempt, Error as Stopped, RejectedBy, Rejection};
 use reqwest::{Response, Url};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a request came to.
 pub(crate) enum Outcome<T> {
@@ -53,6 +54,16 @@ impl<'a> Way<'a> {
     /// How many attempts were made so far.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// Waits, unless its time would be over before.
+    pub(crate) async fn pause(&self, pause: Duration, url: &Url) -> Result<(), Error> {
+        let clock = &self.client.clock;
+        if self.ends.since(clock.now()) <= pause {
+            return Err(self.out_of_time(url).after_attempts(self.attempts()));
+        }
+        clock.sleep(pause).await;
+        Ok(())
     }
 
     /// Follows the request to where it is answered.

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue};
 use mainstay_clock::SharedClock;
-use mainstay_resilience::{Class, Classify, within};
+use mainstay_resilience::{Category, Class, Classify, Severity, within};
 use reqwest::Response;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -115,6 +115,10 @@ impl Classify for Failure {
     fn class(&self) -> Class {
         match self {
             Self::CallersOwn(answer) => crate::status::class(answer.status.as_u16()),
+            // Our own disk says nothing of the server.
+            Self::Error(error) if error.kind() == ErrorKind::File => {
+                Class::permanent(Category::Validation, Severity::High)
+            }
             Self::Error(error) => Class {
                 retry_after: error.retry_after(),
                 ..error.kind().class()

@@ -32,11 +32,14 @@
 //! - **H4** No credential goes to another origin, none over a connection without TLS that was asked for with it, and none into a
 //!   message or a log.
 //! - **H5** No answer takes more memory than its limit, however small it was on the way.
+//! - **H6** A download appears whole, durable and with the hash that was expected, or not at all, over however many broken connections;
+//!   parts of two versions of a file are never put together.
 //!
 //! # Does not promise
 //!
 //! - That a request with a key happens once: that the server has to know the key for.
 //! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
+//! - That a download goes on after its process ended: it begins anew, and what is left is removed by [`mainstay_files::sweep()`].
 //! - To keep answers, cookies or passwords: a cache stands above, cookies nowhere.
 //!
 //! # Limits
@@ -46,6 +49,8 @@
 //! | the body of an answer that is an error | 64 KiB | enough to say what was wrong |
 //! | a wait that a server asks for | 1 hour | a wrong year in a header stops nobody for a year |
 //! | addresses of a name that are tried | 16 | |
+//! | a download goes on after its connection broke | 1,000 times | its total limit ends it before |
+//! | bytes of a download in memory | 256 KiB, and what a socket holds | |
 //! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | the age of what it knows | 30 s | |
 //! | the head of an answer | 100 headers, 16 KiB with HTTP/2 | what hyper takes |
@@ -78,6 +83,8 @@ mod limits;
 
 mod error;
 
+mod download;
+
 mod connectivity;
 
 mod course;
@@ -107,9 +114,11 @@ mod shown;
 pub use answer::Answer;
 pub use client::Client;
 pub use connectivity::{Connectivity, Expect, Fact, Host, Network, Probe, State, Why};
+pub use download::{Download, Downloaded, Progress};
 pub use error::{Error, ErrorKind};
 pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
+pub use mainstay_files::{Algorithm, Checksum};
 pub use request::RequestBuilder;
 pub use reqwest::Url;
 pub use secret::Secret;

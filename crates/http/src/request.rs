@@ -6,7 +6,7 @@ use crate::course::{Outcome, Way};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::Whole;
 use crate::hop::{Hop, IDEMPOTENCY_KEY};
-use crate::limits::Class;
+use crate::limits::{Class, Limits};
 use crate::shown;
 use bytes::Bytes;
 use http::header::{
@@ -46,6 +46,9 @@ pub struct RequestBuilder {
     /// The first thing that was wrong.
     wrong: Option<Error>,
 }
+
+/// What a request is made of.
+pub(crate) type Parts = (Arc<Shared>, Hop, Limits, Option<CancellationToken>);
 
 impl RequestBuilder {
     pub(crate) fn new(client: Arc<Shared>, method: Method, url: &str) -> Self {
@@ -116,23 +119,24 @@ impl RequestBuilder {
     ///
     /// Which of its limits stopped it, or what broke: see [`ErrorKind`]. 408, 425, 429 and 5xx are errors, after all retries.
     pub async fn send(self) -> Result<Answer, Error> {
-        let cancelled = self.cancelled.clone();
-        let url = self.url.as_ref().map(shown::url).unwrap_or_default();
-        let sending = self.run();
-        let Some(cancelled) = cancelled else {
-            return sending.await;
+        let (client, hop, limits, cancelled) = self.parts()?;
+        let whole = Whole {
+            max: client.settings.body_max,
         };
-        tokio::select! {
-            biased;
-            () = cancelled.cancelled() => {
-                let message = format!("the request to `{url}` was taken back");
-                Err(Error::new(ErrorKind::Cancelled, message))
-            }
-            result = sending => result,
-        }
+        let sending = async {
+            let way = Way::begin(&client, limits);
+            let mut answer = match way.run(&hop, &whole).await? {
+                Outcome::Value(answer) => answer,
+                Outcome::CallersOwn(answer) => *answer,
+            };
+            answer.attempts = way.attempts();
+            Ok(answer)
+        };
+        unless(cancelled, &hop.url, sending).await
     }
 
-    async fn run(self) -> Result<Answer, Error> {
+    /// What was put together, or the first thing that was wrong with it.
+    pub(crate) fn parts(self) -> Result<Parts, Error> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
@@ -142,18 +146,12 @@ impl RequestBuilder {
             headers: self.headers,
             body: self.body,
         };
-        let settings = &self.client.settings;
-        let limits = settings.limits.shortest(self.class, self.timeout);
-        let whole = Whole {
-            max: settings.body_max,
-        };
-        let way = Way::begin(&self.client, limits);
-        let mut answer = match way.run(&hop, &whole).await? {
-            Outcome::Value(answer) => answer,
-            Outcome::CallersOwn(answer) => *answer,
-        };
-        answer.attempts = way.attempts();
-        Ok(answer)
+        let limits = self
+            .client
+            .settings
+            .limits
+            .shortest(self.class, self.timeout);
+        Ok((self.client, hop, limits, self.cancelled))
     }
 
     fn with_header(mut self, name: &str, value: &str, is_secret: bool) -> Self {
@@ -162,6 +160,25 @@ impl RequestBuilder {
             Err(error) => drop(self.wrong.get_or_insert(error)),
         }
         self
+    }
+}
+
+/// What a request comes to, unless it is taken back.
+pub(crate) async fn unless<T>(
+    cancelled: Option<CancellationToken>,
+    url: &Url,
+    sending: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let Some(cancelled) = cancelled else {
+        return sending.await;
+    };
+    tokio::select! {
+        biased;
+        () = cancelled.cancelled() => {
+            let message = format!("the request to `{}` was taken back", shown::url(url));
+            Err(Error::new(ErrorKind::Cancelled, message))
+        }
+        result = sending => result,
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod connectivity;
+mod download;
 mod limits;
 mod redirects;
 mod retry;

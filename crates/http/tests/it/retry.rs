@@ -153,7 +153,7 @@ async fn a_wait_that_the_server_asks_for_is_kept_to_in_seconds_and_as_a_date() {
 #[tokio::test]
 async fn a_wait_beside_another_status_is_none_of_ours() {
     let server = server(|_, number| match number {
-        0 => Reaction::answer(500).header("Retry-After", "7"),
+        0 => Reaction::answer(500).header("Retry-After", "600"),
         _ => Reaction::answer(200),
     })
     .await;

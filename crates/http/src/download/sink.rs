@@ -1,0 +1,115 @@
+//! Where the bytes of a download go: a file that nobody sees yet, and a checksum.
+
+use crate::error::{Error, ErrorKind};
+use crate::shown;
+use mainstay_files::{Algorithm, Checksum, Hasher, Writer};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// So many bytes are written at once: fewer calls, and a thread is asked for less often.
+const PIECE: usize = 256 << 10;
+
+/// Bytes on the way to a file; dropped, it leaves nothing behind.
+#[derive(Debug)]
+pub(super) struct Sink {
+    path: PathBuf,
+    /// Away while a thread writes; not there any more after one failed.
+    file: Option<(Writer, Hasher)>,
+    waiting: Vec<u8>,
+    algorithm: Algorithm,
+}
+
+impl Sink {
+    pub(super) async fn create(path: &Path, algorithm: Algorithm) -> Result<Self, Error> {
+        let owned = path.to_owned();
+        let writer = on_a_thread(path, move || Writer::create(&owned)).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: Some((writer, Hasher::new(algorithm))),
+            waiting: Vec::new(),
+            algorithm,
+        })
+    }
+
+    /// The same, with nothing in it.
+    pub(super) async fn anew(&mut self) -> Result<(), Error> {
+        // The old file goes first: two of them need twice the room.
+        self.file = None;
+        *self = Self::create(&self.path, self.algorithm).await?;
+        Ok(())
+    }
+
+    pub(super) async fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() < PIECE {
+            return Ok(());
+        }
+        self.write().await
+    }
+
+    async fn write(&mut self) -> Result<(), Error> {
+        let Some((mut writer, mut hasher)) = self.file.take() else {
+            return Err(failed(
+                &self.path,
+                std::io::Error::other("an earlier write failed"),
+            ));
+        };
+        let bytes = std::mem::take(&mut self.waiting);
+        let written = on_a_thread(&self.path, move || {
+            hasher.update(&bytes);
+            writer.write_all(&bytes)?;
+            Ok::<_, std::io::Error>((writer, hasher))
+        });
+        self.file = Some(written.await?);
+        Ok(())
+    }
+
+    /// Everything is written; its checksum, and what gives it its name.
+    pub(super) async fn end(mut self) -> Result<(Checksum, Ended), Error> {
+        self.write().await?;
+        match self.file {
+            Some((writer, hasher)) => {
+                let path = self.path;
+                Ok((hasher.end(), Ended { path, writer }))
+            }
+            None => Err(failed(
+                &self.path,
+                std::io::Error::other("an earlier write failed"),
+            )),
+        }
+    }
+}
+
+/// A file that only needs its name; dropped, it leaves nothing behind.
+pub(super) struct Ended {
+    path: PathBuf,
+    writer: Writer,
+}
+
+impl Ended {
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        let writer = self.writer;
+        on_a_thread(&self.path, move || writer.commit()).await
+    }
+}
+
+async fn on_a_thread<T: Send + 'static, E>(
+    path: &Path,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Error>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| failed(path, error)),
+        Err(error) => Err(failed(path, error)),
+    }
+}
+
+fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let path = shown::excerpt(&path.to_string_lossy(), 4096);
+    let message = format!(
+        "cannot write the download to `{path}`: check the folder, its rights and the room; what was there is untouched"
+    );
+    Error::new(ErrorKind::File, message).because(error)
+}
