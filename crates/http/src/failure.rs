@@ -62,6 +62,10 @@ fn unconnected(error: &reqwest::Error, url: &str) -> (ErrorKind, String) {
             ErrorKind::Unreachable,
             format!("no way leads to `{url}`: check the network of this machine"),
         ),
+        Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => (
+            ErrorKind::BrokenAnswer,
+            format!("`{url}` hung up while the connection was made: check scheme and port"),
+        ),
         Some(io::ErrorKind::TimedOut) => (
             ErrorKind::ConnectTimeout,
             format!("cannot connect to `{url}` in time: check that the machine is on"),

@@ -19,6 +19,9 @@ pub(crate) fn proxies(setting: &Proxy) -> Result<Vec<reqwest::Proxy>, Error> {
             credentials,
             bypass,
         } => {
+            if bypasses_all(bypass.iter().map(String::as_str)) {
+                return Ok(Vec::new());
+            }
             if url.contains('@') {
                 return Err(Error::settings(
                     "the address of the proxy holds a user or a password; set them as its credentials",
@@ -37,7 +40,11 @@ pub(crate) fn proxies(setting: &Proxy) -> Result<Vec<reqwest::Proxy>, Error> {
 }
 
 fn by_system(system: &SystemProxies) -> Result<Vec<reqwest::Proxy>, Error> {
-    let bypass = || NoProxy::from_string(system.bypass.as_deref().unwrap_or_default());
+    let list = system.bypass.as_deref().unwrap_or_default();
+    if bypasses_all(list.split(',')) {
+        return Ok(Vec::new());
+    }
+    let bypass = || NoProxy::from_string(list);
     let mut proxies = Vec::new();
     let mut add = |value: &Option<Secret>, name: &str, of: fn(Url) -> reqwest::Result<_>| {
         let Some(value) = value.as_ref().map(Secret::expose).filter(|v| !v.is_empty()) else {
@@ -56,6 +63,11 @@ fn by_system(system: &SystemProxies) -> Result<Vec<reqwest::Proxy>, Error> {
     add(&system.https, "https", reqwest::Proxy::https)?;
     add(&system.all, "all", reqwest::Proxy::all)?;
     Ok(proxies)
+}
+
+/// Below, a `*` stands for all names, but for no address.
+fn bypasses_all<'a>(mut entries: impl Iterator<Item = &'a str>) -> bool {
+    entries.any(|entry| entry.trim() == "*")
 }
 
 fn identify(address: &mut Url, user: &str, password: &Secret) -> Result<(), Error> {

@@ -5,7 +5,11 @@
 mod breaker;
 mod connectivity;
 mod download;
+mod http2;
 mod limits;
+mod proxy;
 mod redirects;
 mod retry;
 mod support;
+mod tls;
+mod tls_server;
