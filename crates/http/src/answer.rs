@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use std::fmt;
 
 /// A whole answer.
@@ -32,10 +33,13 @@ impl Answer {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let url = shown::url(&self.url);
-            let message = format!("the answer of `{url}` is not the JSON that was expected");
-            Error::new(ErrorKind::BrokenAnswer, message)
-                .because(error)
-                .after_attempts(self.attempts)
+            // Not its own words: they quote the answer, which may be secret.
+            let (line, column) = (error.line(), error.column());
+            let message = format!(
+                "the answer of `{url}` is not the JSON that was expected, at line {line} column {column}: {}",
+                wrong(error.classify())
+            );
+            Error::new(ErrorKind::BrokenAnswer, message).after_attempts(self.attempts)
         })
     }
 
@@ -59,6 +63,14 @@ impl Answer {
         Err(Error::new(ErrorKind::Status(code), message)
             .with_answer(self)
             .after_attempts(attempts))
+    }
+}
+
+fn wrong(category: Category) -> &'static str {
+    match category {
+        Category::Eof => "it ends too early",
+        Category::Data => "it has another shape; check the address and the version of the server",
+        Category::Syntax | Category::Io => "it is no JSON; check the address",
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{proxy, tls};
 use http::Method;
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +34,12 @@ use std::time::Duration;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
 }
 
 /// What all requests of a client share.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: ClientSettings,
     pub(crate) clock: SharedClock,
@@ -113,6 +113,14 @@ impl Client {
     /// What the requests so far say of the network.
     pub fn connectivity(&self) -> &Connectivity {
         &self.shared.connectivity
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
     }
 }
 

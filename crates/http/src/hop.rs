@@ -40,7 +40,7 @@ const OF_THE_BODY: [HeaderName; 5] = [
 ];
 
 /// One request as it is sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Hop {
     pub(crate) method: Method,
     pub(crate) url: Url,
@@ -202,7 +202,7 @@ mod tests {
             ("https://[", "no address"),
         ] {
             let refused = follow(hop(Method::PUT, "https://h/a", b"body"), 307, location);
-            let said = refused.unwrap_err();
+            let said = refused.err().unwrap();
             assert!(said.contains(why) && !said.contains("s3cr3t"), "{said}");
         }
     }

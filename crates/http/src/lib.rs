@@ -34,6 +34,8 @@
 //! - **H5** No answer takes more memory than its limit, however small it was on the way.
 //! - **H6** A download appears whole, durable and with the hash that was expected, or not at all, over however many broken connections;
 //!   parts of two versions of a file are never put together.
+//! - **H7** Whether there is a network is told by what requests met ([`Connectivity`]): it blocks nobody, says unknown where that is so,
+//!   and sends nothing that nobody asked for.
 //!
 //! # Does not promise
 //!

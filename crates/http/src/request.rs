@@ -10,11 +10,12 @@ use crate::limits::{Class, Limits};
 use crate::shown;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-    UPGRADE,
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHORIZATION,
+    TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use reqwest::Url;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +33,6 @@ const RESERVED: [HeaderName; 8] = [
 ];
 
 /// One request, as the caller puts it together; nothing is sent before [`send`](Self::send).
-#[derive(Debug)]
 #[must_use = "nothing is sent before `send`"]
 pub struct RequestBuilder {
     client: Arc<Shared>,
@@ -163,6 +163,21 @@ impl RequestBuilder {
     }
 }
 
+/// Without values: a query, a header and a body may all be secret.
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder")
+            .field("method", &self.method)
+            .field("url", &self.url.as_ref().map(shown::url))
+            .field("headers", &self.headers.keys())
+            .field("bytes", &self.body.len())
+            .field("class", &self.class)
+            .field("timeout", &self.timeout)
+            .field("wrong", &self.wrong)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What a request comes to, unless it is taken back.
 pub(crate) async fn unless<T>(
     cancelled: Option<CancellationToken>,
@@ -196,7 +211,7 @@ fn header(name: &str, value: &str, is_secret: bool) -> Result<(HeaderName, Heade
     }
     let mut value =
         HeaderValue::from_str(value).map_err(|_| wrong("has a value that cannot be sent"))?;
-    value.set_sensitive(is_secret);
+    value.set_sensitive(is_secret || [AUTHORIZATION, COOKIE].contains(&parsed));
     Ok((parsed, value))
 }
 

@@ -153,30 +153,66 @@ async fn a_line_that_breaks_again_and_again_brings_it_all_the_same_and_opens_no_
     assert!(place.content().unwrap() == file);
 }
 
+/// The same answer without its tag.
+fn untagged(reaction: Reaction) -> Reaction {
+    let Reaction::Raw(bytes) = reaction else {
+        return reaction;
+    };
+    let at = bytes
+        .windows(6)
+        .position(|window| window == b"ETag: ")
+        .unwrap();
+    let end = at + bytes[at..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    Reaction::Raw([&bytes[..at], &bytes[end..]].concat())
+}
+
 #[tokio::test]
 async fn a_file_that_changes_meanwhile_comes_whole_in_its_new_version() {
-    let (old, new) = (bytes(100), vec![b'n'; 120]);
-    let body = new.clone();
-    // One server keeps to If-Range, the other sends the rest of the new version as if nothing were.
+    // As long as the old one, so that nothing but its version tells.
+    let (old, new) = (bytes(100), vec![b'n'; 100]);
+    // One server keeps to If-Range and does not tell the version of a part; the other tells it, and keeps to nothing.
     for keeps_to_it in [true, false] {
-        let (old, new) = (old.clone(), body.clone());
-        let server = server(move |request, number| match number {
-            0 => served(request, &old, "\"1\"", 50),
-            1 if !keeps_to_it => {
-                let mut request = request.clone();
-                request.headers.retain(|(name, _)| name != "if-range");
-                served(&request, &new, "\"2\"", usize::MAX)
+        let (old, body) = (old.clone(), new.clone());
+        let server = server(move |request, number| {
+            let mut request = request.clone();
+            match (number, keeps_to_it) {
+                (0, _) => served(&request, &old, "\"1\"", 50),
+                (1, true) => untagged(served(&request, &body, "\"2\"", usize::MAX)),
+                (1, false) => {
+                    request.headers.retain(|(name, _)| name != "if-range");
+                    served(&request, &body, "\"2\"", usize::MAX)
+                }
+                _ => served(&request, &body, "\"2\"", usize::MAX),
             }
-            _ => served(request, &new, "\"2\"", usize::MAX),
         })
         .await;
         let place = Place::new();
         let done = download(&server, &place, Download::default())
             .await
             .unwrap();
-        assert_eq!(done.checksum, sum(&body), "keeps to it: {keeps_to_it}");
-        assert!(place.content().unwrap() == body);
+        assert_eq!(done.checksum, sum(&new), "keeps to it: {keeps_to_it}");
+        assert!(place.content().unwrap() == new);
     }
+}
+
+#[tokio::test]
+async fn a_part_that_ends_early_without_saying_its_length_is_not_taken_for_the_end() {
+    let file = bytes(100);
+    let body = file.clone();
+    let server = server(move |request, number| match number {
+        0 => served(request, &body, "\"1\"", 50),
+        1 => {
+            let head = "HTTP/1.1 206 X\r\nETag: \"1\"\r\nContent-Range: bytes 50-99/100\r\n\r\n";
+            Reaction::Raw([head.as_bytes(), &body[50..70]].concat())
+        }
+        _ => served(request, &body, "\"1\"", usize::MAX),
+    })
+    .await;
+    let place = Place::new();
+    let done = download(&server, &place, Download::default())
+        .await
+        .unwrap();
+    assert_eq!((done.checksum, done.resumed), (sum(&file), 2));
 }
 
 #[tokio::test]

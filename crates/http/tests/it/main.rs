@@ -10,6 +10,7 @@ mod limits;
 mod proxy;
 mod redirects;
 mod retry;
+mod secrets;
 mod support;
 mod tls;
 mod tls_server;

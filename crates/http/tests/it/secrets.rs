@@ -1,0 +1,98 @@
+//! No secret is seen: not in a log, not in an error, not in what a server sends back.
+
+use crate::support::{server, settings, soon};
+use mainstay_http::{Client, ClientSettings, Proxy, Secret};
+use mainstay_testkit::faulty_server::Reaction;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+fn told(client: &Client, url: &str) -> mainstay_http::RequestBuilder {
+    client
+        .get(&format!("{url}?token=s3cr3t#s3cr3t"))
+        .header("Authorization", "Bearer s3cr3t")
+        .header("Cookie", "id=s3cr3t")
+        .secret_header("X-Ours", "s3cr3t")
+}
+
+#[tokio::test]
+async fn no_secret_is_in_any_line_of_the_log_or_in_any_error() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(log.clone())
+        .finish();
+    let server = server(|request, _| match request.target.split('?').next() {
+        Some("/reset") => Reaction::Reset,
+        Some("/away") => Reaction::answer(302).header("Location", "http://u:s3cr3t@h/?s3cr3t"),
+        Some("/404") => Reaction::answer(404).body("s3cr3t"),
+        Some("/json") => Reaction::answer(200).body("\"s3cr3t\""),
+        _ => Reaction::answer(500).body(format!("{:?}", request.headers)),
+    })
+    .await;
+    let through = ClientSettings {
+        proxy: Proxy::Manual {
+            url: server.url(""),
+            credentials: Some(("ann".into(), Secret::new("s3cr3t"))),
+            bypass: Vec::new(),
+        },
+        ..settings()
+    };
+    let mut said: Vec<String> = Vec::new();
+    // With a single subscriber, whoever comes first on a thread without one would switch a line off for all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    // The only thread of this test, so all of it is logged here.
+    let logging = tracing::subscriber::set_default(subscriber);
+    for mut settings in [settings(), through] {
+        // Every path is to be asked.
+        settings.breaker.consecutive = Some(1_000);
+        said.push(format!("{settings:?}"));
+        let client = Client::new(settings, mainstay_clock::system()).unwrap();
+        for path in ["/500", "/reset", "/away", "/404", "/json"] {
+            let request = told(&client, &server.url(path));
+            said.push(format!("{request:?}"));
+            match soon("it", request.send()).await {
+                Ok(answer) => {
+                    said.push(format!("{answer:?}"));
+                    let error = answer.json::<u32>().unwrap_err();
+                    said.push(format!("{error} {error:?}"));
+                }
+                Err(error) => said.push(format!("{error} {error:?}")),
+            }
+        }
+    }
+    drop(logging);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for line in ["attempt failed", "/json?…", "pooling idle connection"] {
+        assert!(log.contains(line), "{line} is missing in {log}");
+    }
+    // `ann:s3cr3t`, as basic authentication sends it.
+    for secret in ["s3cr3t", "YW5uOnMzY3IzdA"] {
+        for line in log.lines().chain(said.iter().map(String::as_str)) {
+            assert!(!line.contains(secret), "{line}");
+        }
+    }
+}
