@@ -244,8 +244,8 @@ impl<'a> Way<'a> {
 
     fn out_of_time(&self, url: &Url) -> Error {
         let doing = self.phase.get();
-        if doing == Doing::Asking {
-            // Whether it was the host or the network, nothing came.
+        // Whether it was the host or the network, nothing came; that a caller waited only a moment says nothing.
+        if doing == Doing::Asking && self.limits.total >= self.client.settings.connect {
             let origin = shown::origin(url);
             self.client.connectivity.note(&origin, Fact::Lost);
         }

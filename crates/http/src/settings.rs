@@ -17,7 +17,7 @@ use std::time::Duration;
 /// | `retry` | [`RetrySettings::client`] | 3 retries, 0.5 s doubling to 10 s, full jitter; its deadline is the total limit of the class |
 /// | `breaker` | 5 failures, 60 s | of each origin; see [`BreakerSettings`] |
 /// | `bulkhead` | 25 under way, 100 wait for 5 s | of each origin; see [`BulkheadSettings`] |
-/// | `limit` | 1,000 in a second | of each origin; no limit in practice, until a server says how many it takes |
+/// | `limit` | 10,000 in a second | of each origin; no limit in practice, until a server says how many it takes |
 /// | `limit_wait` | 5 s | who would wait longer for a turn is told so at once |
 /// | `body_max` | 16 MiB | decompressed, in memory; what is longer is a download |
 /// | `redirects_max` | 10 | as browsers: more is a loop |
@@ -134,9 +134,9 @@ impl Default for ClientSettings {
                 ..BulkheadSettings::default()
             },
             limit: RateLimit {
-                permits: 1_000,
+                permits: 10_000,
                 per: Duration::from_secs(1),
-                burst: 1_000,
+                burst: 10_000,
             },
             limit_wait: Duration::from_secs(5),
             body_max: 16 << 20,

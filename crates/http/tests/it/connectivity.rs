@@ -7,6 +7,7 @@ use mainstay_http::{
 };
 use mainstay_testkit::faulty_server::Reaction;
 use std::sync::Arc;
+use std::time::Duration;
 
 enum Step {
     Met(&'static str, Fact),
@@ -15,6 +16,7 @@ enum Step {
 }
 
 use Fact::{Lost, NoNetwork, Portal, Reached, Refused};
+use State::{Offline, Online, Unknown};
 use Step::{Link, Met, Pass};
 
 fn after(steps: &[Step]) -> (State, Why) {
@@ -33,103 +35,103 @@ fn after(steps: &[Step]) -> (State, Why) {
     (network.state, network.why)
 }
 
+const TABLE: &[(&[Step], State, Why)] = &[
+    (&[], Unknown, Why::NothingKnown),
+    (&[Met("a", Reached)], Online, Why::Reached),
+    (&[Met("a", Reached), Pass(30)], Online, Why::Reached),
+    (&[Met("a", Reached), Pass(31)], Unknown, Why::NothingKnown),
+    // One host, however often, says nothing of the network.
+    (&[Met("a", Lost)], Unknown, Why::OneHostDown),
+    (&[Met("a", Lost), Met("a", Lost)], Unknown, Why::OneHostDown),
+    (&[Met("a", Lost), Pass(31)], Unknown, Why::NothingKnown),
+    (
+        &[Met("b", Reached), Met("a", Lost)],
+        Online,
+        Why::OneHostDown,
+    ),
+    (&[Met("a", Lost), Met("b", Reached)], Online, Why::Reached),
+    (&[Met("a", Lost), Met("a", Reached)], Online, Why::Reached),
+    // Who refuses is there; so is the network up to it.
+    (&[Met("a", Refused)], Unknown, Why::OneHostDown),
+    (
+        &[Met("a", Refused), Met("b", Refused)],
+        Unknown,
+        Why::OneHostDown,
+    ),
+    (
+        &[Met("a", Refused), Met("b", Lost)],
+        Unknown,
+        Why::OneHostDown,
+    ),
+    // Two that cannot be reached are the network, until one answers.
+    (
+        &[Met("a", Lost), Met("b", Lost)],
+        Offline,
+        Why::SeveralHostsDown,
+    ),
+    (
+        &[Met("a", Reached), Met("a", Lost), Met("b", Lost)],
+        Offline,
+        Why::SeveralHostsDown,
+    ),
+    (
+        &[Met("a", Lost), Met("b", Lost), Met("c", Reached)],
+        Online,
+        Why::Reached,
+    ),
+    (
+        &[Met("a", Lost), Pass(31), Met("b", Lost)],
+        Unknown,
+        Why::OneHostDown,
+    ),
+    (
+        &[Met("a", Lost), Met("b", Lost), Pass(31)],
+        Unknown,
+        Why::NothingKnown,
+    ),
+    // The system knows.
+    (&[Met("a", NoNetwork)], Offline, Why::NoNetwork),
+    (
+        &[Met("a", Reached), Met("a", NoNetwork)],
+        Offline,
+        Why::NoNetwork,
+    ),
+    (
+        &[Met("a", NoNetwork), Met("b", Reached)],
+        Online,
+        Why::Reached,
+    ),
+    (&[Met("a", NoNetwork), Pass(31)], Unknown, Why::NothingKnown),
+    // Something answers for others.
+    (&[Met("a", Portal)], Offline, Why::CaptivePortal),
+    (
+        &[Met("a", Portal), Met("b", Lost), Met("c", Lost)],
+        Offline,
+        Why::CaptivePortal,
+    ),
+    (&[Met("a", Portal), Met("a", Reached)], Online, Why::Reached),
+    // Hints of the link.
+    (&[Link(false)], Offline, Why::LinkDown),
+    (&[Link(false), Pass(3600)], Offline, Why::LinkDown),
+    (&[Met("a", Reached), Link(false)], Offline, Why::LinkDown),
+    (&[Link(false), Met("a", Reached)], Online, Why::Reached),
+    (&[Link(false), Link(true)], Unknown, Why::NothingKnown),
+    (
+        &[Met("a", Reached), Link(false), Link(true)],
+        Unknown,
+        Why::NothingKnown,
+    ),
+    (
+        &[Met("a", Lost), Met("b", Lost), Link(true)],
+        Unknown,
+        Why::NothingKnown,
+    ),
+    (&[Met("a", Reached), Link(true)], Online, Why::Reached),
+];
+
 #[test]
 fn the_truth_table_holds() {
-    use State::{Offline, Online, Unknown};
-    let table: &[(&[Step], State, Why)] = &[
-        (&[], Unknown, Why::NothingKnown),
-        (&[Met("a", Reached)], Online, Why::Reached),
-        (&[Met("a", Reached), Pass(30)], Online, Why::Reached),
-        (&[Met("a", Reached), Pass(31)], Unknown, Why::NothingKnown),
-        // One host, however often, says nothing of the network.
-        (&[Met("a", Lost)], Unknown, Why::OneHostDown),
-        (&[Met("a", Lost), Met("a", Lost)], Unknown, Why::OneHostDown),
-        (&[Met("a", Lost), Pass(31)], Unknown, Why::NothingKnown),
-        (
-            &[Met("b", Reached), Met("a", Lost)],
-            Online,
-            Why::OneHostDown,
-        ),
-        (&[Met("a", Lost), Met("b", Reached)], Online, Why::Reached),
-        (&[Met("a", Lost), Met("a", Reached)], Online, Why::Reached),
-        // Who refuses is there; so is the network up to it.
-        (&[Met("a", Refused)], Unknown, Why::OneHostDown),
-        (
-            &[Met("a", Refused), Met("b", Refused)],
-            Unknown,
-            Why::OneHostDown,
-        ),
-        (
-            &[Met("a", Refused), Met("b", Lost)],
-            Unknown,
-            Why::OneHostDown,
-        ),
-        // Two that cannot be reached are the network, until one answers.
-        (
-            &[Met("a", Lost), Met("b", Lost)],
-            Offline,
-            Why::SeveralHostsDown,
-        ),
-        (
-            &[Met("a", Reached), Met("a", Lost), Met("b", Lost)],
-            Offline,
-            Why::SeveralHostsDown,
-        ),
-        (
-            &[Met("a", Lost), Met("b", Lost), Met("c", Reached)],
-            Online,
-            Why::Reached,
-        ),
-        (
-            &[Met("a", Lost), Pass(31), Met("b", Lost)],
-            Unknown,
-            Why::OneHostDown,
-        ),
-        (
-            &[Met("a", Lost), Met("b", Lost), Pass(31)],
-            Unknown,
-            Why::NothingKnown,
-        ),
-        // The system knows.
-        (&[Met("a", NoNetwork)], Offline, Why::NoNetwork),
-        (
-            &[Met("a", Reached), Met("a", NoNetwork)],
-            Offline,
-            Why::NoNetwork,
-        ),
-        (
-            &[Met("a", NoNetwork), Met("b", Reached)],
-            Online,
-            Why::Reached,
-        ),
-        (&[Met("a", NoNetwork), Pass(31)], Unknown, Why::NothingKnown),
-        // Something answers for others.
-        (&[Met("a", Portal)], Offline, Why::CaptivePortal),
-        (
-            &[Met("a", Portal), Met("b", Lost), Met("c", Lost)],
-            Offline,
-            Why::CaptivePortal,
-        ),
-        (&[Met("a", Portal), Met("a", Reached)], Online, Why::Reached),
-        // Hints of the link.
-        (&[Link(false)], Offline, Why::LinkDown),
-        (&[Link(false), Pass(3600)], Offline, Why::LinkDown),
-        (&[Met("a", Reached), Link(false)], Offline, Why::LinkDown),
-        (&[Link(false), Met("a", Reached)], Online, Why::Reached),
-        (&[Link(false), Link(true)], Unknown, Why::NothingKnown),
-        (
-            &[Met("a", Reached), Link(false), Link(true)],
-            Unknown,
-            Why::NothingKnown,
-        ),
-        (
-            &[Met("a", Lost), Met("b", Lost), Link(true)],
-            Unknown,
-            Why::NothingKnown,
-        ),
-        (&[Met("a", Reached), Link(true)], Online, Why::Reached),
-    ];
-    for (row, (steps, state, why)) in table.iter().enumerate() {
+    for (row, (steps, state, why)) in TABLE.iter().enumerate() {
         assert_eq!(after(steps), (*state, *why), "row {row}");
     }
 }
@@ -287,4 +289,16 @@ async fn a_probe_passes_an_open_breaker_and_repairs_nothing_by_itself() {
         client.probe(&wrong).await.unwrap_err().kind(),
         ErrorKind::Url
     );
+}
+
+#[tokio::test]
+async fn that_a_caller_waits_only_a_moment_says_nothing_of_the_network() {
+    let silent = server(|_, _| Reaction::Hang).await;
+    let client = client(settings());
+    let impatient = client
+        .get(&silent.url("/"))
+        .timeout(Duration::from_millis(50));
+    let error = soon("it", impatient.send()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TotalTimeout);
+    assert_eq!(client.connectivity().network().why, Why::NothingKnown);
 }
