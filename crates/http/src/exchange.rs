@@ -245,3 +245,16 @@ impl Taker for Whole {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_disk_speaks_against_no_server() {
+        let class = |kind| Failure::Error(Error::new(kind, "")).class();
+        assert!(!class(ErrorKind::File).is_failure_of_the_service());
+        assert!(!class(ErrorKind::File).is_retryable);
+        assert!(class(ErrorKind::BrokenAnswer).is_failure_of_the_service());
+    }
+}

@@ -166,10 +166,12 @@ impl RequestBuilder {
 /// Without values: a query, a header and a body may all be secret.
 impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The iterator itself would show the values.
+        let headers: Vec<&HeaderName> = self.headers.keys().collect();
         f.debug_struct("RequestBuilder")
             .field("method", &self.method)
             .field("url", &self.url.as_ref().map(shown::url))
-            .field("headers", &self.headers.keys())
+            .field("headers", &headers)
             .field("bytes", &self.body.len())
             .field("class", &self.class)
             .field("timeout", &self.timeout)

@@ -35,6 +35,7 @@ fn told(client: &Client, url: &str) -> mainstay_http::RequestBuilder {
         .get(&format!("{url}?token=s3cr3t#s3cr3t"))
         .header("Authorization", "Bearer s3cr3t")
         .header("Cookie", "id=s3cr3t")
+        .header("X-Api-Key", "s3cr3t")
         .secret_header("X-Ours", "s3cr3t")
 }
 
