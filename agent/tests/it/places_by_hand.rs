@@ -1,6 +1,6 @@
 //! `mainstay paths` and `mainstay doctor`: where everything is, and what is wrong there.
 
-use crate::support::{Said, Stage, mainstay};
+use crate::support::{Said, Stage, mainstay, say, until};
 use serde_json::Value;
 use std::path::Path;
 
@@ -149,4 +149,44 @@ fn an_agent_warns_where_others_can_look_into_its_data_folder_and_not_of_one_that
         data.display()
     );
     assert!(run().err.contains(&exposed), "{}", run().err);
+}
+
+/// In the program before, each part worked out the places by itself, and several of them were others than those shown.
+#[test]
+fn every_part_uses_the_places_that_are_shown() {
+    let stage = Stage::new();
+    let shown: Value = stage.json(&["paths"]);
+    let place = |name: &str| {
+        let places = shown.as_array().unwrap();
+        let place = places.iter().find(|place| place["name"] == name).unwrap();
+        Path::new(place["path"].as_str().unwrap()).to_owned()
+    };
+    let (kept, gone) = (stage.path("kept.txt"), stage.path("gone.txt"));
+    for file in [&kept, &gone] {
+        std::fs::write(file, "a file").unwrap();
+    }
+    let done = |args: &[&str]| {
+        let said = say(&mut stage.command(args));
+        assert_eq!(said.code, Some(0), "{}", said.err);
+    };
+    done(&["backup", "create", kept.to_str().unwrap()]);
+    done(&["trash", "put", gone.to_str().unwrap()]);
+    assert_eq!(std::fs::read_dir(place("backups")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(place("trash")).unwrap().count(), 1);
+
+    let receiver = stage.receiver(&[]);
+    let agent = stage.agent(&receiver.url(), &[]);
+    stage.drop_files("shown", 1);
+    until("the file is delivered", || stage.ledger("delivered") == 1);
+    let status = stage.json(&["status"]);
+    assert_eq!(Path::new(status["data"].as_str().unwrap()), place("data"));
+    assert!(
+        std::fs::read_dir(place("queue")).unwrap().count() > 1,
+        "the queue lies where it is said to lie"
+    );
+    let checked = say(&mut stage.command(&["doctor", "--json"]));
+    let data = place("data").display().to_string();
+    assert!(checked.out.contains(&data), "{}", checked.out);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
 }
