@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("files", &[]),
     ("resilience", &[]),
+    ("cache", &["files"]),
     ("http", &["resilience", "files"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),

@@ -1,0 +1,457 @@
+//! The cache: what is asked of it, and what it answers.
+
+use crate::address::{Address, asks_for_part};
+use crate::answer::{Answer, Lookup, Origin, Refusal, Stale};
+use crate::bodies::{Bodies, Found};
+use crate::counters::Counter;
+use crate::entry::{Entry, Hash};
+use crate::error::Error;
+use crate::freshness::{Freshness, Known};
+use crate::index::{Index, Opened, rows};
+use crate::settings::{CacheSettings, Rules};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use mainstay_clock::SharedClock;
+use rusqlite::{Connection, Transaction};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+mod memory;
+mod storing;
+mod upkeep;
+
+pub use upkeep::Pruned;
+
+use memory::Memory;
+
+/// A store of HTTP answers in a folder, which several threads and processes may share.
+///
+/// All calls block for as long as the disk takes. Whatever fails in it, the request that it was asked about can go on without it.
+pub struct Cache {
+    settings: CacheSettings,
+    rules: Rules,
+    clock: SharedClock,
+    /// None where the cache is switched off and there never was one.
+    store: Option<Store>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug)]
+struct Store {
+    index: Index,
+    bodies: Bodies,
+}
+
+/// A stored answer, and what may be done with it.
+struct Candidate {
+    answer: Answer,
+    freshness: Freshness,
+}
+
+impl Cache {
+    /// Opens the cache in `folder`, which is made where it is missing; time is `clock`'s.
+    ///
+    /// A damaged index is set aside and begun anew, and that is no error. A cache that is switched off makes no folder.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): a rule's pattern, or too many rules.
+    /// - [`ErrorKind::Busy`](crate::ErrorKind::Busy): another process opens the same folder for longer than 10 s.
+    /// - [`ErrorKind::NoRoom`](crate::ErrorKind::NoRoom), [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): the folder
+    ///   cannot be made, read or written.
+    pub fn open(folder: &Path, settings: CacheSettings, clock: SharedClock) -> Result<Self, Error> {
+        let rules = Rules::new(&settings.rules)?;
+        let mut cache = Self {
+            settings,
+            rules,
+            clock,
+            store: None,
+            memory: Mutex::default(),
+        };
+        if !cache.settings.enabled && mainstay_files::facts(folder).is_err() {
+            return Ok(cache);
+        }
+        let failed = |error| Error::of_files(folder, error);
+        let bodies = Bodies::open(folder.join("bodies")).map_err(failed)?;
+        mainstay_files::sweep(folder).map_err(failed)?;
+        let (index, opened) = Index::open(folder)?;
+        let store = cache.store.insert(Store { index, bodies });
+        let is_anew = opened == Opened::Anew;
+        let removed = store.sweep_bodies(is_anew);
+        if is_anew {
+            cache.memory().tally.add(Counter::Rebuilt, 1);
+        }
+        tracing::debug!(removed = removed?, "the cache is open");
+        cache.prune_to(cache.settings.limit_bytes)?;
+        Ok(cache)
+    }
+
+    /// Looks for an answer to a request.
+    ///
+    /// What fails in the cache is a [`Lookup::Miss`].
+    pub fn lookup(&self, request: &Parts) -> Lookup {
+        let Some(address) = self.address_to_look_at(request) else {
+            return Lookup::Miss;
+        };
+        let now = self.clock.wall();
+        let Some(Candidate { answer, freshness }) = self.find(&address, request) else {
+            self.count(Counter::Misses, None);
+            return Lookup::Miss;
+        };
+        if freshness.is_fresh_for(&request.headers, now) {
+            self.count(Counter::Hits, Some(&answer));
+            return Lookup::Fresh(Box::new(answer));
+        }
+        self.count(Counter::Expired, None);
+        let may_serve_while_revalidating =
+            freshness.may_serve_while_revalidating(&request.headers, now, &self.settings);
+        if may_serve_while_revalidating {
+            self.count(Counter::StaleServed, Some(&answer));
+        }
+        Lookup::Stale(Box::new(Stale {
+            conditions: conditions(&answer.origin.headers),
+            answer: Answer {
+                is_stale: true,
+                ..answer
+            },
+            may_serve_while_revalidating,
+        }))
+    }
+
+    /// What may be served because the server cannot be reached, or answers 500, 502, 503 or 504; none where there is nothing, or
+    /// nothing that may.
+    pub fn stale_on_error(&self, request: &Parts) -> Option<Answer> {
+        let now = self.clock.wall();
+        self.serve(request, |freshness| {
+            freshness.may_serve_on_error(&request.headers, now, &self.settings)
+        })
+    }
+
+    /// What there is for a request where no network is wanted, however old; the answer says how old, and that nobody was asked.
+    ///
+    /// What the server wants to be asked about each time (`no-cache`, `must-revalidate`, `proxy-revalidate`, `s-maxage`) is not
+    /// served once its time is over.
+    pub fn offline(&self, request: &Parts) -> Option<Answer> {
+        let answer = self.serve(request, Freshness::may_serve_offline)?;
+        Some(Answer {
+            is_offline: true,
+            ..answer
+        })
+    }
+
+    fn serve(&self, request: &Parts, may: impl Fn(&Freshness) -> bool) -> Option<Answer> {
+        let address = self.address_to_look_at(request)?;
+        let Some(Candidate { answer, freshness }) = self.find(&address, request) else {
+            self.count(Counter::Misses, None);
+            return None;
+        };
+        // Whoever asks for news gets what is fresh all the same: there is no news to be had.
+        let is_fresh = freshness.is_fresh_for(&HeaderMap::new(), self.clock.wall());
+        if !is_fresh && !may(&freshness) {
+            self.count(Counter::Misses, None);
+            return None;
+        }
+        let counter = if is_fresh {
+            Counter::Hits
+        } else {
+            Counter::StaleServed
+        };
+        self.count(counter, Some(&answer));
+        Some(Answer {
+            is_stale: !is_fresh,
+            ..answer
+        })
+    }
+
+    /// Where the answer to a request would be, if the cache may have it at all.
+    fn address(&self, request: &Parts) -> Result<Address, Refusal> {
+        if !self.settings.enabled || self.store.is_none() {
+            return Err(Refusal::Disabled);
+        }
+        let address = Address::of_request(request, &self.settings)?;
+        if self.rules.forbid(&address) {
+            return Err(Refusal::Rule);
+        }
+        Ok(address)
+    }
+
+    /// As [`address`](Self::address), where the request wants a whole answer and has none of its own to compare.
+    fn address_to_look_at(&self, request: &Parts) -> Option<Address> {
+        if asks_for_part(request) {
+            return None;
+        }
+        self.address(request).ok()
+    }
+
+    /// The newest answer that fits the request and is whole. What is found damaged on the way is dropped.
+    fn find(&self, address: &Address, request: &Parts) -> Option<Candidate> {
+        let store = self.store.as_ref()?;
+        let found = self.read(|connection| rows::find(connection, &address.url));
+        for found in self.told(found)? {
+            let Some((entry, seal)) = found.entry else {
+                self.drop_damaged(found.id, None);
+                continue;
+            };
+            // A damaged index can lead to a row that is whole, and another's.
+            if entry.url != address.url || !entry.fits(&request.headers) {
+                continue;
+            }
+            match (store.bodies.read(&entry.body, entry.body_len), entry.head()) {
+                (Found::Whole(body), Some((status, headers))) => {
+                    let origin = Origin {
+                        id: found.id,
+                        seal,
+                        headers,
+                        body,
+                    };
+                    return Some(self.candidate(address, request, status, entry.stored_at, origin));
+                }
+                (Found::Damaged, _) => self.drop_damaged(found.id, Some(&entry)),
+                (Found::Whole(_), None) => self.drop_damaged(found.id, None),
+                (Found::Unreadable, _) => {}
+            }
+        }
+        None
+    }
+
+    fn candidate(
+        &self,
+        address: &Address,
+        request: &Parts,
+        status: StatusCode,
+        stored_at: u64,
+        origin: Origin,
+    ) -> Candidate {
+        let known = Known {
+            status,
+            headers: &origin.headers,
+            stored_at,
+        };
+        let freshness = Freshness::of(known, self.rules.of(address), &self.settings);
+        let age = freshness.age(self.clock.wall());
+        Candidate {
+            answer: answer(request, status, age, origin),
+            freshness,
+        }
+    }
+
+    fn drop_damaged(&self, id: i64, entry: Option<&Entry>) {
+        tracing::warn!(
+            url = entry.map(|entry| &entry.url),
+            "a damaged answer is dropped from the cache"
+        );
+        self.memory().tally.add(Counter::Damaged, 1);
+        let Some(store) = &self.store else {
+            return;
+        };
+        let dropped = self.change(false, |transaction| {
+            rows::remove(transaction, "id = ?1", [id])?;
+            // Looked at once more, where nobody else is writing it.
+            if let Some(entry) = entry
+                && matches!(
+                    store.bodies.read(&entry.body, entry.body_len),
+                    Found::Damaged
+                )
+            {
+                store.bodies.remove(&entry.body);
+            }
+            Ok(())
+        });
+        self.told(dropped);
+    }
+
+    // === What is remembered until it is written down ===
+
+    /// Counts a lookup, and that an answer was served.
+    fn count(&self, counter: Counter, served: Option<&Answer>) {
+        let wall = self.clock.wall();
+        let is_full = {
+            let mut memory = self.memory();
+            memory.tally.add(counter, 1);
+            if let Some(answer) = served {
+                let saved = answer.body.len() as u64;
+                memory.tally.add(Counter::BytesSaved, saved);
+                memory.touch(answer.origin.id, wall);
+            }
+            memory.is_full()
+        };
+        if is_full {
+            let flushed = self.flush();
+            self.told(flushed);
+        }
+    }
+
+    /// Writes down what is remembered.
+    fn flush(&self) -> Result<(), Error> {
+        if self.memory().is_empty() {
+            return Ok(());
+        }
+        self.change(false, |_| Ok(()))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // === The index, and what is said of its failures ===
+
+    fn read<T>(
+        &self,
+        work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let store = self.opened()?;
+        let (done, opened) = store.index.with(work)?;
+        self.notice(store, opened);
+        Ok(done)
+    }
+
+    /// Changes the index; what is remembered is written down with it.
+    fn change<T>(
+        &self,
+        is_removal: bool,
+        mut work: impl FnMut(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let store = self.opened()?;
+        let remembered = self.memory().take();
+        let changed = store.index.change(is_removal, |transaction| {
+            rows::touch(transaction, remembered.touched.iter())?;
+            rows::count(transaction, &remembered.tally)?;
+            work(transaction)
+        });
+        match changed {
+            Ok((done, opened)) => {
+                self.notice(store, opened);
+                Ok(done)
+            }
+            Err(error) => {
+                self.memory().put_back(remembered);
+                Err(error)
+            }
+        }
+    }
+
+    fn opened(&self) -> Result<&Store, Error> {
+        let store = self.store.as_ref();
+        store.ok_or_else(|| Error::invalid("the cache is switched off", None))
+    }
+
+    /// The index was begun anew: no body has an entry any more.
+    fn notice(&self, store: &Store, opened: Opened) {
+        if opened == Opened::Anew {
+            self.memory().tally.add(Counter::Rebuilt, 1);
+            self.told(store.sweep_bodies(true));
+        }
+    }
+
+    /// The outcome, and a word about a failure that no caller is told of.
+    fn told<T>(&self, outcome: Result<T, Error>) -> Option<T> {
+        let path = self
+            .store
+            .as_ref()
+            .map(|store| store.index.path().display());
+        match outcome {
+            Ok(done) => Some(done),
+            Err(error) => {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(path = path.map(tracing::field::display), %error, source, "the cache goes on without it");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Cache {
+    /// Writes down what is remembered.
+    fn drop(&mut self) {
+        if self.store.is_some() {
+            let flushed = self.flush();
+            self.told(flushed);
+        }
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field(
+                "folder",
+                &self.store.as_ref().map(|store| store.index.folder()),
+            )
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Store ===
+
+impl Store {
+    /// Removes bodies that no entry has; those that were put here within the last hour only where `is_all`, since another
+    /// process may be about to add their entry, and would have to write them once more.
+    fn sweep_bodies(&self, is_all: bool) -> Result<usize, Error> {
+        const JUST_NOW: Duration = Duration::from_hours(1);
+        let mut orphans = self.bodies.all();
+        let (needed, _) = self.index.with(|connection| rows::bodies(connection))?;
+        orphans.retain(|body| {
+            !needed.contains(body) && (is_all || self.bodies.is_older_than(body, JUST_NOW))
+        });
+        self.let_go(&orphans.iter().collect::<Vec<_>>())?;
+        Ok(orphans.len())
+    }
+
+    /// Removes those bodies that no entry has any more, some at a time: other processes come in between.
+    fn let_go(&self, bodies: &[&Hash]) -> Result<(), Error> {
+        const AT_ONCE: usize = 256;
+        let mut has_much_free = false;
+        for some in bodies.chunks(AT_ONCE) {
+            (has_much_free, _) = self.index.change(false, |transaction| {
+                for body in some {
+                    if !rows::needs(transaction, body)? {
+                        self.bodies.remove(body);
+                    }
+                }
+                crate::index::has_much_free(transaction)
+            })?;
+        }
+        if has_much_free {
+            self.index.give_back()?;
+        }
+        Ok(())
+    }
+}
+
+/// An answer as it is served, with its age; to `HEAD` without its body.
+fn answer(request: &Parts, status: StatusCode, age: Duration, origin: Origin) -> Answer {
+    let mut headers = origin.headers.clone();
+    headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
+    let body = if request.method == Method::HEAD {
+        Bytes::new()
+    } else {
+        origin.body.clone()
+    };
+    Answer {
+        status,
+        headers,
+        body,
+        age,
+        is_stale: false,
+        is_offline: false,
+        origin,
+    }
+}
+
+/// What to ask a server about an answer (RFC 9111, 4.3.1).
+fn conditions(headers: &HeaderMap) -> HeaderMap {
+    let pairs = [
+        (header::ETAG, header::IF_NONE_MATCH),
+        (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE),
+    ];
+    let said = pairs.into_iter().filter_map(|(said, asked)| {
+        let value = headers.get(said)?;
+        Some((asked, value.clone()))
+    });
+    said.collect()
+}

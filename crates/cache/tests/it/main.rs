@@ -1,0 +1,18 @@
+//! What the crate promises, tried on real files; one module for each promise.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the tests damage files past the crate, and tell a child process what to do"
+)]
+
+mod bounds;
+mod damage;
+mod freshness;
+mod invalidation;
+mod isolation;
+mod many_at_once;
+mod stage;
+mod stale;
+mod statistics;
+mod validation;
