@@ -143,6 +143,12 @@ impl Cache {
         })
     }
 
+    /// The address under which an answer to this request lies, for [`Flights`](crate::Flights); none where the cache keeps out.
+    pub fn key(&self, request: &Parts) -> Option<String> {
+        let address = self.address_to_look_at(request)?;
+        Some(address.url)
+    }
+
     fn serve(&self, request: &Parts, may: impl Fn(&Freshness) -> bool) -> Option<Answer> {
         let address = self.address_to_look_at(request)?;
         let Some(Candidate { answer, freshness }) = self.find(&address, request) else {

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! It stores and answers; it asks nobody. Whoever speaks to servers looks into a [`Cache`] first, asks with the conditions that a
-//! [`Stale`] answer has, and gives the cache what came.
+//! [`Stale`] answer has, and gives the cache what came. [`Flights`] let one of many callers ask while the others wait.
 //!
 //! # Promises
 //!
@@ -45,7 +45,8 @@
 //! - That a server's own word is honoured where that would store more: `must-understand`, ranges, answers to `POST`, and `Set-Cookie`
 //!   beside `public` are not stored; `max-stale` and `only-if-cached` in a request are not heard.
 //! - That an answer that was under way while its address was invalidated is not stored afterwards.
-//! - The exact order of use across processes: each writes its last hundred lookups down together.
+//! - The exact order of use across processes: each writes its last hundred lookups down together. Single flight ends with the
+//!   process, too.
 //! - Anything against another program of the same user, or root, that means harm; bodies lie on the disk as they came.
 //!
 //! # Limits
@@ -93,6 +94,8 @@ mod settings;
 
 mod answer;
 
+mod flights;
+
 mod address;
 
 mod directives;
@@ -115,4 +118,5 @@ pub use answer::{Answer, Lookup, Refusal, Stale, Stored};
 pub use cache::{Cache, Pruned};
 pub use counters::CacheStats;
 pub use error::{Error, ErrorKind};
+pub use flights::{Flights, Lead, Turn};
 pub use settings::{CacheSettings, Rule};

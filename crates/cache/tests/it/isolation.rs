@@ -31,6 +31,7 @@ fn whoever_has_credentials_is_not_answered_from_what_others_got() {
     let known = asked(Method::GET, PAGE, &[("authorization", "A's secret")]);
     assert!(matches!(stage.cache.lookup(&known), Lookup::Miss));
     assert!(stage.cache.offline(&known).is_none());
+    assert!(stage.cache.key(&known).is_none());
     // Nor does a view of its own cost the others theirs.
     let refused = stage
         .cache

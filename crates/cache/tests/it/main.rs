@@ -12,6 +12,7 @@ mod freshness;
 mod invalidation;
 mod isolation;
 mod many_at_once;
+mod one_goes;
 mod stage;
 mod stale;
 mod statistics;
