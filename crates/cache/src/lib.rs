@@ -25,19 +25,18 @@
 //!
 //! # Promises
 //!
-//! - What is served is, byte for byte, what a server sent for the same address and the same values of all headers that it said its
-//!   answer varies with. Whatever rotted, was torn or was written over is found out by its hash, dropped, and missed.
-//! - An answer to a request that carries credentials (`Authorization`, `Cookie` and what the settings name) is neither stored nor
-//!   served, nor is such a request answered from what others got. No answer is stored that says `no-store` or `private`, or that
+//! - **A1** What is served is, byte for byte, what a server sent for the same address and the same values of all headers that it
+//!   said its answer varies with. Whatever rotted, was torn or was written over is found out by its hash, dropped, and missed.
+//! - **A2** An answer to a request that carries credentials (`Authorization`, `Cookie` and what the settings name) is neither stored
+//!   nor served, nor is such a request answered from what others got. No answer is stored that says `no-store` or `private`, or that
 //!   sets a cookie. Credentials never reach the disk.
-//! - After every call that stores, all that is stored counts no more than the limit: bodies, headers and addresses, to the byte.
-//!   What is over goes first, then what was used longest ago; no more goes than has to. Room is given back to the file system.
-//! - What is fresh, for how long, and what may be served beyond that follows RFC 9111 and 5861. A lifetime of zero is zero. Stale
-//!   answers are served only within the bounds of the settings and of the server, and say that they are stale.
-//! - What was invalidated by address, host, pattern or age, or by a request that changed it, is not served again, after a power cut
-//!   neither.
-//! - Several processes may use one folder at once, and each may be killed at any instant.
-//! - A damaged index is set aside and begun anew without anybody being told of an error.
+//! - **A3** After every call that stores, all that is stored counts no more than the limit: bodies, headers and addresses, to the
+//!   byte. What is over goes first, then what was used longest ago; no more goes than has to. Room is given back to the file system.
+//! - **A4** What is fresh, for how long, and what may be served beyond that follows RFC 9111 and 5861. A lifetime of zero is zero.
+//!   Stale answers are served only within the bounds of the settings and of the server, and say that they are stale.
+//! - **A5** What was invalidated by address, host, pattern or age, or by a request that changed it, is not served again.
+//! - **A6** Several processes may use one folder at once, and each may be killed at any instant.
+//! - **A7** A damaged index is set aside and begun anew without anybody being told of an error.
 //!
 //! # Does not promise
 //!
