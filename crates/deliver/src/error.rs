@@ -45,6 +45,14 @@ impl Error {
         }
     }
 
+    pub(crate) fn unusable(unusable: mainstay_wire::Unusable) -> Self {
+        let (message, source) = unusable.into_parts();
+        Self {
+            source,
+            ..Self::certificate(message)
+        }
+    }
+
     pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

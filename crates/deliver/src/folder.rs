@@ -10,9 +10,10 @@ pub use config::FolderConfig;
 
 use crate::destination::Sending;
 use crate::template::Template;
-use crate::{Destination, Error, Outcome, Outgoing, shown};
+use crate::{Destination, Error, Outcome, Outgoing};
 use mainstay_clock::SharedClock;
 use mainstay_queue::DocumentId;
+use mainstay_wire::shown_path;
 use placement::Placement;
 use std::fmt;
 use std::path::PathBuf;
@@ -63,7 +64,7 @@ impl Folder {
         };
         Ok(Self {
             inner: Arc::new(inner),
-            shown: shown::path(&config.path),
+            shown: shown_path(&config.path),
         })
     }
 }

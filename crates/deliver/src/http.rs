@@ -11,16 +11,11 @@ mod failure;
 mod headers;
 mod proxy;
 mod resolver;
-mod retry_after;
 mod sort;
-mod tls;
 
-pub use config::{
-    Auth, ClientCertificate, Compression, HttpConfig, Method, Proxy, SystemProxies, Tls,
-};
+pub use config::{Auth, Compression, HttpConfig, Method};
 
 use crate::destination::Sending;
-use crate::secret::Redactor;
 use crate::template::Place;
 use crate::{Content, Destination, Error, Outcome, Outgoing};
 use address::Address;
@@ -36,6 +31,7 @@ use http::{Method as Verb, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mainstay_clock::SharedClock;
+use mainstay_wire::{Redactor, client_config};
 use proxy::Way;
 use resolver::Resolver;
 use sha2::{Digest, Sha256};
@@ -96,7 +92,7 @@ impl Http {
         let fixed = Fixed::check(config, &mut redactor)?;
         let way = Way::find(&config.proxy, &address.root(), &mut redactor)?;
         let tls = if address.is_https() {
-            Some(tls::client_config(&config.tls)?)
+            Some(client_config(&config.tls).map_err(Error::unusable)?)
         } else {
             None
         };

@@ -132,21 +132,15 @@ mod template;
 
 mod percent;
 
-mod shown;
-
-mod secret;
-
 mod error;
 
 pub use destination::{Content, Destination, Outgoing, Sending};
 pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
-pub use http::{
-    Auth, ClientCertificate, Compression, Http, HttpConfig, Method, Proxy, SystemProxies, Tls,
-};
+pub use http::{Auth, Compression, Http, HttpConfig, Method};
 pub use mainstay_resilience::{Backoff, RateLimit};
+pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
 pub use outcome::{Cause, Outcome};
-pub use secret::Secret;
 pub use worker::{
     DeliverConfig, DestinationStatus, LastError, Latency, State, Stopped, Worker, WorkerHandle,
 };

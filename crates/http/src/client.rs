@@ -3,13 +3,14 @@
 use crate::connectivity::Connectivity;
 use crate::error::{Error, ErrorKind};
 use crate::origin::Origins;
+use crate::proxy;
 use crate::request::RequestBuilder;
 use crate::resolver::Resolver;
 use crate::settings::ClientSettings;
-use crate::{proxy, tls};
 use http::Method;
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
+use mainstay_wire::client_config;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,7 +156,7 @@ fn check(settings: &ClientSettings, clock: &SharedClock) -> Result<(), Error> {
 
 fn web(settings: &ClientSettings) -> Result<reqwest::ClientBuilder, Error> {
     let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(&settings.tls)?)
+        .tls_backend_preconfigured(client_config(&settings.tls).map_err(Error::unusable)?)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)

@@ -95,6 +95,13 @@ impl Error {
         Self::new(ErrorKind::Settings, message)
     }
 
+    pub(crate) fn unusable(unusable: mainstay_wire::Unusable) -> Self {
+        let (message, source) = unusable.into_parts();
+        let mut error = Self::settings(message);
+        error.inner.source = source;
+        error
+    }
+
     pub(crate) fn because(mut self, source: impl Into<Cause>) -> Self {
         self.inner.source = Some(source.into());
         self

@@ -99,17 +99,11 @@ mod exchange;
 
 mod status;
 
-mod told;
-
 mod failure;
-
-mod tls;
 
 mod proxy;
 
 mod resolver;
-
-mod secret;
 
 mod shown;
 
@@ -121,7 +115,7 @@ pub use error::{Error, ErrorKind};
 pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
 pub use mainstay_files::{Algorithm, Checksum};
+pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
 pub use request::RequestBuilder;
 pub use reqwest::Url;
-pub use secret::Secret;
-pub use settings::{ClientCertificate, ClientSettings, Proxy, SystemProxies, Tls};
+pub use settings::ClientSettings;

@@ -4,12 +4,12 @@ use crate::error::Error;
 use crate::settings::ClientSettings;
 use crate::shown;
 use crate::status;
-use crate::told::Told;
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{
     Breaker, Bulkhead, InvalidSettings, Part, RateLimiter, Registry, RetryBudget, RetrySettings,
     Stack,
 };
+use mainstay_wire::Told;
 use reqwest::Url;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

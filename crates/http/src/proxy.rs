@@ -1,8 +1,7 @@
 //! Which way leads out: straight, or through a proxy.
 
 use crate::error::Error;
-use crate::secret::Secret;
-use crate::settings::{Proxy, SystemProxies};
+use mainstay_wire::{Proxy, Secret, SystemProxies};
 use reqwest::{NoProxy, Url};
 
 /// The proxies of a setting, in the order in which they are asked.

@@ -202,7 +202,7 @@ pub(crate) async fn unless<T>(
 /// The values are not repeated: they may be secret.
 fn header(name: &str, value: &str, is_secret: bool) -> Result<(HeaderName, HeaderValue), Error> {
     let wrong = |why: &str| {
-        let name = shown::excerpt(name, 100);
+        let name = mainstay_wire::excerpt(name, 100);
         Error::new(ErrorKind::Url, format!("the header `{name}` {why}"))
     };
     let parsed: HeaderName = name

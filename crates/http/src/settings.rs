@@ -1,9 +1,8 @@
 //! How a client behaves; every bound is here.
 
 use crate::limits::TimeLimits;
-use crate::secret::Secret;
 use mainstay_resilience::{BreakerSettings, BulkheadSettings, RateLimit, RetrySettings};
-use std::path::PathBuf;
+use mainstay_wire::{Proxy, Tls};
 use std::time::Duration;
 
 /// How a client behaves.
@@ -61,67 +60,6 @@ pub struct ClientSettings {
     pub proxy: Proxy,
 }
 
-/// Whom to trust, and who we are. Certificates are always verified, and versions before TLS 1.2 are not spoken; there is no
-/// switch for either.
-///
-/// # Defaults
-///
-/// | setting | default | why |
-/// |---|---|---|
-/// | `system_authorities` | yes | what the machine's owner trusts is trusted |
-/// | `authorities` | none | |
-/// | `client` | none | |
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Whether the authorities that the system trusts are trusted.
-    pub system_authorities: bool,
-    /// PEM files with further authorities.
-    pub authorities: Vec<PathBuf>,
-    /// Our own certificate, for servers that ask for one.
-    pub client: Option<ClientCertificate>,
-}
-
-/// Our own certificate.
-#[derive(Debug, Clone)]
-pub struct ClientCertificate {
-    /// A PEM file with the certificate and those that lead to its authority.
-    pub certificate: PathBuf,
-    /// A PEM file with its private key; nobody but its owner and group may read it.
-    pub key: PathBuf,
-}
-
-/// Whether to go through a proxy.
-#[derive(Debug, Clone, Default)]
-pub enum Proxy {
-    /// Straight to the server, whatever the environment says.
-    #[default]
-    None,
-    /// What the system says; the caller reads it, since this crate reads no environment.
-    System(SystemProxies),
-    /// This one.
-    Manual {
-        /// `http://host:port` (CONNECT for `https`, forwarding for `http`) or `socks5h://host:port`.
-        url: String,
-        /// The user and the password, if the proxy asks for them.
-        credentials: Option<(String, Secret)>,
-        /// Hosts that are reached without it: names (with all below them), addresses, networks such as `10.0.0.0/8`, or `*`.
-        bypass: Vec<String>,
-    },
-}
-
-/// The values of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, which may hold passwords.
-#[derive(Debug, Clone, Default)]
-pub struct SystemProxies {
-    /// For `http` addresses.
-    pub http: Option<Secret>,
-    /// For `https` addresses.
-    pub https: Option<Secret>,
-    /// For both, where there is none of their own.
-    pub all: Option<Secret>,
-    /// Hosts that are reached without it, separated by commas.
-    pub bypass: Option<String>,
-}
-
 impl Default for ClientSettings {
     fn default() -> Self {
         Self {
@@ -147,16 +85,6 @@ impl Default for ClientSettings {
             user_agent: concat!("mainstay/", env!("CARGO_PKG_VERSION")).to_owned(),
             tls: Tls::default(),
             proxy: Proxy::default(),
-        }
-    }
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self {
-            system_authorities: true,
-            authorities: Vec::new(),
-            client: None,
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Addresses and text of others, as they may stand in a message: no secret, and nothing that hides, moves or ends the line.
+//! Addresses, as they may stand in a message: no secret, and nothing that hides, moves or ends the line.
 
+use mainstay_wire::excerpt;
 use reqwest::Url;
 
 /// As many characters of an address are shown.
@@ -24,28 +25,6 @@ pub(crate) fn origin(url: &Url) -> String {
     }
 }
 
-/// At most `limit` characters of `text`; control and direction-changing characters are escaped.
-pub(crate) fn excerpt(text: &str, limit: usize) -> String {
-    let mut safe = String::new();
-    for (count, character) in text.trim().chars().enumerate() {
-        if count == limit {
-            safe.push('…');
-            break;
-        }
-        if character.is_control() || is_direction_mark(character) {
-            safe.extend(character.escape_unicode());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
-/// Characters that reorder what stands around them, and so can make a line say something else.
-fn is_direction_mark(character: char) -> bool {
-    matches!(character, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,11 +36,5 @@ mod tests {
         assert_eq!(origin(&full), "https://h.example:443");
         let plain = Url::parse("http://[::1]:8080").unwrap();
         assert_eq!(url(&plain), "http://[::1]:8080/");
-    }
-
-    #[test]
-    fn an_excerpt_is_short_and_harmless() {
-        assert_eq!(excerpt("a\nb\u{202e}", 200), "a\\u{a}b\\u{202e}");
-        assert_eq!(excerpt("abcdef", 3), "abc…");
     }
 }

@@ -14,11 +14,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("files", &[]),
     ("resilience", &[]),
+    ("wire", &[]),
     ("cache", &["files"]),
-    ("http", &["resilience", "files"]),
+    ("http", &["resilience", "files", "wire"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
-    ("deliver", &["queue", "files", "resilience"]),
+    ("deliver", &["queue", "files", "resilience", "wire"]),
 ];
 
 /// What stands above the libraries: may use them all, and is used by none of them.

@@ -22,8 +22,9 @@
 
 use super::name::candidates;
 use crate::destination::{DAMAGED, matches};
-use crate::{Content, Outcome, shown};
+use crate::{Content, Outcome};
 use mainstay_files::{Error as FileError, ErrorKind, Writer};
+use mainstay_wire::shown_path;
 use sha2::{Digest, Sha256};
 use std::error::Error as StdError;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -177,7 +178,7 @@ impl Placement {
         Err(Outcome::unsendable(format!(
             "every name like `{}` is taken in `{}`; clear the folder",
             self.name,
-            shown::path(&self.folder)
+            shown_path(&self.folder)
         )))
     }
 
@@ -261,7 +262,7 @@ fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
 }
 
 fn hold(path: &Path, problem: &str) -> Outcome {
-    Outcome::hold(format!("`{}` {problem}", shown::path(path)))
+    Outcome::hold(format!("`{}` {problem}", shown_path(path)))
 }
 
 /// What an error of the file system means: almost always something that the next document would meet too.

@@ -1,7 +1,6 @@
 //! What a person may choose about an HTTP destination.
 
-use crate::Secret;
-use std::path::PathBuf;
+use mainstay_wire::{Proxy, Secret, Tls};
 use std::time::Duration;
 
 /// How documents are sent to an HTTP server.
@@ -116,66 +115,4 @@ pub enum Compression {
     Gzip,
     /// `Content-Encoding: zstd`: smaller and faster.
     Zstd,
-}
-
-/// Whom to trust, and who we are. Certificates are always verified; there is no switch for that.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// Whether the authorities that the system trusts are trusted.
-    pub system_authorities: bool,
-    /// PEM files with further authorities.
-    pub authorities: Vec<PathBuf>,
-    /// Our own certificate, for servers that ask for one.
-    pub client: Option<ClientCertificate>,
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self {
-            system_authorities: true,
-            authorities: Vec::new(),
-            client: None,
-        }
-    }
-}
-
-/// Our own certificate.
-#[derive(Debug, Clone)]
-pub struct ClientCertificate {
-    /// A PEM file with the certificate and those that lead to its authority.
-    pub certificate: PathBuf,
-    /// A PEM file with its private key.
-    pub key: PathBuf,
-}
-
-/// Whether to go through a proxy.
-#[derive(Debug, Clone)]
-pub enum Proxy {
-    /// Straight to the server.
-    None,
-    /// What the system says; the caller reads it, since this crate reads no environment.
-    System(SystemProxies),
-    /// This one.
-    Manual {
-        /// `http://host:port` (CONNECT for `https`, forwarding for `http`) or `socks5://host:port` (names are resolved by the
-        /// proxy).
-        url: String,
-        /// The user and the password, if the proxy asks for them.
-        credentials: Option<(String, Secret)>,
-        /// Hosts that are reached without it: names (with all below them), addresses, networks such as `10.0.0.0/8`, or `*`.
-        bypass: Vec<String>,
-    },
-}
-
-/// The values of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, which may hold passwords.
-#[derive(Debug, Clone, Default)]
-pub struct SystemProxies {
-    /// For `http` destinations.
-    pub http: Option<Secret>,
-    /// For `https` destinations.
-    pub https: Option<Secret>,
-    /// For both, where there is none of their own.
-    pub all: Option<Secret>,
-    /// Hosts that are reached without it, separated by commas.
-    pub bypass: Option<String>,
 }

@@ -7,10 +7,9 @@ use super::connector::TooSlow;
 use super::exchange::Broken;
 use super::resolver::Unresolved;
 use crate::Outcome;
-use crate::shown::excerpt;
-use rustls::{AlertDescription, CertificateError, Error as TlsError};
+use mainstay_wire::{advice, causes, excerpt, find, is_about_identity};
+use rustls::Error as TlsError;
 use std::error::Error as StdError;
-use std::io;
 
 /// What to do when there was no whole answer.
 ///
@@ -30,8 +29,8 @@ pub(super) fn sort(broken: &Broken, address: &str, way: &str) -> Outcome {
         }
         Broken::Request(error) => match find::<TlsError>(error) {
             // In TLS 1.3 the client has finished its part before the server says what it thinks of our certificate.
-            Some(TlsError::AlertReceived(alert)) if is_about_identity(*alert) => {
-                Outcome::hold(untrusted(&TlsError::AlertReceived(*alert), address, way))
+            Some(error) if is_about_identity(error) => {
+                Outcome::hold(untrusted(error, address, way))
             }
             _ => Outcome::retry(format!(
                 "the connection to `{address}`{way} broke before it answered: {}",
@@ -67,58 +66,11 @@ fn unconnected(error: &(dyn StdError + 'static), address: &str, way: &str) -> St
 }
 
 fn untrusted(error: &TlsError, address: &str, way: &str) -> String {
-    let advice = match error {
-        TlsError::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature,
-        ) => {
-            "the server's certificate is signed by an authority that is not trusted: name it in the TLS settings, if it is the right one"
-        }
-        TlsError::InvalidCertificate(
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        ) => "the server's certificate is for another name: check the address",
-        TlsError::InvalidCertificate(
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. },
-        ) => {
-            "the server's certificate is not valid at this time: check the clock of this machine, then the certificate"
-        }
-        TlsError::AlertReceived(alert) if is_about_identity(*alert) => {
-            "the server did not accept our client certificate, or wants one: check the TLS settings"
-        }
-        TlsError::InvalidMessage(_) => {
-            "the other end does not speak TLS: check scheme and port of the address"
-        }
-        _ => "check the TLS settings of both sides",
-    };
     format!(
-        "no TLS with `{address}`{way}: {}; {advice}",
-        excerpt(&error.to_string(), 200)
+        "no TLS with `{address}`{way}: {}; {}",
+        excerpt(&error.to_string(), 200),
+        advice(error)
     )
-}
-
-/// Alerts by which a server says that it does not want us, rather than that the line is bad.
-fn is_about_identity(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::CertificateRequired
-            | AlertDescription::NoCertificate
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnsupportedCertificate
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::UnknownCA
-            | AlertDescription::AccessDenied
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::DecryptError
-    )
-}
-
-/// The first error of this type among `error` and its causes.
-fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
-    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
 /// What the deepest cause says; those above it only say that there is one.
@@ -129,64 +81,21 @@ fn last_words(error: &(dyn StdError + 'static)) -> String {
     excerpt(&words, 200)
 }
 
-fn causes<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
-        let error: &'a (dyn StdError + 'static) = *error;
-        // An I/O error that wraps another one names that one's cause as its own, and so leaves the other one out.
-        let inside = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        inside
-            .map(|inside| inside as &(dyn StdError + 'static))
-            .or_else(|| error.source())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_error_inside_an_io_error_is_found() {
-        let tls = io::Error::other(io::Error::other(TlsError::InvalidCertificate(
-            CertificateError::UnknownIssuer,
-        )));
-        assert!(find::<TlsError>(&tls).is_some());
-        assert_eq!(last_words(&tls), "invalid peer certificate: UnknownIssuer");
-        assert!(find::<TooSlow>(&tls).is_none());
+    fn the_deepest_cause_has_the_last_word() {
+        let tls = std::io::Error::other(std::io::Error::other(TlsError::DecryptError));
+        assert_eq!(last_words(&tls), TlsError::DecryptError.to_string());
     }
 
     #[test]
-    fn every_common_tls_failure_comes_with_advice() {
-        for (error, advice) in [
-            (
-                TlsError::InvalidCertificate(CertificateError::UnknownIssuer),
-                "authority",
-            ),
-            (
-                TlsError::InvalidCertificate(CertificateError::NotValidForName),
-                "another name",
-            ),
-            (
-                TlsError::InvalidCertificate(CertificateError::Expired),
-                "clock",
-            ),
-            (
-                TlsError::AlertReceived(AlertDescription::CertificateRequired),
-                "client certificate",
-            ),
-            (
-                TlsError::InvalidMessage(rustls::InvalidMessage::InvalidContentType),
-                "does not speak TLS",
-            ),
-        ] {
-            let message = untrusted(&error, "https://h/", "");
-            assert!(
-                message.starts_with("no TLS with `https://h/`: ") && message.contains(advice),
-                "{message}"
-            );
-        }
+    fn a_failure_of_tls_says_where_and_what_to_do() {
+        let message = untrusted(&TlsError::DecryptError, "https://h/", " through a proxy");
+        let start = "no TLS with `https://h/` through a proxy: ";
+        assert!(message.starts_with(start), "{message}");
+        assert!(message.contains("check the TLS settings"), "{message}");
     }
 }

@@ -2,11 +2,11 @@
 
 use super::config::{Auth, HttpConfig};
 use crate::percent::encode;
-use crate::secret::Redactor;
 use crate::{Error, Outgoing};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use mainstay_wire::Redactor;
 
 /// The key under which a server knows a document again.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -192,7 +192,7 @@ fn parse_name(name: &str) -> Result<HeaderName, Error> {
     name.parse().map_err(|_| {
         Error::setting(format!(
             "`{}` is not the name of a header; letters, digits and - are",
-            crate::shown::excerpt(name, 80)
+            mainstay_wire::excerpt(name, 80)
         ))
     })
 }

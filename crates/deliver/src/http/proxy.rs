@@ -1,11 +1,10 @@
 //! Which way leads to the destination: straight, or through a proxy.
 
-use super::config::{Proxy, SystemProxies};
 use super::headers::basic;
 use crate::Error;
-use crate::secret::Redactor;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use mainstay_wire::{Proxy, Redactor, SystemProxies};
 use std::fmt;
 
 /// The way to one destination; it is known before the first request, since the host never changes.

@@ -14,12 +14,10 @@
 
 use super::answer::Answer;
 use super::headers::IDEMPOTENCY_KEY;
-use super::retry_after;
-use crate::secret::Redactor;
-use crate::shown::excerpt;
 use crate::{Cause, Outcome};
 use http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use http::{StatusCode, Uri};
+use mainstay_wire::{Redactor, Told, excerpt};
 use std::time::Duration;
 
 /// A receipt that names the document it is for.
@@ -45,7 +43,7 @@ pub(super) struct Question<'a> {
 
 /// What to do after this answer.
 pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
-    let after = retry_after::parse(&answer.headers, question.wall);
+    let after = Told::read(&answer.headers, question.wall).retry_after;
     let said = || said(answer, question);
     match answer.status.as_u16() {
         200..=299 => Outcome::Delivered,

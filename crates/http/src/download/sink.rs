@@ -1,7 +1,6 @@
 //! Where the bytes of a download go: a file that nobody sees yet, and a checksum.
 
 use crate::error::{Error, ErrorKind};
-use crate::shown;
 use mainstay_files::{Algorithm, Checksum, Hasher, Writer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -107,7 +106,7 @@ where
 }
 
 fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    let path = shown::excerpt(&path.to_string_lossy(), 4096);
+    let path = mainstay_wire::shown_path(path);
     let message = format!(
         "cannot write the download to `{path}`: check the folder, its rights and the room; what was there is untouched"
     );

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// It has neither `Display` nor `Serialize`, its `Debug` shows nothing of it, and its memory is overwritten when it is dropped.
 ///
 /// ```
-/// use mainstay_deliver::Secret;
+/// use mainstay_wire::Secret;
 ///
 /// let token = Secret::new("s3cr3t");
 /// assert_eq!(format!("{token:?}"), "Secret(hidden)");
@@ -23,7 +23,7 @@ impl Secret {
     }
 
     /// The secret itself, for the one place that sends it.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -38,7 +38,7 @@ impl fmt::Debug for Secret {
 ///
 /// A server may quote our own headers in its error page, and that page's first words end up in the log.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Redactor {
+pub struct Redactor {
     secrets: Vec<Secret>,
 }
 
@@ -46,13 +46,15 @@ impl Redactor {
     /// Shorter texts are not struck out: they occur by chance, and a log full of holes helps nobody.
     const LENGTH_MIN: usize = 4;
 
-    pub(crate) fn add(&mut self, secret: &str) {
+    /// Strikes this out from now on; what is shorter than four bytes is not.
+    pub fn add(&mut self, secret: &str) {
         if secret.len() >= Self::LENGTH_MIN {
             self.secrets.push(Secret::new(secret));
         }
     }
 
-    pub(crate) fn strike(&self, text: &str) -> String {
+    /// The text without what is secret in it.
+    pub fn strike(&self, text: &str) -> String {
         let mut struck = text.to_owned();
         for secret in &self.secrets {
             if struck.contains(secret.expose()) {

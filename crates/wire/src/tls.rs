@@ -1,16 +1,62 @@
 //! Whom we trust, and who we are.
 
-use super::config::{ClientCertificate, Tls};
-use crate::{Error, shown};
+use crate::error::Unusable;
+use crate::shown;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::Verifier;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What the TLS layer needs, with both versions of HTTP on offer.
-pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, Error> {
+/// Whom to trust, and who we are. Certificates are always verified; there is no switch for that.
+///
+/// # Defaults
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | `system_authorities` | yes | what the machine's owner trusts is trusted |
+/// | `authorities` | none | |
+/// | `client` | none | |
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Whether the authorities that the system trusts are trusted.
+    pub system_authorities: bool,
+    /// PEM files with further authorities.
+    pub authorities: Vec<PathBuf>,
+    /// Our own certificate, for servers that ask for one.
+    pub client: Option<ClientCertificate>,
+}
+
+/// Our own certificate.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// A PEM file with the certificate and those that lead to its authority.
+    pub certificate: PathBuf,
+    /// A PEM file with its private key; nobody but its owner and group may read it.
+    pub key: PathBuf,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            system_authorities: true,
+            authorities: Vec::new(),
+            client: None,
+        }
+    }
+}
+
+/// What rustls needs, with both versions of HTTP on offer. Blocks while it reads files.
+///
+/// # Errors
+///
+/// A file that cannot be read or holds something else, a private key that everybody may read, or nobody who is trusted.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "the provider is built in, and supports both versions"
+)]
+pub fn client_config(tls: &Tls) -> Result<ClientConfig, Unusable> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -27,14 +73,14 @@ pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig, Error> {
 fn trusting(
     builder: ConfigBuilder<ClientConfig, WantsVerifier>,
     tls: &Tls,
-) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Error> {
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Unusable> {
     let mut authorities = Vec::new();
     for path in &tls.authorities {
         authorities.extend(certificates(path)?);
     }
     if tls.system_authorities {
         let verifier = Verifier::new_with_extra_roots(authorities, builder.crypto_provider().clone()).map_err(|error| {
-            Error::certificate("no trusted authority was found on this system; name a PEM file with the one that signed the server's certificate").because(error)
+            Unusable::new("no trusted authority was found on this system; name a PEM file with the one that signed the server's certificate").because(error)
         })?;
         return Ok(builder
             .dangerous()
@@ -43,11 +89,11 @@ fn trusting(
     let mut store = RootCertStore::empty();
     for authority in authorities {
         store.add(authority).map_err(|error| {
-            Error::certificate("an authority's certificate cannot be used").because(error)
+            Unusable::new("an authority's certificate cannot be used").because(error)
         })?;
     }
     if store.is_empty() {
-        return Err(Error::certificate(
+        return Err(Unusable::new(
             "nobody is trusted: neither the system's authorities nor others; name a PEM file with one",
         ));
     }
@@ -57,11 +103,11 @@ fn trusting(
 fn identified(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
     ours: &ClientCertificate,
-) -> Result<ClientConfig, Error> {
+) -> Result<ClientConfig, Unusable> {
     let chain = certificates(&ours.certificate)?;
     refuse_open_to_all(&ours.key)?;
     let key = PrivateKeyDer::from_pem_file(&ours.key).map_err(|error| {
-        Error::certificate(format!(
+        Unusable::new(format!(
             "cannot read a private key from `{}`; it has to be a PEM file",
             shown::path(&ours.key)
         ))
@@ -69,16 +115,16 @@ fn identified(
     })?;
     builder.with_client_auth_cert(chain, key).map_err(|error| {
         let (certificate, key) = (shown::path(&ours.certificate), shown::path(&ours.key));
-        Error::certificate(format!(
+        Unusable::new(format!(
             "the certificate in `{certificate}` and the key in `{key}` do not belong together"
         ))
         .because(error)
     })
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     let unreadable = |error| {
-        Error::certificate(format!(
+        Unusable::new(format!(
             "cannot read certificates from `{}`; it has to be a PEM file",
             shown::path(path)
         ))
@@ -88,7 +134,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(unreadable)?;
     if certificates.is_empty() {
-        return Err(Error::certificate(format!(
+        return Err(Unusable::new(format!(
             "there is no certificate in `{}`",
             shown::path(path)
         )));
@@ -98,11 +144,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
 
 /// A key that everybody on the machine can read is everybody's key. A group may have it: many systems keep keys so.
 #[cfg(unix)]
-fn refuse_open_to_all(path: &Path) -> Result<(), Error> {
+fn refuse_open_to_all(path: &Path) -> Result<(), Unusable> {
     use std::os::unix::fs::MetadataExt;
     let open_to_all = std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o007 != 0);
     if open_to_all {
-        return Err(Error::certificate(format!(
+        return Err(Unusable::new(format!(
             "the private key `{}` is open to everybody; run chmod 600 on it",
             shown::path(path)
         )));
@@ -113,6 +159,6 @@ fn refuse_open_to_all(path: &Path) -> Result<(), Error> {
 /// Who may read a file is not a matter of mode bits here; the folder's access list decides.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "the same interface as on Unix")]
-fn refuse_open_to_all(_path: &Path) -> Result<(), Error> {
+fn refuse_open_to_all(_path: &Path) -> Result<(), Unusable> {
     Ok(())
 }

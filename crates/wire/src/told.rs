@@ -4,7 +4,7 @@ use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The longest wait a server can ask for. A wrong year in a header must not stop us for a year.
+/// The longest wait a server can ask for. A wrong year in a header must not stop anybody for a year.
 const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// From this number on `X-RateLimit-Reset` is a date, in seconds since 1970: 2001 was before any of this.
@@ -12,19 +12,19 @@ const DATE_MIN: u64 = 1_000_000_000;
 
 /// What a server says of its limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Told {
+pub struct Told {
     /// `Retry-After`.
-    pub(crate) retry_after: Option<Duration>,
+    pub retry_after: Option<Duration>,
     /// `X-RateLimit-Remaining`.
-    pub(crate) remaining: Option<u64>,
+    pub remaining: Option<u64>,
     /// `X-RateLimit-Reset`.
-    pub(crate) reset_in: Option<Duration>,
+    pub reset_in: Option<Duration>,
 }
 
 impl Told {
     /// Dates are compared with the server's own `Date` where it sent one, since our clock may be years off; otherwise with
     /// `wall` (milliseconds since 1970). What cannot be understood was not said.
-    pub(crate) fn read(headers: &HeaderMap, wall: u64) -> Self {
+    pub fn read(headers: &HeaderMap, wall: u64) -> Self {
         let now = http_date(text(headers, DATE.as_str()))
             .unwrap_or(UNIX_EPOCH + Duration::from_millis(wall));
         Self {

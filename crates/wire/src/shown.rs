@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// At most `limit` characters of `text`; control and direction-changing characters are escaped.
-pub(crate) fn excerpt(text: &str, limit: usize) -> String {
+pub fn excerpt(text: &str, limit: usize) -> String {
     let mut safe = String::new();
     for (count, character) in text.trim().chars().enumerate() {
         if count == limit {
@@ -20,7 +20,7 @@ pub(crate) fn excerpt(text: &str, limit: usize) -> String {
 }
 
 /// A path, in the same way.
-pub(crate) fn path(path: &Path) -> String {
+pub fn path(path: &Path) -> String {
     /// No system takes longer ones.
     const PATH_MAX: usize = 4096;
     excerpt(&path.to_string_lossy(), PATH_MAX)
