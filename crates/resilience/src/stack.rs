@@ -10,13 +10,15 @@ pub use order::Layer;
 use crate::adaptive::{AdaptiveLimit, AdaptivePermit};
 use crate::breaker::{Breaker, Permit, Verdict};
 use crate::bulkhead::{Bulkhead, BulkheadPermit};
-use crate::class::Classify;
+use crate::class::{Category, Classify};
 use crate::error::Error;
 use crate::limit::within;
 use crate::limiter::RateLimiter;
 use crate::retry::{Attempt, Retry};
 use crate::shed::{LoadShedder, Priority};
-use mainstay_clock::SharedClock;
+use mainstay_clock::{Moment, SharedClock};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +76,17 @@ struct Passes<'a> {
     breaker: Option<Permit<'a>>,
     adaptive: Option<AdaptivePermit>,
     bulkhead: Option<BulkheadPermit>,
+    call: Call,
+}
+
+/// How far an attempt came.
+#[derive(Debug, Default)]
+enum Call {
+    #[default]
+    NotYet,
+    /// When the attempt began, or as good as that.
+    Begun,
+    BegunAfterWaiting(Moment),
 }
 
 impl Stack {
@@ -137,13 +150,7 @@ impl Stack {
             of: 1,
             left: self.deadline,
         };
-        let once = self.attempt(only, &call);
-        match self.deadline {
-            None => once.await,
-            Some(deadline) => within(&*self.clock, deadline, once)
-                .await
-                .unwrap_or(Err(Error::TimedOut(deadline))),
-        }
+        self.attempt(only, &call).await
     }
 
     /// Like [`run`](Self::run); where that comes to nothing, `otherwise` says what it comes to.
@@ -175,42 +182,113 @@ impl Stack {
         F: Future<Output = Result<T, E>>,
     {
         let mut passes = Passes::default();
+        let called = self.pass_and_call(attempt, call, &mut passes);
+        let Some(left) = attempt.left else {
+            let result = called.await;
+            passes.end(result.as_ref().err());
+            return result;
+        };
+        // The retry has the same limit; this one begins first, and so ends first, and what is held learns why.
+        if let Some(result) = within(&*self.clock, left, called).await {
+            passes.end(result.as_ref().err());
+            return result;
+        }
+        let whole = self.whole_deadline(left);
+        let error = Error::TimedOut(whole);
+        // A call that got little, because others before it or our own limits took the rest, says nothing of the other side.
+        if passes.time_for_call(left, self.clock.now()) >= whole / 2 {
+            passes.end(Some(&error));
+        }
+        Err(error)
+    }
+
+    fn whole_deadline(&self, left: Duration) -> Duration {
+        let of_retry = self.retry.as_ref().map(|retry| retry.settings().deadline);
+        of_retry.flatten().or(self.deadline).unwrap_or(left)
+    }
+
+    async fn pass_and_call<'s, T, E: Classify, F>(
+        &'s self,
+        attempt: Attempt,
+        call: &impl Fn(Attempt) -> F,
+        passes: &mut Passes<'s>,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut has_waited = false;
         for gate in &self.gates {
             match gate {
                 Gate::Breaker(breaker) => passes.breaker = Some(breaker.enter()?),
-                Gate::Limiter(limiter, wait) => limiter.acquire(1, *wait).await?,
-                Gate::Bulkhead(bulkhead) => passes.bulkhead = Some(bulkhead.enter().await?),
+                Gate::Limiter(limiter, wait) => {
+                    noting_waits(limiter.acquire(1, *wait), &mut has_waited).await?;
+                }
+                Gate::Bulkhead(bulkhead) => {
+                    let entered = noting_waits(bulkhead.enter(), &mut has_waited).await?;
+                    passes.bulkhead = Some(entered);
+                }
                 Gate::Adaptive(limit) => passes.adaptive = Some(limit.try_enter()?),
             }
         }
-        let result = match self.attempt_limit {
+        passes.call = Call::Begun;
+        if has_waited {
+            let now = self.clock.now();
+            passes.call = Call::BegunAfterWaiting(now);
+            if let Some(permit) = &mut passes.breaker {
+                // Waiting for our own limits is no slowness of the other side.
+                permit.begins(now);
+            }
+        }
+        match self.attempt_limit {
             None => call(attempt).await.map_err(Error::Failed),
             Some(limit) => match within(&*self.clock, limit, call(attempt)).await {
                 Some(result) => result.map_err(Error::Failed),
                 None => Err(Error::TimedOut(limit)),
             },
-        };
-        passes.end(result.as_ref().err());
-        result
+        }
     }
 }
 
 impl Passes<'_> {
+    /// How long the call itself had, of an attempt that was cut at `now` after `left`.
+    fn time_for_call(&self, left: Duration, now: Moment) -> Duration {
+        match self.call {
+            Call::NotYet => Duration::ZERO,
+            Call::Begun => left,
+            Call::BegunAfterWaiting(begun) => now.since(begun),
+        }
+    }
+
+    /// Tells what is held how it went; what was never called goes back without a word.
     fn end<E: Classify>(self, error: Option<&Error<E>>) {
         drop(self.bulkhead);
-        let verdict = error.map_or(Verdict::Success, |error| Verdict::of(&error.class()));
+        if matches!(self.call, Call::NotYet) {
+            return;
+        }
+        let class = error.map(Classify::class);
         if let Some(permit) = self.breaker {
-            permit.record(verdict);
+            permit.record(class.as_ref().map_or(Verdict::Success, Verdict::of));
         }
         if let Some(permit) = self.adaptive {
-            match error {
+            match class.map(|class| class.category) {
                 None => permit.success(),
-                // Only what came late or not at all speaks of overload.
-                Some(Error::TimedOut(_)) => permit.dropped(),
+                // What came late, or was refused because there is too much, speaks of overload.
+                Some(Category::Timeout | Category::Resource) => permit.dropped(),
                 Some(_) => drop(permit),
             }
         }
     }
+}
+
+/// Awaits it, and notes if it was not ready at once.
+async fn noting_waits<F: Future>(future: F, has_waited: &mut bool) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = future.as_mut().poll(context);
+        *has_waited |= polled.is_pending();
+        polled
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -47,6 +47,13 @@ impl<'a> Permit<'a> {
         }
     }
 
+    /// The call begins only now: what was waited since it was let in does not count as slowness.
+    pub fn begins(&mut self, now: Moment) {
+        if self.started.is_some() {
+            self.started = Some(now);
+        }
+    }
+
     /// The call came back, and the other side works.
     #[inline]
     pub fn success(self) {

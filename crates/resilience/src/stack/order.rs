@@ -47,7 +47,7 @@ pub(super) const DEFAULT: [Layer; 8] = [
 ];
 
 /// The first must stand outside of the second; otherwise this happens.
-const RULES: [(Layer, Layer, &str); 13] = [
+const RULES: [(Layer, Layer, &str); 15] = [
     (
         Layer::Deadline,
         Layer::Shedder,
@@ -97,6 +97,16 @@ const RULES: [(Layer, Layer, &str); 13] = [
         Layer::Breaker,
         Layer::AttemptLimit,
         "a call that times out would not count as failed",
+    ),
+    (
+        Layer::Limiter,
+        Layer::Adaptive,
+        "waiting for our own limit would be taken for latency",
+    ),
+    (
+        Layer::Bulkhead,
+        Layer::Adaptive,
+        "waiting for a place would be taken for latency",
     ),
     (
         Layer::Limiter,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::adaptive::AdaptiveSettings;
 use crate::backoff::{Backoff, Jitter};
-use crate::breaker::{BreakerSettings, BreakerState};
+use crate::breaker::{BreakerSettings, BreakerState, Rate, Slow};
 use crate::bulkhead::BulkheadSettings;
 use crate::class::{Category, Class, Severity};
 use crate::error::RejectedBy;
@@ -164,6 +164,89 @@ async fn without_a_retry_the_deadline_covers_the_call() {
     assert_eq!(result, Err(Error::TimedOut(5 * SECOND)));
     let value = parts.played(stack.run(|_| ready(Ok::<_, Hiccup>(7)))).await;
     assert_eq!(value, Ok(7));
+}
+
+#[tokio::test]
+async fn a_call_that_the_deadline_ends_is_a_failure_of_the_other_side() {
+    for attempts in [None, Some(3)] {
+        let parts = parts(100, 1);
+        let adaptive = AdaptiveLimit::new("hub", AdaptiveSettings::default(), parts.shared.clone());
+        let adaptive = Arc::new(adaptive.unwrap());
+        let builder = parts.builder().adaptive(Arc::clone(&adaptive));
+        let builder = match attempts {
+            None => builder,
+            Some(attempts) => builder.retry(retry(attempts)),
+        };
+        let stack = builder.deadline(5 * SECOND).build().unwrap();
+        let before = adaptive.status().limit;
+        for _ in 0..5 {
+            let hangs = stack.run(|_| pending::<Result<(), Hiccup>>());
+            let result = parts.played(hangs).await;
+            assert_eq!(result, Err(Error::TimedOut(5 * SECOND)), "{attempts:?}");
+        }
+        assert_eq!(parts.breaker.state(), BreakerState::Open, "{attempts:?}");
+        assert!(adaptive.status().limit < before, "{attempts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_our_own_limits_left_no_time_says_nothing_of_the_other_side() {
+    let parts = parts(1, 1);
+    let stack = parts
+        .builder()
+        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
+        .deadline(5 * SECOND)
+        .build()
+        .unwrap();
+    parts
+        .limiter
+        .set(RateLimit {
+            permits: 1,
+            per: 4 * SECOND,
+            burst: 1,
+        })
+        .unwrap();
+    parts.limiter.try_acquire(1).unwrap();
+    let result = parts
+        .played(stack.run(|_| pending::<Result<(), Hiccup>>()))
+        .await;
+    assert_eq!(result, Err(Error::TimedOut(5 * SECOND)));
+    assert_eq!(parts.limiter.status().admitted, 2, "the call was made");
+    assert_eq!(parts.breaker.status().failure_count, 0);
+}
+
+#[tokio::test]
+async fn a_wait_for_our_own_limits_is_no_slowness_of_the_other_side() {
+    let parts = parts(1, 1);
+    let rate = Rate {
+        slow: Some(Slow {
+            longer_than: 2 * SECOND,
+            share: 0.5,
+        }),
+        ..Rate::default()
+    };
+    let settings = BreakerSettings {
+        rate: Some(rate),
+        ..BreakerSettings::default()
+    };
+    parts.breaker.set(settings).unwrap();
+    let stack = parts
+        .builder()
+        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
+        .build()
+        .unwrap();
+    parts
+        .limiter
+        .set(RateLimit {
+            permits: 1,
+            per: 10 * SECOND,
+            burst: 1,
+        })
+        .unwrap();
+    parts.limiter.try_acquire(1).unwrap();
+    let value = parts.played(stack.run(|_| ready(Ok::<_, Hiccup>(7)))).await;
+    assert_eq!(value, Ok(7));
+    assert_eq!(parts.breaker.status().slow_rate, Some(0.0));
 }
 
 #[tokio::test]
