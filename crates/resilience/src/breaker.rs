@@ -90,6 +90,8 @@ struct Inner {
     /// While it is half open: probes under way, and successes in a row.
     probes: u32,
     successes: u32,
+    /// Since when a probe has been under way without a pause.
+    probing_since: Moment,
     history: VecDeque<Transition>,
 }
 
@@ -136,6 +138,7 @@ impl Breaker {
                 opened: 0,
                 probes: 0,
                 successes: 0,
+                probing_since: clock.now(),
                 history: VecDeque::new(),
             }),
             clock,
@@ -233,6 +236,9 @@ impl Breaker {
             }
             BreakerState::ForcedOpen => Err(self.reject(None)),
             BreakerState::HalfOpen => {
+                if inner.probes == 0 {
+                    inner.probing_since = now;
+                }
                 inner.probes += 1;
                 Ok(Permit::new(self, word, Some(now)))
             }
@@ -256,7 +262,8 @@ impl Breaker {
                 }
             }
             BreakerState::HalfOpen
-                if inner.probes > 0 && now.since(inner.since) >= inner.settings.half_open_for =>
+                if inner.probes > 0
+                    && now.since(inner.probing_since) >= inner.settings.half_open_for =>
             {
                 self.open(
                     inner,
@@ -363,7 +370,9 @@ impl Breaker {
             .mul_add(grown, 0.0)
             .min(settings.open_max.as_secs_f64());
         let swing = settings.open_jitter * (2.0 * inner.random.fraction() - 1.0);
-        let until = now + Duration::from_secs_f64(wait * (1.0 + swing));
+        // What is out of range is for ever.
+        let wait = Duration::try_from_secs_f64(wait * (1.0 + swing)).unwrap_or(Duration::MAX);
+        let until = now + wait;
         inner.openings = inner.openings.saturating_add(1);
         inner.opened += 1;
         self.open_until.store(until.nanos(), Ordering::Release);

@@ -34,7 +34,7 @@ pub struct BreakerSettings {
     pub open_jitter: f64,
     /// So many calls may find out at once whether the other side is back.
     pub half_open_permits: u32,
-    /// They have so long in all.
+    /// A call that should find out has so long; where several follow each other without a pause, they together.
     pub half_open_for: Duration,
     /// So many successes in a row close it.
     pub successes_to_close: u32,

@@ -208,6 +208,32 @@ fn a_probe_that_never_answers_does_not_hold_it_half_open_for_ever() {
 }
 
 #[test]
+fn a_probe_has_its_own_time_however_long_ago_the_one_before_it_succeeded() {
+    let (breaker, clock) = breaker(exact());
+    open(&breaker);
+    clock.advance(MINUTE);
+    assert!(succeed(&breaker));
+    clock.advance(2 * MINUTE);
+    let second = breaker.enter().unwrap();
+    assert!(breaker.enter().is_err(), "one probe at a time");
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    second.success();
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[test]
+fn a_time_beyond_all_counting_keeps_it_open_for_ever() {
+    let (breaker, _clock) = breaker(BreakerSettings {
+        open_for: Duration::MAX,
+        open_max: Duration::MAX,
+        open_growth: 1.0,
+        ..exact()
+    });
+    open(&breaker);
+    assert!(breaker.enter().is_err());
+}
+
+#[test]
 fn a_probe_that_panics_has_failed() {
     let (breaker, clock) = breaker(exact());
     open(&breaker);
