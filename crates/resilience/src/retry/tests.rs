@@ -197,6 +197,23 @@ async fn a_pause_is_shown_while_it_lasts_and_not_when_it_was_given_up() {
     assert_eq!(*shown.borrow(), None);
 }
 
+#[tokio::test]
+async fn of_several_calls_a_pause_is_shown_until_the_last_is_over() {
+    let (retry, _clock) = retry(settings(3));
+    let shown = retry.watch();
+    let fails = || Box::pin(retry.run(|_| std::future::ready(Err::<(), _>(Fault::Hiccup))));
+    let mut calls = [fails(), fails()];
+    for call in &mut calls {
+        let polled = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
+        assert!(polled.is_pending());
+    }
+    let [first, second] = calls;
+    drop(second);
+    assert!(shown.borrow().is_some(), "the first still waits");
+    drop(first);
+    assert_eq!(*shown.borrow(), None);
+}
+
 #[test]
 fn settings_that_cannot_work_are_refused_by_their_name() {
     for (settings, name) in [
