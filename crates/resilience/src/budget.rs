@@ -97,8 +97,8 @@ impl RetryBudget {
 
     /// Takes one retry out of the budget; `false` where there is none left.
     pub fn try_retry(&self) -> bool {
-        let now = self.clock.now();
         let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
         let may = self.left(now) > 0;
         self.window.add(now, [false, may, !may]);
         may

@@ -57,7 +57,7 @@
 //! | changes that a breaker remembers | 64 | a day of a bad destination, in 10 KiB |
 //! | a window of calls | 65,536 | two bytes for each |
 //! | a window of time | exact to an eighth | sixteen counters, whatever the traffic |
-//! | keys of a limiter | 10,000 | 1 MiB; idle ones go first, then the least recently used |
+//! | keys of a limiter | 10,000 | 3 MiB; idle ones go first, then the least recently used |
 //! | what a server may ask of a limiter | 1 h | a wrong number in a header must not stop a client for a year |
 //! | errors and recoveries that are remembered | 1,000 each | an hour of a bad day, in 1 MiB |
 //! | parts in a [`Registry`] | 10,000 | more are a leak |

@@ -51,15 +51,21 @@ impl<const N: usize> TimeWindow<N> {
             .unwrap_or(u64::MAX)
             .max(SLOTS);
         let shift = (nanos / (SLOTS / 2)).ilog2();
+        let _turning = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
         // Between 8 and 16 pieces, of which the newest is still growing.
         self.span
             .store(nanos.div_ceil(1 << shift).min(SLOTS), Ordering::Relaxed);
         self.shift.store(shift, Ordering::Relaxed);
-        self.clear();
+        self.forget();
     }
 
     pub(crate) fn clear(&self) {
         let _turning = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forget();
+    }
+
+    /// Only under the lock.
+    fn forget(&self) {
         for slot in &self.slots {
             slot.piece.store(0, Ordering::Release);
         }
@@ -75,7 +81,7 @@ impl<const N: usize> TimeWindow<N> {
         let Some(slot) = self.slots.get((piece % SLOTS) as usize) else {
             return;
         };
-        if slot.piece.load(Ordering::Acquire) != piece && !self.turn(slot, piece) {
+        if slot.piece.load(Ordering::Acquire) != piece && !self.turn(slot, piece, now) {
             return;
         }
         for (count, is_named) in slot.counts.iter().zip(kinds) {
@@ -87,8 +93,12 @@ impl<const N: usize> TimeWindow<N> {
 
     /// Makes the slot count this piece; whoever comes too late for its piece counts nothing.
     #[cold]
-    fn turn(&self, slot: &Slot<N>, piece: u64) -> bool {
+    fn turn(&self, slot: &Slot<N>, piece: u64, now: Moment) -> bool {
         let _turning = self.turning.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.piece(now) != piece {
+            // The window got another length meanwhile.
+            return false;
+        }
         let there = slot.piece.load(Ordering::Acquire);
         if there < piece {
             for count in &slot.counts {
