@@ -155,6 +155,18 @@ impl RateLimiter {
         self.try_acquire_at(self.clock.now(), n)
     }
 
+    /// How long until `n` permits would pass, if nobody else came: nothing where they would now. Takes nothing.
+    ///
+    /// For ever where `n` is more than the burst; a millisecond where others wait in a line.
+    pub fn ready_in(&self, n: u32) -> Duration {
+        match self.bucket.ready(nanos(self.clock.now()), n) {
+            Ok(()) => Duration::ZERO,
+            Err(Refusal::After(wait)) => Duration::from_nanos(wait),
+            Err(Refusal::Never) => Duration::MAX,
+            Err(Refusal::Line) => Duration::from_millis(1),
+        }
+    }
+
     /// As [`try_acquire`](Self::try_acquire), for one who has read the clock already.
     #[inline]
     pub(crate) fn try_acquire_at(&self, now: Moment, n: u32) -> Result<(), Rejection> {

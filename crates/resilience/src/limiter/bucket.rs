@@ -111,6 +111,15 @@ impl Bucket {
         }
     }
 
+    /// Whether `n` permits would pass at `now`.
+    pub(super) fn ready(&self, now: u64, n: u32) -> Result<(), Refusal> {
+        let word = self.word.load(Ordering::Acquire);
+        if word & LINE != 0 {
+            return Err(Refusal::Line);
+        }
+        self.weigh(word, now, n, 0).map(drop)
+    }
+
     /// Takes `n` permits at `now` for the head of the line. Only under the lock.
     pub(super) fn take_in_line(&self, now: u64, n: u32) -> Result<(), Refusal> {
         let word = self.word.load(Ordering::Acquire);

@@ -100,6 +100,21 @@ fn a_rejection_says_when_the_call_would_pass_and_then_it_does() {
     limiter.try_acquire(3).unwrap();
 }
 
+#[test]
+fn asking_when_a_call_would_pass_takes_nothing() {
+    let (limiter, clock) = limiter(each_second(5));
+    for _ in 0..3 {
+        assert_eq!(limiter.ready_in(5), Duration::ZERO);
+        assert_eq!(limiter.ready_in(6), Duration::MAX);
+    }
+    limiter.try_acquire(5).unwrap();
+    assert_eq!(limiter.ready_in(2), 2 * SECOND);
+    clock.advance(2 * SECOND);
+    assert_eq!(limiter.ready_in(2), Duration::ZERO);
+    limiter.try_acquire(2).unwrap();
+    assert_eq!(limiter.status().admitted, 7);
+}
+
 /// The layer before polled for the whole wait, and then said no.
 #[test]
 fn more_than_the_burst_is_refused_at_once_and_for_ever() {

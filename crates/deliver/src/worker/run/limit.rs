@@ -6,11 +6,10 @@ use mainstay_clock::{Moment, SharedClock};
 use mainstay_resilience::RateLimiter;
 use std::time::Duration;
 
-/// Permits, and the one that the next attempt will spend.
+/// Permits: asked for before a document is leased, and taken when its attempt begins.
 #[derive(Debug)]
 pub(super) struct Limit {
     limiter: Option<RateLimiter>,
-    has_permit: bool,
     until: Option<Moment>,
 }
 
@@ -20,33 +19,23 @@ impl Limit {
             limiter: config
                 .limiter(clock)
                 .expect("the worker was made with settings that were checked"),
-            has_permit: false,
             until: None,
         }
     }
 
-    /// When the next attempt may begin, if not now; for one that may, the permit is taken and waits for it.
+    /// When the next attempt may begin, if not now.
     pub(super) fn not_before(&mut self, now: Moment) -> Option<Moment> {
-        let limiter = self.limiter.as_ref()?;
-        if self.has_permit {
-            return None;
-        }
-        match limiter.try_acquire(1) {
-            Ok(()) => {
-                (self.has_permit, self.until) = (true, None);
-            }
-            Err(rejection) => {
-                let wait = rejection.retry_after.unwrap_or(Duration::from_secs(1));
-                // Rounded up, so that a timer that fires a moment early is not set again and again.
-                self.until = Some(now + wait.max(Duration::from_millis(1)));
-            }
-        }
+        let wait = self.limiter.as_ref()?.ready_in(1);
+        // Rounded up, so that a timer that fires a moment early is not set again and again.
+        self.until = (!wait.is_zero()).then(|| now + wait.max(Duration::from_millis(1)));
         self.until
     }
 
-    /// An attempt begins.
+    /// An attempt begins; nobody else takes permits, so that it has the one that was seen.
     pub(super) fn spend(&mut self) {
-        self.has_permit = false;
+        if let Some(limiter) = &self.limiter {
+            drop(limiter.try_acquire(1));
+        }
     }
 
     /// Until when nothing is sent, as a date; none while something may be.
