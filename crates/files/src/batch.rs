@@ -8,7 +8,7 @@ use crate::temp::Temp;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// So many files are open at a time; systems allow 1,024 in a process.
@@ -95,23 +95,28 @@ fn stage<'f>(path: &'f Path, bytes: &'f [u8]) -> Result<Staged<'f>, Error> {
 /// Syncs each, and answers what became of each, in their order.
 fn sync_side_by_side(staged: &mut [Staged<'_>]) -> Vec<io::Result<()>> {
     let share = staged.len().div_ceil(WAITING).max(1);
+    let mut answers: Vec<io::Result<()>> = Vec::new();
+    answers.resize_with(staged.len(), || Ok(()));
+    let shares = staged.chunks_mut(share).zip(answers.chunks_mut(share));
+    let shares: Vec<_> = shares.map(Mutex::new).collect();
+    let sync = |share: &Mutex<(&mut [Staged<'_>], &mut [io::Result<()>])>| {
+        let mut share = share.lock().unwrap_or_else(PoisonError::into_inner);
+        let (files, answers) = &mut *share;
+        for (file, answer) in files.iter_mut().zip(answers.iter_mut()) {
+            *answer = file.temp.sync();
+        }
+    };
     thread::scope(|scope| {
-        let waiting: Vec<_> = staged
-            .chunks_mut(share)
-            .map(|share| {
-                scope.spawn(|| {
-                    let synced = share.iter_mut().map(|file| file.temp.sync());
-                    synced.collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        let all = waiting.into_iter().flat_map(|waiting| {
-            waiting
-                .join()
-                .expect("a sync answers with an error, and does not panic")
-        });
-        all.collect()
-    })
+        for share in &shares {
+            let spawned = thread::Builder::new().spawn_scoped(scope, || sync(share));
+            if spawned.is_err() {
+                // No thread is to be had: then one after the other, here.
+                sync(share);
+            }
+        }
+    });
+    drop(shares);
+    answers
 }
 
 impl Staged<'_> {
