@@ -119,7 +119,11 @@ impl Backoff {
     }
 
     /// Refuses what cannot work.
-    pub(crate) fn check(&self) -> Result<(), InvalidSettings> {
+    ///
+    /// # Errors
+    ///
+    /// A first wait of nothing that should grow, a longest one below it, a factor outside of 1 to 1,000, a share outside of 0 to 1.
+    pub fn check(&self) -> Result<(), InvalidSettings> {
         let is_none = self.initial.is_zero() && self.shape != Shape::Fixed;
         if is_none || self.max < self.initial {
             return Err(InvalidSettings::new(format!(

@@ -2,7 +2,7 @@
 
 use crate::{Backoff, Error};
 use mainstay_clock::SharedClock;
-use mainstay_resilience::{RateLimit, RateLimiter};
+use mainstay_resilience::{Jitter, RateLimit, RateLimiter};
 use std::time::Duration;
 
 /// How one lane is delivered.
@@ -67,12 +67,7 @@ impl DeliverConfig {
             ));
         }
         for (name, backoff) in [("retry", self.retry), ("probe", self.probe)] {
-            if backoff.initial.is_zero() || backoff.max < backoff.initial {
-                return Err(Error::setting(format!(
-                    "the waits of `{name}` go from {:?} to {:?}; the first has to be above zero and the second not below it",
-                    backoff.initial, backoff.max
-                )));
-            }
+            check_waits(name, &backoff)?;
         }
         self.limiter(&mainstay_clock::system()).map(drop)
     }
@@ -87,9 +82,28 @@ impl DeliverConfig {
     }
 }
 
+/// What any retry needs, and what only delivery does: waits that are never nothing, and that follow from the number of failures alone.
+fn check_waits(name: &str, backoff: &Backoff) -> Result<(), Error> {
+    if backoff.initial.is_zero() || backoff.max < backoff.initial {
+        return Err(Error::setting(format!(
+            "the waits of `{name}` go from {:?} to {:?}; the first has to be above zero and the second not below it",
+            backoff.initial, backoff.max
+        )));
+    }
+    if backoff.jitter == Jitter::Decorrelated {
+        return Err(Error::setting(format!(
+            "the waits of `{name}` are decorrelated, but a wait before a document is not remembered; take full jitter"
+        )));
+    }
+    backoff
+        .check()
+        .map_err(|error| Error::setting(format!("the waits of `{name}`: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_resilience::Shape;
 
     #[test]
     fn impossible_settings_are_refused_by_name() {
@@ -103,6 +117,21 @@ mod tests {
         assert!(refused(|config| config.concurrency = 257).contains("`concurrency` is 257"));
         assert!(refused(|config| config.bury_after = 0).contains("`bury_after`"));
         assert!(refused(|config| config.retry.initial = Duration::ZERO).contains("`retry`"));
+        let shape = refused(|config| config.retry.shape = Shape::Exponential(0.5));
+        assert!(
+            shape.contains("`retry`") && shape.contains("factor"),
+            "{shape}"
+        );
+        let jitter = refused(|config| config.probe.jitter = Jitter::Share(2.0));
+        assert!(
+            jitter.contains("`probe`") && jitter.contains("share"),
+            "{jitter}"
+        );
+        let jitter = refused(|config| config.probe.jitter = Jitter::Decorrelated);
+        assert!(
+            jitter.contains("`probe`") && jitter.contains("decorrelated"),
+            "{jitter}"
+        );
         assert!(
             refused(|config| {
                 config.limit = Some(RateLimit {
