@@ -98,6 +98,11 @@ impl FromStr for Rate {
         if number == 0 || per.is_zero() {
             return Err(refused());
         }
+        if per.as_nanos() < u128::from(number) {
+            return Err(NotAUnit(format!(
+                "`{text}` is more than one each nanosecond, which nothing can keep to; leave the rate out for none"
+            )));
+        }
         Ok(Self { number, per })
     }
 }
@@ -307,6 +312,8 @@ mod tests {
                 "{text}: {refused}"
             );
         }
+        let refused = "4000000000/s".parse::<Rate>().unwrap_err().to_string();
+        assert!(refused.contains("one each nanosecond"), "{refused}");
     }
 
     #[test]
