@@ -22,6 +22,9 @@ use sha2::{Digest, Sha256};
 /// Bytes before the payload.
 pub(crate) const FRAME_HEADER: usize = 32;
 
+/// Sequences stay below this: a million records a second take nine years, and what is added to one never overflows.
+pub(crate) const SEQUENCE_END: u64 = 1 << 48;
+
 /// What a record of one segment is checked against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SegmentKey {
@@ -105,6 +108,9 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], key: &SegmentKey) -> Result<Frame<'a>, 
         return Err(Malformed);
     }
     let sequence = reader.u64()?;
+    if sequence >= SEQUENCE_END {
+        return Err(Malformed);
+    }
     let kind = Kind::from_byte(reader.u8()?).ok_or(Malformed)?;
     reader.take(7)?;
     let payload = reader.take(len)?;
@@ -166,6 +172,15 @@ mod tests {
         let crc = key.crc(&bytes[4..FRAME_HEADER + 7]);
         bytes[..4].copy_from_slice(&crc.to_le_bytes());
         assert!(parse(&bytes, &key).is_err());
+    }
+
+    #[test]
+    fn a_sequence_that_no_queue_reaches_is_refused_whatever_its_checksum() {
+        let key = SegmentKey::new(&SECRET, 3);
+        assert!(parse(&record(3, SEQUENCE_END - 1), &key).is_ok());
+        for sequence in [SEQUENCE_END, u64::MAX] {
+            assert!(parse(&record(3, sequence), &key).is_err());
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use crate::disk::AlignedBuf;
-use crate::frame::{self, FRAME_HEADER, SegmentKey, framed_len};
+use crate::frame::{self, FRAME_HEADER, SEQUENCE_END, SegmentKey, framed_len};
 use crate::ledger::Totals;
 use crate::record::Kind;
 use crate::wire::{Malformed, Put, Reader};
@@ -80,7 +80,7 @@ impl GroupHead {
         };
         reader.take(7)?;
         reader.finish()?;
-        if len < BLOCK || !len.is_multiple_of(BLOCK) {
+        if len < BLOCK || !len.is_multiple_of(BLOCK) || facts.confirmed >= SEQUENCE_END {
             return Err(Malformed);
         }
         Ok(Self {
@@ -261,6 +261,26 @@ mod tests {
             frame::parse(&bytes[second..], &key).unwrap().payload,
             [2; 5000]
         );
+    }
+
+    #[test]
+    fn a_group_that_says_what_no_log_reaches_is_refused_whatever_its_checksum() {
+        let key = SegmentKey::new(&[7; 16], 4);
+        for (sequence, confirmed, is_possible) in [
+            (SEQUENCE_END - 1, SEQUENCE_END - 1, true),
+            (SEQUENCE_END, 0, false),
+            (u64::MAX - 1, 0, false),
+            (1, SEQUENCE_END, false),
+        ] {
+            let facts = GroupFacts {
+                confirmed,
+                ..GroupFacts::default()
+            };
+            let mut group = Group::new();
+            let bytes = group.stamp(&key, sequence, &facts);
+            let read = GroupHead::parse(bytes, &key);
+            assert_eq!(read.is_ok(), is_possible, "{sequence} {confirmed}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //! ```
 
 use crate::disk::{Disk, DiskFile, Folder};
-use crate::frame::SegmentKey;
+use crate::frame::{SEQUENCE_END, SegmentKey};
 use crate::group::BLOCK;
 use crate::ledger::Totals;
 use crate::wire::{Malformed, Put, Reader};
@@ -39,10 +39,10 @@ impl Watermark {
             end: reader.u64()?,
             sequence: reader.u64()?,
         };
-        // Segments and offsets in them are kept in 32 bits, and a sequence of 48 bits lasts for centuries.
+        // Segments and offsets in them are kept in 32 bits.
         let is_possible = u32::try_from(mark.segment).is_ok()
             && u32::try_from(mark.end).is_ok()
-            && mark.sequence < 1 << 48;
+            && mark.sequence < SEQUENCE_END;
         is_possible.then_some(mark).ok_or(Malformed)
     }
 }
