@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("http", &["resilience", "files", "wire"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
+    ("lookup", &["http"]),
     ("deliver", &["queue", "files", "resilience", "wire"]),
 ];
 

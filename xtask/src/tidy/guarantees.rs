@@ -19,6 +19,7 @@ const CLAIMED: &[&str] = &[
     "N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8", // resilience
     "H1", "H2", "H3", "H4", "H5", "H6", "H7", // http
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", // cache
+    "E1", "E2", "E3", "E4", // lookup
     "S1", "S2", "S3", // stopping
     "K1", "K4", "K7", "K8", // what an attacker meets
     "L1", "L2", // the ledger, the demo

@@ -1,0 +1,61 @@
+//! What cannot work, and why a lookup came to nothing.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Settings that cannot work; it says which, and what would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidSettings(String);
+
+impl InvalidSettings {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for InvalidSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for InvalidSettings {}
+
+/// Why a document did not get what is known elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whose it is.
+    pub kind: FailureKind,
+    /// What happened, and what to do; without secrets.
+    pub reason: String,
+    /// The server asked to be left alone for so long.
+    pub retry_after: Option<Duration>,
+}
+
+/// What a failure of a lookup is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The document: it cannot be read, or has no place for what was found. Waiting helps nobody.
+    Document,
+    /// The server, or the way to it: it may work later.
+    Server,
+}
+
+impl Failure {
+    pub(crate) fn document(reason: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Document,
+            reason: reason.into(),
+            retry_after: None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl Error for Failure {}

@@ -1,0 +1,405 @@
+//! Documents and answers in JSON, read and changed where they lie: what is not named keeps every byte.
+
+use crate::edits::Edits;
+use crate::place::{Place, Step};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// An object of the document that is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<'a>(&'a RawValue);
+
+/// A document in JSON.
+#[derive(Debug)]
+pub(crate) struct Json<'a> {
+    text: &'a str,
+    root: &'a RawValue,
+    /// What comes to each object, by where the object begins.
+    added: BTreeMap<usize, Added<'a>>,
+    /// What takes the place of each null, by where that begins.
+    filled: BTreeMap<usize, (&'a RawValue, Node)>,
+    edits: Edits,
+}
+
+#[derive(Debug)]
+struct Added<'a> {
+    object: Members<'a>,
+    raw: &'a RawValue,
+    members: BTreeMap<String, Node>,
+}
+
+/// Something new: a value as it was answered, or an object around some.
+#[derive(Debug)]
+enum Node {
+    Value(String),
+    Object(BTreeMap<String, Node>),
+}
+
+type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Where one may stand in JSON.
+enum Kind<'a> {
+    Object(Members<'a>),
+    Array(Vec<&'a RawValue>),
+    Scalar,
+}
+
+impl<'a> Json<'a> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, String> {
+        let root: &RawValue = serde_json::from_str(text).map_err(|error| told(&error))?;
+        Ok(Self {
+            text,
+            root,
+            added: BTreeMap::new(),
+            filled: BTreeMap::new(),
+            edits: Edits::default(),
+        })
+    }
+
+    /// What stands at `each`: everything, one thing, or nothing.
+    pub(crate) fn items(&self, each: &Place, most: usize) -> Result<Vec<Item<'a>>, String> {
+        let mut found = vec![self.root];
+        for step in &each.steps {
+            let mut next = Vec::new();
+            for value in found {
+                match (kind(value)?, step) {
+                    (Kind::Array(values), Step::Every) => next.extend(values),
+                    (Kind::Object(members), Step::Every) => next.extend(members.into_values()),
+                    (kind, Step::Name(name)) => next.extend(named(&kind, name)),
+                    (Kind::Scalar, Step::Every) => {}
+                }
+                if next.len() > most {
+                    return Err(format!("it has more than {most} things at `{each}`"));
+                }
+            }
+            found = next;
+        }
+        Ok(found.into_iter().map(Item).collect())
+    }
+
+    /// What the item says there, if that is one text, number or truth value.
+    pub(crate) fn field(item: Item<'a>, place: &Place) -> Result<Option<String>, String> {
+        Ok(find(item.0, place)?.and_then(scalar))
+    }
+
+    /// Puts `value` there; whether it did, which it does not where something is that is to be kept.
+    pub(crate) fn set(
+        &mut self,
+        item: Item<'a>,
+        place: &Place,
+        value: &RawValue,
+        replaces: bool,
+    ) -> Result<bool, String> {
+        let mut object = item.0;
+        let mut names = place.names();
+        loop {
+            let Kind::Object(members) = kind(object)? else {
+                return Err(format!("what stands on the way to `{place}` is no object"));
+            };
+            let Some(name) = names.next() else {
+                return Err("a field without a name".to_owned());
+            };
+            match members.get(name) {
+                Some(there) if names.len() == 0 => {
+                    let is_empty = matches!(there.get(), "null" | "\"\"");
+                    if replaces || is_empty {
+                        self.edits.put(self.range(there), value.get().to_owned());
+                    }
+                    return Ok(replaces || is_empty);
+                }
+                // What is null holds nothing that could be lost.
+                Some(there) if there.get() == "null" => {
+                    let at = self.range(there).start;
+                    let new = nested(names, value);
+                    match self.filled.get_mut(&at) {
+                        Some((_, node)) => node.merge(new),
+                        None => drop(self.filled.insert(at, (there, new))),
+                    }
+                    return Ok(true);
+                }
+                Some(there) => object = there,
+                None => {
+                    let at = self.range(object).start;
+                    let entry = self.added.entry(at).or_insert_with(|| Added {
+                        object: members.clone(),
+                        raw: object,
+                        members: BTreeMap::new(),
+                    });
+                    merge(&mut entry.members, name, nested(names, value));
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    /// The document with all that was put into it.
+    pub(crate) fn finish(mut self) -> String {
+        for added in std::mem::take(&mut self.added).into_values() {
+            let last = added
+                .object
+                .values()
+                .map(|value| self.range(value).end)
+                .max();
+            let comma = if last.is_some() { "," } else { "" };
+            // Behind the last value, or behind the brace.
+            let at = last.unwrap_or(self.range(added.raw).start + 1);
+            self.edits
+                .put(at..at, format!("{comma}{}", Listed(&added.members)));
+        }
+        for (there, node) in std::mem::take(&mut self.filled).into_values() {
+            self.edits.put(self.range(there), node.to_string());
+        }
+        self.edits.apply(self.text)
+    }
+
+    /// Where it stands in the text, of which it is a part.
+    fn range(&self, value: &RawValue) -> std::ops::Range<usize> {
+        let start = value.get().as_ptr().addr() - self.text.as_ptr().addr();
+        start..start + value.get().len()
+    }
+}
+
+/// What stands at a place of an answer or an object.
+pub(crate) fn find<'a>(value: &'a RawValue, place: &Place) -> Result<Option<&'a RawValue>, String> {
+    let mut found = value;
+    for name in place.names() {
+        match named(&kind(found)?, name) {
+            Some(next) => found = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(found))
+}
+
+/// A text, a number or a truth value, as people write it.
+pub(crate) fn scalar(value: &RawValue) -> Option<String> {
+    match value.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(value.get()).ok(),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(value.get().to_owned()),
+    }
+}
+
+/// The texts of a list of single values, joined; a single one alone.
+pub(crate) fn flat(value: &RawValue) -> Option<String> {
+    if !value.get().starts_with('[') {
+        return scalar(value);
+    }
+    let values: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+    let texts: Option<Vec<String>> = values.into_iter().map(scalar).collect();
+    texts
+        .filter(|texts| !texts.is_empty())
+        .map(|texts| texts.join(", "))
+}
+
+/// What an answer is, as JSON.
+pub(crate) fn answer(body: &[u8]) -> Result<&RawValue, String> {
+    serde_json::from_slice(body).map_err(|error| told(&error))
+}
+
+fn kind(value: &RawValue) -> Result<Kind<'_>, String> {
+    Ok(match value.get().as_bytes().first() {
+        Some(b'{') => {
+            Kind::Object(serde_json::from_str(value.get()).map_err(|error| told(&error))?)
+        }
+        Some(b'[') => Kind::Array(serde_json::from_str(value.get()).map_err(|error| told(&error))?),
+        _ => Kind::Scalar,
+    })
+}
+
+fn named<'a>(kind: &Kind<'a>, name: &str) -> Option<&'a RawValue> {
+    match kind {
+        Kind::Object(members) => members.get(name).copied(),
+        Kind::Array(values) => values.get(name.parse::<usize>().ok()?).copied(),
+        Kind::Scalar => None,
+    }
+}
+
+/// Objects for the names that are left, around the value.
+fn nested<'n>(names: impl Iterator<Item = &'n str>, value: &RawValue) -> Node {
+    let names: Vec<&str> = names.collect();
+    let value = Node::Value(value.get().to_owned());
+    names.into_iter().rev().fold(value, |inner, name| {
+        Node::Object(BTreeMap::from([(name.to_owned(), inner)]))
+    })
+}
+
+fn merge(into: &mut BTreeMap<String, Node>, name: &str, node: Node) {
+    match into.get_mut(name) {
+        Some(there) => there.merge(node),
+        None => drop(into.insert(name.to_owned(), node)),
+    }
+}
+
+impl Node {
+    fn merge(&mut self, node: Self) {
+        match (self, node) {
+            (Self::Object(there), Self::Object(more)) => {
+                for (name, node) in more {
+                    merge(there, &name, node);
+                }
+            }
+            (there, node) => *there = node,
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => f.write_str(value),
+            Self::Object(members) => write!(f, "{{{}}}", Listed(members)),
+        }
+    }
+}
+
+/// The members of an object, without its braces.
+struct Listed<'n>(&'n BTreeMap<String, Node>);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, node)) in self.0.iter().enumerate() {
+            let comma = if at > 0 { "," } else { "" };
+            let name = serde_json::Value::from(name.as_str());
+            write!(f, "{comma}{name}:{node}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Not its own words: they quote the document.
+fn told(error: &serde_json::Error) -> String {
+    format!(
+        "it is no JSON, at line {} column {}",
+        error.line(),
+        error.column()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> Place {
+        text.parse().unwrap()
+    }
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn changed(text: &str, each: &str, sets: &[(&str, &str)], replaces: bool) -> String {
+        let mut json = Json::read(text).unwrap();
+        for item in json.items(&place(each), 100).unwrap() {
+            for (at, value) in sets {
+                json.set(item, &place(at), &raw(value), replaces).unwrap();
+            }
+        }
+        let changed = json.finish();
+        serde_json::from_str::<&RawValue>(&changed).unwrap();
+        changed
+    }
+
+    #[test]
+    fn what_is_put_in_changes_no_other_byte() {
+        let text = "{ \"big\": 12345678901234567890123, \"a\" : [ {\"n\":1e400} ,\n{ } ], \"z\": {\"y\":\"\\u00e4\"} }\n";
+        assert_eq!(
+            changed(
+                text,
+                "a/*",
+                &[
+                    ("genre", "\"House\""),
+                    ("r/year", "1999"),
+                    ("r/label", "\"X\"")
+                ],
+                false
+            ),
+            text.replace(
+                "1e400",
+                "1e400,\"genre\":\"House\",\"r\":{\"label\":\"X\",\"year\":1999}"
+            )
+            .replace(
+                "{ }",
+                "{\"genre\":\"House\",\"r\":{\"label\":\"X\",\"year\":1999} }"
+            )
+        );
+        assert_eq!(
+            changed(text, "", &[("z/y", "2")], true),
+            text.replace("\"\\u00e4\"", "2")
+        );
+    }
+
+    #[test]
+    fn what_is_there_is_kept_unless_it_says_nothing_or_is_to_be_replaced() {
+        let text = r#"{"a":"x","b":"","c":null,"d":0}"#;
+        let sets = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")];
+        assert_eq!(
+            changed(text, "", &sets, false),
+            r#"{"a":"x","b":2,"c":3,"d":0}"#
+        );
+        assert_eq!(
+            changed(text, "", &sets, true),
+            r#"{"a":1,"b":2,"c":3,"d":4}"#
+        );
+        let under_null = [("c/e", "5"), ("c/f", "1e999")];
+        assert_eq!(
+            changed(text, "", &under_null[..1], false),
+            r#"{"a":"x","b":"","c":{"e":5},"d":0}"#
+        );
+        let mut json = Json::read(text).unwrap();
+        let item = json.items(&Place::default(), 1).unwrap()[0];
+        for (at, value) in under_null {
+            assert!(json.set(item, &place(at), &raw(value), false).unwrap());
+        }
+        assert_eq!(
+            json.finish(),
+            r#"{"a":"x","b":"","c":{"e":5,"f":1e999},"d":0}"#
+        );
+    }
+
+    #[test]
+    fn a_field_is_what_a_person_would_write() {
+        let json =
+            Json::read(r#"{"t":"a\u00e4\n","n":1.50,"b":true,"z":null,"l":[{"x":7}]}"#).unwrap();
+        let item = json.items(&Place::default(), 1).unwrap()[0];
+        let field = |at| Json::field(item, &place(at)).unwrap();
+        assert_eq!(field("t").unwrap(), "aä\n");
+        assert_eq!(field("n").unwrap(), "1.50");
+        assert_eq!(field("b").unwrap(), "true");
+        assert_eq!(field("l/0/x").unwrap(), "7");
+        assert_eq!(
+            (field("z"), field("l"), field("l/1/x"), field("no")),
+            (None, None, None, None)
+        );
+    }
+
+    #[test]
+    fn what_has_no_place_for_it_is_refused_and_what_is_too_much_too() {
+        let mut json = Json::read(r#"{"a":"x","l":[1,2,3]}"#).unwrap();
+        let item = json.items(&Place::default(), 1).unwrap()[0];
+        let refused = json.set(item, &place("a/b"), &raw("1"), true).unwrap_err();
+        assert!(refused.contains("no object"), "{refused}");
+        assert!(
+            json.items(&place("l/*"), 2)
+                .unwrap_err()
+                .contains("more than 2")
+        );
+        assert!(
+            Json::read("{\"secret\": oops}")
+                .unwrap_err()
+                .starts_with("it is no JSON, at line 1 column 1")
+        );
+        let deep = "[".repeat(100_000);
+        assert!(Json::read(&deep).is_err());
+    }
+
+    #[test]
+    fn a_list_of_single_values_is_joined_and_anything_else_is_none() {
+        assert_eq!(flat(&raw(r#"["a", 1, "b"]"#)).unwrap(), "a, 1, b");
+        assert_eq!(flat(&raw("7")).unwrap(), "7");
+        for none in ["[]", "[[1]]", "{}", "null", "[null]"] {
+            assert_eq!(flat(&raw(none)), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A document gets what is known of it elsewhere, waits for that, or goes without, as was chosen.
+//!
+//! ```
+//! use mainstay_http::{Client, ClientSettings};
+//! use mainstay_lookup::{Lookup, LookupSettings, UrlTemplate, Verdict};
+//!
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
+//! # let server = FaultyServer::start(|_, _| Reaction::answer(200).body(r#"{"genre":"House"}"#)).await?;
+//! # let address = server.url("/tracks?artist={Artist}&title={Name}");
+//! let mut settings = LookupSettings::new(
+//!     UrlTemplate::parse(&address)?, // "https://metadata.lab/tracks?artist={Artist}&title={Name}"
+//!     vec![("Genre".parse()?, "genre".parse()?)],
+//! );
+//! settings.each = "DJ_PLAYLISTS/COLLECTION/TRACK".parse()?;
+//! let client = Client::new(ClientSettings::default(), mainstay_clock::system())?;
+//! let lookup = Lookup::new(settings, client)?;
+//!
+//! let document = r#"<DJ_PLAYLISTS><COLLECTION><TRACK Artist="A" Name="B"/></COLLECTION></DJ_PLAYLISTS>"#;
+//! let Verdict::Go(completed, report) = lookup.apply(document.into()).await else {
+//!     panic!("the server is there");
+//! };
+//! assert_eq!(completed, document.replace("/>", r#" Genre="House"/>"#));
+//! assert_eq!((report.items, report.fields), (1, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Promises
+//!
+//! - **E1** What a document gets is put into it; every other byte of it stays as it is.
+//! - **E2** What the producer wrote is kept, unless it is empty or is to be replaced.
+//! - **E3** A document that waits has not changed, and one that cannot be read is never waited for.
+//! - **E4** No document chooses which server is asked, nor leads out of the path that was configured.
+//!
+//! # Does not promise
+//!
+//! - That two tries of one document find the same: the server may have learned something. What is the same for a while is kept by
+//!   the client's cache.
+//! - To read anything but JSON and XML in UTF-8, nor answers in anything but JSON. Namespaces of XML are part of the name.
+//! - To make elements: in XML a field is an attribute, or the text of a direct child; one that is not there becomes an attribute.
+//!
+//! # Limits
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | a document | 64 MiB | it is in memory three times while it is completed |
+//! | things in it that are looked up | 200,000 | twice a life's collection of music |
+//! | elements inside of each other | 128 | deeper is no document but an attack |
+//! | requests at a time for one document | 1 to 64 | |
+//!
+//! What a person may change stands in the `# Defaults` table of [`LookupSettings`]; the client has its own.
+//!
+//! # When it fails
+//!
+//! [`Lookup::apply`] answers what becomes of the document, with the [`Failure`] that says why: whether it is about the document, or
+//! about the server, which may work later. A server that does not know something (404, 410) is no failure: the document goes on
+//! without, and the [`Report`] counts it.
+//!
+//! # Platforms
+//!
+//! All that the client runs on.
+//!
+//! # Why not just a script in front?
+//!
+//! It would ask again what was asked a minute ago, wait for nobody, write the document anew in its own way, and lose it when it
+//! is killed. Here the document stays in the queue until the server answered.
+
+mod document;
+
+mod edits;
+
+mod error;
+
+mod json;
+
+mod lookup;
+
+mod place;
+
+mod settings;
+
+mod template;
+
+mod xml;
+
+pub use error::{Failure, FailureKind, InvalidSettings};
+pub use lookup::{DOCUMENT_MAX, Lookup, Report, Verdict};
+pub use mainstay_http::Secret;
+pub use place::Place;
+pub use settings::{LookupSettings, OnFailure};
+pub use template::UrlTemplate;
