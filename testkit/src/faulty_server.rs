@@ -325,6 +325,9 @@ async fn hang<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<()> {
 async fn read_request<S: AsyncRead + Unpin>(
     stream: &mut BufReader<S>,
 ) -> io::Result<Option<Request>> {
+    if stream.fill_buf().await?.is_empty() {
+        return Ok(None);
+    }
     let start = read_line(stream).await?;
     let mut words = start.split(' ');
     let (Some(method), Some(target)) = (words.next(), words.next()) else {
@@ -376,6 +379,10 @@ async fn read_chunks<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Res
 async fn read_line<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> io::Result<String> {
     let mut line = String::new();
     stream.read_line(&mut line).await?;
+    if !line.ends_with('\n') {
+        // Half a head is no request.
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     line.truncate(line.trim_end().len());
     Ok(line)
 }

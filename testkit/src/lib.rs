@@ -1,6 +1,7 @@
 //! Dev-only: what the promises are broken with.
 //!
 //! - [`faulty_server`]: an HTTP server that fails as it is told, for tests of one crate.
+//! - [`cutting_proxy`]: a connection that breaks after so many bytes.
 //! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
@@ -27,7 +28,9 @@
 
 pub mod allocation;
 pub mod campaigns;
+pub mod cutting_proxy;
 pub mod failing_disk;
+
 pub mod faulty_server;
 pub mod given_up;
 pub mod image;

@@ -10,6 +10,7 @@
 mod answers;
 mod broken_connections;
 mod cancelled;
+mod every_byte;
 mod http2;
 mod outage;
 mod proxy;
