@@ -14,7 +14,6 @@ const FLAGS: &[&str] = &[
     "public",
     "must-revalidate",
     "proxy-revalidate",
-    "immutable",
 ];
 
 /// The directives of a request or an answer, read so that a doubt never makes more cacheable than was meant.

@@ -33,13 +33,13 @@ impl Freshness {
     pub(crate) fn of(known: Known<'_>, rule: Option<&Rule>, settings: &CacheSettings) -> Self {
         let said = Directives::of(known.headers);
         let of_rule = rule.and_then(|rule| rule.ttl);
-        let mut policy = policy(known, &said, of_rule, settings);
+        let mut policy = policy(known, &said, of_rule);
         let mut lifetime = policy.time_to_live(date(known.stored_at));
         if of_rule.is_none() && !says_lifetime(known.headers, &said) {
             // Where it says when it last changed, a tenth of that time (RFC 9111, 4.2.2).
             let is_dated = known.headers.contains_key(header::LAST_MODIFIED);
             if !is_dated || lifetime > settings.default_ttl {
-                policy = self::policy(known, &said, Some(settings.default_ttl), settings);
+                policy = self::policy(known, &said, Some(settings.default_ttl));
                 lifetime = policy.time_to_live(date(known.stored_at));
             }
         }
@@ -53,9 +53,9 @@ impl Freshness {
     }
 
     /// Whether the standard allows an answer to be stored, before any lifetime is added to what it says.
-    pub(crate) fn is_storable(known: Known<'_>, settings: &CacheSettings) -> bool {
+    pub(crate) fn is_storable(known: Known<'_>) -> bool {
         let said = Directives::of(known.headers);
-        policy(known, &said, None, settings).is_storable()
+        policy(known, &said, None).is_storable()
     }
 
     /// Whether it tells its own lifetime.
@@ -156,12 +156,7 @@ fn age_at_start(headers: &HeaderMap) -> Duration {
 ///
 /// They are given only the headers that they need, each in the one spelling that they know: they take a directive in capitals
 /// for an unknown one, and a great `Age` makes them overflow.
-fn policy(
-    known: Known<'_>,
-    said: &Directives,
-    lifetime: Option<Duration>,
-    settings: &CacheSettings,
-) -> CachePolicy {
+fn policy(known: Known<'_>, said: &Directives, lifetime: Option<Duration>) -> CachePolicy {
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, said.plain(lifetime));
     let dates = [header::DATE, header::EXPIRES, header::LAST_MODIFIED];
@@ -179,7 +174,7 @@ fn policy(
     let options = CacheOptions {
         shared: true,
         cache_heuristic: 0.1,
-        immutable_min_time_to_live: settings.default_ttl,
+        immutable_min_time_to_live: Duration::ZERO,
         ignore_cargo_cult: false,
     };
     CachePolicy::new_options(&request, &response, date(known.stored_at), options)

@@ -11,7 +11,7 @@ use crate::freshness::{Freshness, Known};
 use crate::head;
 use crate::index::eviction::{Bounds, make_room};
 use crate::index::rows::{self, Removed, VARIANTS_MAX};
-use crate::settings::{CacheSettings, Rule};
+use crate::settings::Rule;
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode, Uri, request, response};
 use rusqlite::{Transaction, params};
@@ -188,7 +188,7 @@ impl Cache {
         body: &[u8],
     ) -> Result<Entry, Refusal> {
         let rule = self.rules.of(address);
-        is_allowed(known, rule, &self.settings)?;
+        is_allowed(known, rule)?;
         let vary = entry::vary(known.headers).ok_or(Refusal::Varies)?;
         let freshness = Freshness::of(known, rule, &self.settings);
         if freshness.is_never_served_alone() && !has_validator(known.headers) {
@@ -293,11 +293,7 @@ impl Cache {
 }
 
 /// Whether the answer may be stored at all: by the standard for caches that several callers share, and by what we add to it.
-fn is_allowed(
-    known: Known<'_>,
-    rule: Option<&Rule>,
-    settings: &CacheSettings,
-) -> Result<(), Refusal> {
+fn is_allowed(known: Known<'_>, rule: Option<&Rule>) -> Result<(), Refusal> {
     let said = Directives::of(known.headers);
     let sets_cookie = known.headers.contains_key(header::SET_COOKIE);
     if said.has("no-store") || said.has("private") || sets_cookie {
@@ -311,7 +307,7 @@ fn is_allowed(
     if !is_known || (is_missing && !has_lifetime) {
         return Err(Refusal::Status);
     }
-    if Freshness::is_storable(known, settings) {
+    if Freshness::is_storable(known) {
         Ok(())
     } else {
         Err(Refusal::Forbidden)

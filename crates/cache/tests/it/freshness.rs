@@ -40,6 +40,23 @@ fn an_answer_is_fresh_as_long_as_it_says() {
             ],
             0,
         ),
+        // That it never changes says nothing about how long it may be served without being asked for again.
+        (&[("cache-control", "max-age=1, immutable")], 1),
+        (
+            &[
+                ("cache-control", "immutable"),
+                ("date", "Wed, 01 Jan 2020 00:00:00 GMT"),
+                ("expires", "Tue, 31 Dec 2019 23:00:00 GMT"),
+            ],
+            0,
+        ),
+        (
+            &[
+                ("cache-control", "immutable"),
+                ("last-modified", "Tue, 31 Dec 2019 23:00:00 GMT"),
+            ],
+            360,
+        ),
         (&[("cache-control", "max-age=0")], 0),
         (&[("cache-control", "max-age=soon")], 0),
         (&[("cache-control", "max-age=60, max-age=10")], 10),
