@@ -47,7 +47,7 @@ impl Freshness {
             policy,
             said,
             lifetime,
-            age_at_start: age_at_start(known.headers),
+            age_at_start: age_at_start(known),
             stored_at: known.stored_at,
         }
     }
@@ -145,11 +145,19 @@ fn says_lifetime(headers: &HeaderMap, said: &Directives) -> bool {
     said.has("max-age") || said.has("s-maxage") || headers.contains_key(header::EXPIRES)
 }
 
-/// What caches on the way counted.
-fn age_at_start(headers: &HeaderMap) -> Duration {
-    let ages = headers.get_all(header::AGE).iter();
-    let read = ages.map(|age| age.to_str().map_or(Duration::ZERO, seconds));
-    read.max().unwrap_or_default()
+/// How old it was when it came (RFC 9111, 4.2.3): what caches on the way counted, or what its date says, whichever is more.
+fn age_at_start(known: Known<'_>) -> Duration {
+    let ages = known.headers.get_all(header::AGE).iter();
+    let counted = ages.map(|age| age.to_str().map_or(Duration::ZERO, seconds));
+    let made = known
+        .headers
+        .get(header::DATE)
+        .and_then(|date| date.to_str().ok());
+    let made = made.and_then(|date| httpdate::parse_http_date(date).ok());
+    // A date that lies ahead is a clock that does.
+    let apparent = made.and_then(|made| date(known.stored_at).duration_since(made).ok());
+    let whole = Duration::from_secs(apparent.unwrap_or_default().as_secs());
+    counted.max().unwrap_or_default().max(whole)
 }
 
 /// The rules of the standard, for what an answer says; with `lifetime` in the place of its own.

@@ -48,9 +48,11 @@ pub(crate) fn confirmed(stored: &HeaderMap, said: &HeaderMap) -> HeaderMap {
     for (name, value) in said.iter().filter(|(name, _)| !OF_BODY.contains(name)) {
         merged.append(name.clone(), value.clone());
     }
-    // What the caches on the way counted before says nothing about a new confirmation.
-    if !said.contains_key(header::AGE) {
-        merged.remove(header::AGE);
+    // What the caches on the way counted before, and when it was made, say nothing about a new confirmation.
+    for name in [header::AGE, header::DATE] {
+        if !said.contains_key(&name) {
+            merged.remove(name);
+        }
     }
     merged
 }

@@ -43,6 +43,8 @@
 //! - That what was stored is there the next time: it may be evicted, and a power cut may take the last of it.
 //! - That a server's own word is honoured where that would store more: `must-understand`, ranges, answers to `POST`, and `Set-Cookie`
 //!   beside `public` are not stored; `max-stale` and `only-if-cached` in a request are not heard.
+//! - That the time for which an answer was on its way to this machine counts as its age, unless its date or a cache on the way
+//!   tells (RFC 9111, 4.2.3, without the delay of the answer): the caller is not asked when it asked.
 //! - That an answer that was under way while its address was invalidated is not stored afterwards.
 //! - The exact order of use across processes: each writes its last hundred lookups down together. Single flight ends with the
 //!   process, too.

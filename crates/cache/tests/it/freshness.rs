@@ -33,6 +33,38 @@ fn an_answer_is_fresh_as_long_as_it_says() {
         (&[("cache-control", "Max-Age=\"60\"")], 60),
         (&[("cache-control", "max-age=60, s-maxage=30")], 30),
         (&[("cache-control", "max-age=60"), ("age", "20")], 40),
+        // By its date it was on the way for 25 s, whatever was counted there.
+        (
+            &[
+                ("cache-control", "max-age=60"),
+                ("date", "Tue, 31 Dec 2019 23:59:35 GMT"),
+            ],
+            35,
+        ),
+        (
+            &[
+                ("cache-control", "max-age=60"),
+                ("date", "Tue, 31 Dec 2019 23:59:35 GMT"),
+                ("age", "20"),
+            ],
+            35,
+        ),
+        (
+            &[
+                ("cache-control", "max-age=60"),
+                ("date", "Tue, 31 Dec 2019 23:59:35 GMT"),
+                ("age", "30"),
+            ],
+            30,
+        ),
+        (
+            &[
+                ("cache-control", "max-age=60"),
+                ("date", "Wed, 01 Jan 2020 00:00:20 GMT"),
+            ],
+            60,
+        ),
+        (&[("cache-control", "max-age=60"), ("date", "soon")], 60),
         (
             &[
                 ("cache-control", "max-age=60"),

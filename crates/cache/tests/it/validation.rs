@@ -68,6 +68,25 @@ fn a_confirmed_answer_holds_again_with_what_the_confirmation_says() {
 }
 
 #[test]
+fn an_answer_that_was_confirmed_is_as_old_as_its_confirmation() {
+    let date = ("date", "Wed, 01 Jan 2020 00:00:00 GMT");
+    for (confirms, age) in [
+        (vec![("etag", "\"1\"")], 0),
+        (vec![("date", "Wed, 01 Jan 2020 00:00:15 GMT")], 5),
+        (vec![("age", "7")], 7),
+    ] {
+        let stage = over(&[TAGGED[0], TAGGED[1], date]);
+        let stale = stage.stale(PAGE).unwrap().answer;
+        let confirmed = stage
+            .cache
+            .revalidated(&get(PAGE), stale, &said(304, &confirms))
+            .unwrap();
+        assert_eq!(confirmed.age.as_secs(), age, "{confirms:?}");
+        assert_eq!(stage.fresh(PAGE).unwrap().age.as_secs(), age);
+    }
+}
+
+#[test]
 fn what_confirms_something_else_confirms_nothing() {
     let cases: &[(&[(&str, &str)], bool)] = &[
         (&[("etag", "\"1\"")], true),
