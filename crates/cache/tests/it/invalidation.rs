@@ -143,6 +143,24 @@ fn a_request_that_changed_something_makes_the_address_void() {
 }
 
 #[test]
+fn a_change_by_an_address_with_a_user_makes_void_what_lies_without_one() {
+    let stage = Stage::new();
+    stage.put(PAGE, &[], b"x");
+    stage.put("https://example.org/made", &[], b"x");
+    let with_user = "https://ann:secret@example.org/page";
+    let request = asked(Method::POST, with_user, &[]);
+    let made = said(201, &[("location", "/made")]);
+    assert_eq!(stage.cache.invalidate_after(&request, &made).unwrap(), 2);
+    stage.put(PAGE, &[], b"x");
+    let moved = said(201, &[("location", PAGE)]);
+    let request = asked(Method::POST, "https://ann@example.org/list", &[]);
+    assert_eq!(stage.cache.invalidate_after(&request, &moved).unwrap(), 1);
+    stage.put(PAGE, &[], b"x");
+    let url = with_user.parse().unwrap();
+    assert_eq!(stage.cache.invalidate_url(&url).unwrap(), 1);
+}
+
+#[test]
 fn a_change_makes_void_what_it_names_on_the_same_server_alone() {
     let stage = full();
     stage.put("https://example.org/made", &[], b"x");
