@@ -3,7 +3,7 @@
 use crate::answer::Refusal;
 use crate::directives::Directives;
 use crate::settings::CacheSettings;
-use http::header::{self, HeaderName};
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, Scheme};
 use http::{Method, Uri};
@@ -96,6 +96,7 @@ fn carries_credentials(request: &Parts, settings: &CacheSettings) -> bool {
         .credential_headers
         .iter()
         .any(|name| request.headers.contains_key(name));
+    let is_marked = request.headers.values().any(HeaderValue::is_sensitive);
     let user = request.uri.authority();
     let in_authority = user.is_some_and(|user| user.as_str().contains('@'));
     let query = request.uri.query().unwrap_or_default();
@@ -104,7 +105,7 @@ fn carries_credentials(request: &Parts, settings: &CacheSettings) -> bool {
         let known = &settings.credential_parameters;
         known.iter().any(|known| known.eq_ignore_ascii_case(name))
     });
-    in_headers || in_authority || in_query
+    in_headers || is_marked || in_authority || in_query
 }
 
 /// Whether `Host` names another server than the address does; the answer is then not that address's.

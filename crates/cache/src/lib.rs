@@ -27,7 +27,8 @@
 //!
 //! - **A1** What is served is, byte for byte, what a server sent for the same address and the same values of all headers that it
 //!   said its answer varies with. Whatever rotted, was torn or was written over is found out by its hash, dropped, and missed.
-//! - **A2** An answer to a request that carries credentials (`Authorization`, `Cookie` and what the settings name) is neither stored
+//! - **A2** An answer to a request that carries credentials (`Authorization`, `Cookie`, what the settings name, and any header whose
+//!   value is [marked as sensitive](http::HeaderValue::is_sensitive)) is neither stored
 //!   nor served, nor is such a request answered from what others got. No answer is stored that says `no-store` or `private`, or that
 //!   sets a cookie. Credentials never reach the disk.
 //! - **A3** After every call that stores, all that is stored counts no more than the limit: bodies, headers and addresses, to the

@@ -74,6 +74,21 @@ fn a_header_that_a_person_names_is_a_credential() {
 }
 
 #[test]
+fn a_value_that_is_marked_as_secret_is_a_credential_whatever_its_name() {
+    let stage = Stage::new();
+    let mut request = get(PAGE);
+    let mut value = http::HeaderValue::from_static("7");
+    value.set_sensitive(true);
+    request.headers.insert("x-station", value);
+    assert_eq!(
+        stage.put_for(&request, &PUBLIC, b"x"),
+        Stored::Refused(Refusal::Credentials)
+    );
+    stage.put(PAGE, &PUBLIC, b"for all");
+    assert!(matches!(stage.cache.lookup(&request), Lookup::Miss));
+}
+
+#[test]
 fn what_must_not_be_shared_is_not_stored_however_it_is_spelt() {
     let forbidden: &[&[(&str, &str)]] = &[
         &[("cache-control", "no-store")],
