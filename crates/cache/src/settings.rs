@@ -87,7 +87,8 @@ pub struct CacheSettings {
 pub struct Rule {
     /// A glob: of a host (`*.example.org`), or of an address where it has `://` in it (`https://example.org/api/*`).
     ///
-    /// `*` stands for anything, `/` included, and `?` for any one character.
+    /// `*` stands for anything, `/` included, and `?` for any one character. Scheme and host fit in either case, and a port that
+    /// goes without saying may be there or not.
     pub pattern: String,
     /// How long such an answer is fresh, whatever it says; zero means that it is asked for again each time.
     ///
@@ -179,7 +180,9 @@ pub(crate) fn glob(pattern: &str) -> Result<GlobMatcher, Error> {
         );
         return Err(Error::invalid(&what, None));
     }
-    let glob = GlobBuilder::new(pattern).literal_separator(false).build();
+    let glob = GlobBuilder::new(&as_addresses_are_spelt(pattern))
+        .literal_separator(false)
+        .build();
     let glob = glob.map_err(|error| {
         Error::invalid(
             &format!("`{pattern}` is no pattern, see the cause"),
@@ -187,4 +190,34 @@ pub(crate) fn glob(pattern: &str) -> Result<GlobMatcher, Error> {
         )
     })?;
     Ok(glob.compile_matcher())
+}
+
+/// The pattern of an address in the one spelling that the index knows: scheme and host in lower case, no port that goes without
+/// saying, and a path where nothing else can follow.
+fn as_addresses_are_spelt(pattern: &str) -> String {
+    let Some((scheme, rest)) = pattern.split_once("://") else {
+        return pattern.to_owned();
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let place = place.to_ascii_lowercase();
+    let place = match scheme.as_str() {
+        "http" => without_port(&place, ":80"),
+        "https" => without_port(&place, ":443"),
+        _ => place,
+    };
+    let is_complete = path.is_empty() && !place.contains(['*', '?', '[', '{', '/']);
+    let root = if is_complete { "/" } else { "" };
+    format!("{scheme}://{place}{root}{path}")
+}
+
+/// `host:443*` meant the port, and then anything; `host*` would be other hosts, too.
+fn without_port(place: &str, usual: &str) -> String {
+    if let Some(host) = place.strip_suffix(usual) {
+        return host.to_owned();
+    }
+    let open = place
+        .strip_suffix('*')
+        .and_then(|place| place.strip_suffix(usual));
+    open.map_or_else(|| place.to_owned(), |host| format!("{host}/*"))
 }

@@ -51,7 +51,7 @@ impl Cache {
     /// Removes all answers whose address fits a glob, in which `*` stands for anything; answers how many. They stay gone after
     /// a power cut.
     ///
-    /// Addresses are in one spelling: scheme and host in lower case, and no port that goes without saying.
+    /// Scheme and host fit in either case, and a port that goes without saying may be there or not.
     ///
     /// # Errors
     ///

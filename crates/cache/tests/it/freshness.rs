@@ -186,6 +186,36 @@ fn a_rule_decides_for_a_host_or_an_address_and_the_first_that_fits_counts() {
 }
 
 #[test]
+fn a_rule_fits_however_scheme_host_and_port_are_written() {
+    for pattern in [
+        "HTTPS://Example.ORG/pa*",
+        "https://example.org:443/page",
+        "https://*.ORG:443/*",
+        "https://example.org:443*",
+        "*://EXAMPLE.org/page",
+    ] {
+        is_fresh_for(
+            rules(&[(pattern, Some(5), false)]),
+            &[("cache-control", "max-age=60")],
+            5,
+        );
+    }
+    // Another port, and another path, are others.
+    for pattern in ["https://example.org:80/page", "https://example.org/PAGE"] {
+        is_fresh_for(
+            rules(&[(pattern, Some(5), false)]),
+            &[("cache-control", "max-age=60")],
+            60,
+        );
+    }
+    let stage = Stage::with(rules(&[("http://Example.org:80", None, true)]));
+    assert_eq!(
+        stage.put("http://example.org/", &[], b"x"),
+        Stored::Refused(Refusal::Rule)
+    );
+}
+
+#[test]
 fn a_rule_holds_for_what_is_stored_already() {
     let stage = Stage::new();
     stage.put(PAGE, &[], b"x");
