@@ -125,7 +125,9 @@ impl Freshness {
 
     fn is_over_by_less_than(&self, window: Duration, now: u64) -> bool {
         let over = self.age(now).saturating_sub(self.lifetime);
-        !self.said.forbid_stale() && !self.is_from_later(now) && over <= window
+        // A window of zero is none, at the very moment of the end, too.
+        let is_within = !window.is_zero() && over <= window;
+        is_within && !self.said.forbid_stale() && !self.is_from_later(now)
     }
 
     fn is_from_later(&self, now: u64) -> bool {

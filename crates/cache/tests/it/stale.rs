@@ -41,7 +41,10 @@ fn when_the_server_fails_an_answer_is_served_within_the_shorter_of_both_bounds()
         stale_if_error_max: Duration::ZERO,
         ..usual()
     };
-    assert!(!served(11, "max-age=10", never));
+    assert!(!served(11, "max-age=10", never.clone()));
+    // Nor at the very moment of its end.
+    assert!(!served(10, "max-age=10", never));
+    assert!(!served(10, "max-age=10, stale-if-error=0", usual()));
     for forbids in [
         "must-revalidate",
         "proxy-revalidate",
@@ -91,6 +94,7 @@ fn while_it_is_asked_for_again_an_answer_is_served_where_the_server_allows_it_an
     assert!(may(70, "max-age=10, stale-while-revalidate=3600"));
     assert!(!may(71, "max-age=10, stale-while-revalidate=3600"));
     assert!(!may(11, "max-age=10"));
+    assert!(!may(10, "max-age=10, stale-while-revalidate=0"));
     assert!(!may(
         11,
         "max-age=10, stale-while-revalidate=60, must-revalidate"
