@@ -20,7 +20,7 @@ const FLAGS: &[&str] = &[
 ///
 /// Names count in either case, `;` separates as `,` does (servers write it), quoting hides nothing, and bytes that are no text
 /// spoil only the directive that they are in. Of a number that is given twice the smaller counts, and one that cannot be read
-/// is zero.
+/// is zero; where more is more careful, it is the other way round.
 #[derive(Debug, Default)]
 pub(crate) struct Directives {
     all: Vec<(String, String)>,
@@ -55,6 +55,13 @@ impl Directives {
         given.map(|(_, value)| seconds(value)).min()
     }
 
+    /// What is asked for at least: the most of it, and more than there can be where it cannot be read.
+    pub(crate) fn seconds_at_least(&self, name: &str) -> Option<Duration> {
+        let given = self.all.iter().filter(|(given, _)| given == name);
+        let read = given.map(|(_, value)| number(value).unwrap_or(u64::MAX));
+        read.max().map(Duration::from_secs)
+    }
+
     /// Whether a stale answer must not be served, whatever happens (RFC 9111, 4.2.4).
     pub(crate) fn forbid_stale(&self) -> bool {
         [
@@ -83,14 +90,13 @@ impl Directives {
 
 /// A number of seconds; one that is too large is the greatest, anything else that is none is zero.
 pub(crate) fn seconds(text: &str) -> Duration {
+    Duration::from_secs(number(text).unwrap_or(0))
+}
+
+fn number(text: &str) -> Option<u64> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = if is_number {
-        text.parse().unwrap_or(SECONDS_MAX).min(SECONDS_MAX)
-    } else {
-        0
-    };
-    Duration::from_secs(number)
+    is_number.then(|| text.parse().unwrap_or(SECONDS_MAX).min(SECONDS_MAX))
 }
 
 #[cfg(test)]

@@ -82,7 +82,9 @@ impl Freshness {
         let is_fresh = !self.is_from_later(now) && age < self.lifetime;
         let is_young_enough = wanted.seconds("max-age").is_none_or(|max| age <= max);
         let left = self.lifetime.saturating_sub(age);
-        let lasts = wanted.seconds("min-fresh").is_none_or(|min| left >= min);
+        let lasts = wanted
+            .seconds_at_least("min-fresh")
+            .is_none_or(|min| left >= min);
         is_fresh && is_young_enough && lasts && !wanted.has("no-cache")
     }
 

@@ -254,6 +254,10 @@ fn who_asks_for_news_gets_none_from_the_cache() {
     assert!(wants("cache-control", "max-age=30"));
     assert!(!wants("cache-control", "min-fresh=31"));
     assert!(wants("cache-control", "min-fresh=30"));
+    // What cannot be read may have asked for more than there is.
+    for unreadable in ["min-fresh", "min-fresh=soon", "min-fresh=1, min-fresh=31"] {
+        assert!(!wants("cache-control", unreadable), "{unreadable}");
+    }
 }
 
 #[test]
