@@ -80,7 +80,12 @@ impl Cache {
         mainstay_files::sweep(folder).map_err(failed)?;
         let (index, opened) = Index::open(folder)?;
         let store = cache.store.insert(Store { index, bodies });
-        let is_anew = opened == Opened::Anew;
+        // With bodies and no index, somebody removed the index.
+        let is_anew = match opened {
+            Opened::Sound => false,
+            Opened::Made => !store.bodies.all().is_empty(),
+            Opened::Anew => true,
+        };
         let removed = store.sweep_bodies(is_anew);
         if is_anew {
             cache.memory().tally.add(Counter::Rebuilt, 1);

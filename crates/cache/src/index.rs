@@ -48,9 +48,11 @@ struct Open {
 /// What opening came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// It was there, or there was none yet.
+    /// It was there.
     Sound,
-    /// It was damaged, and is empty now.
+    /// There was none, so that it is empty.
+    Made,
+    /// It was damaged, or went away, and is empty now.
     Anew,
 }
 
@@ -58,6 +60,11 @@ impl Opened {
     /// What both came to.
     fn or(self, other: Self) -> Self {
         if self == Self::Anew { self } else { other }
+    }
+
+    /// The same, where there was an index before.
+    fn again(self) -> Self {
+        if self == Self::Made { Self::Anew } else { self }
     }
 }
 
@@ -93,7 +100,7 @@ impl Index {
                     let damaged = guard.take().and_then(|open| open.file);
                     let (open, again) = self.replace(damaged)?;
                     *guard = Some(open);
-                    opened = opened.or(again);
+                    opened = opened.or(again.again());
                 }
                 Err(error) => return Err(Error::of_index(&self.path, error)),
             }
@@ -156,14 +163,14 @@ impl Index {
         guard.take();
         let (open, opened) = self.open_checked()?;
         **guard = Some(open);
-        Ok(opened)
+        Ok(opened.again())
     }
 
     fn open_checked(&self) -> Result<(Open, Opened), Error> {
         let _lock = self.lock_opening()?;
-        self.make_private()?;
+        let opened = self.make_private()?;
         match self.connect() {
-            Ok(open) => Ok((open, Opened::Sound)),
+            Ok(open) => Ok((open, opened)),
             Err(error) if is_damage(&error) => {
                 tracing::warn!(path = %self.path.display(), %error, "the index of the cache is damaged");
                 self.begin_anew()
@@ -227,15 +234,16 @@ impl Index {
     }
 
     /// SQLite gives its files the mode of the first one.
-    fn make_private(&self) -> Result<(), Error> {
+    fn make_private(&self) -> Result<Opened, Error> {
         if mainstay_files::facts(&self.path).is_ok() {
-            return Ok(());
+            return Ok(Opened::Sound);
         }
         let options = WriteOptions::new().secret().durability(Durability::Atomic);
         let made = self
             .remove_log()
             .and_then(|()| options.write(&self.path, b""));
-        made.map_err(|error| Error::of_files(&self.path, error))
+        made.map_err(|error| Error::of_files(&self.path, error))?;
+        Ok(Opened::Made)
     }
 
     fn connect(&self) -> rusqlite::Result<Open> {

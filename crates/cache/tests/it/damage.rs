@@ -220,8 +220,18 @@ fn an_index_that_somebody_removes_is_made_anew() {
     stage.put(PAGE, &[], b"x");
     fs::remove_file(index(&stage.folder())).unwrap();
     assert!(!stage.has(PAGE));
+    let bodies = stage.folder().join("bodies");
+    assert!(files(&bodies).is_empty(), "no entry leads to it any more");
     stage.put(PAGE, &[], b"y");
     assert_eq!(&stage.fresh(PAGE).unwrap().body[..], b"y");
+    assert_eq!(stage.stats().rebuilt, 1);
+    let stage = stage.reopened(CacheSettings::default(), |folder| {
+        fs::remove_file(index(folder)).unwrap();
+    });
+    assert!(files(&bodies).is_empty());
+    assert_eq!(stage.stats().rebuilt, 1);
+    // One that was never there was not lost.
+    assert_eq!(Stage::new().stats().rebuilt, 0);
 }
 
 const NUMBERS: usize = 6;
