@@ -4,7 +4,7 @@ use crate::address::{Address, asks_for_part};
 use crate::answer::{Answer, Lookup, Origin, Refusal, Stale};
 use crate::bodies::{Bodies, Found};
 use crate::counters::Counter;
-use crate::entry::{Entry, Hash};
+use crate::entry::Hash;
 use crate::error::Error;
 use crate::freshness::{Freshness, Known};
 use crate::index::{Index, Opened, rows};
@@ -50,6 +50,13 @@ struct Store {
 struct Candidate {
     answer: Answer,
     freshness: Freshness,
+}
+
+/// What looking once came to, where there was anything.
+enum Looked {
+    Whole(Box<Candidate>),
+    /// What was damaged was replaced before it could be dropped.
+    Replaced,
 }
 
 impl Cache {
@@ -200,11 +207,23 @@ impl Cache {
 
     /// The newest answer that fits the request and is whole. What is found damaged on the way is dropped.
     fn find(&self, address: &Address, request: &Parts) -> Option<Candidate> {
+        match self.look(address, request)? {
+            Looked::Whole(candidate) => Some(*candidate),
+            // By something newer, that may be whole.
+            Looked::Replaced => match self.look(address, request)? {
+                Looked::Whole(candidate) => Some(*candidate),
+                Looked::Replaced => None,
+            },
+        }
+    }
+
+    fn look(&self, address: &Address, request: &Parts) -> Option<Looked> {
         let store = self.store.as_ref()?;
         let found = self.read(|connection| rows::find(connection, &address.url));
+        let mut is_replaced = false;
         for found in self.told(found)? {
-            let Some((entry, seal)) = found.entry else {
-                self.drop_damaged(found.id, None);
+            let Some((entry, seal)) = &found.entry else {
+                is_replaced |= !self.drop_damaged(&found, &address.host);
                 continue;
             };
             // A damaged index can lead to a row that is whole, and another's.
@@ -215,18 +234,21 @@ impl Cache {
                 (Found::Whole(body), Some((status, headers))) => {
                     let origin = Origin {
                         id: found.id,
-                        seal,
+                        seal: *seal,
                         headers,
                         body,
                     };
-                    return Some(self.candidate(address, request, status, entry.stored_at, origin));
+                    let candidate =
+                        self.candidate(address, request, status, entry.stored_at, origin);
+                    return Some(Looked::Whole(Box::new(candidate)));
                 }
-                (Found::Damaged, _) => self.drop_damaged(found.id, Some(&entry)),
-                (Found::Whole(_), None) => self.drop_damaged(found.id, None),
+                (Found::Damaged, _) | (Found::Whole(_), None) => {
+                    is_replaced |= !self.drop_damaged(&found, &address.host);
+                }
                 (Found::Unreadable, _) => {}
             }
         }
-        None
+        is_replaced.then_some(Looked::Replaced)
     }
 
     fn candidate(
@@ -250,19 +272,15 @@ impl Cache {
         }
     }
 
-    fn drop_damaged(&self, id: i64, entry: Option<&Entry>) {
-        tracing::warn!(
-            url = entry.map(|entry| &entry.url),
-            "a damaged answer is dropped from the cache"
-        );
-        self.memory().tally.add(Counter::Damaged, 1);
+    /// Drops what was found damaged; `false` where the row is another by now, which may be sound.
+    fn drop_damaged(&self, found: &rows::Found, host: &str) -> bool {
         let Some(store) = &self.store else {
-            return;
+            return true;
         };
         let dropped = self.change(false, |transaction| {
-            rows::remove(transaction, "id = ?1", [id])?;
+            let removed = rows::remove_same(transaction, found)?;
             // Looked at once more, where nobody else is writing it.
-            if let Some(entry) = entry
+            if let Some((entry, _)) = &found.entry
                 && matches!(
                     store.bodies.read(&entry.body, entry.body_len),
                     Found::Damaged
@@ -270,9 +288,20 @@ impl Cache {
             {
                 store.bodies.remove(&entry.body);
             }
-            Ok(())
+            Ok(removed)
         });
-        self.told(dropped);
+        let Some(removed) = self.told(dropped) else {
+            return true;
+        };
+        if removed.entries == 0 {
+            return false;
+        }
+        // Not its address: the query may be secret.
+        tracing::warn!(host, "a damaged answer is dropped from the cache");
+        self.memory().tally.add(Counter::Damaged, 1);
+        let let_go = store.let_go(&removed.bodies.iter().collect::<Vec<_>>());
+        self.told(let_go);
+        true
     }
 
     // === What is remembered until it is written down ===
@@ -465,4 +494,60 @@ fn conditions(headers: &HeaderMap) -> HeaderMap {
         Some((asked, value.clone()))
     });
     said.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use tempfile::TempDir;
+
+    fn put(cache: &Cache, request: &Parts, body: &[u8]) {
+        let (response, ()) = Response::new(()).into_parts();
+        cache.store(request, &response, body).unwrap();
+    }
+
+    fn stage() -> (TempDir, Cache, Parts) {
+        let folder = TempDir::new().unwrap();
+        let clock = mainstay_clock::ManualClock::new();
+        let cache = Cache::open(
+            folder.path(),
+            CacheSettings::default(),
+            std::sync::Arc::new(clock),
+        );
+        let request = Request::get("https://example.org/page").body(()).unwrap();
+        (folder, cache.unwrap(), request.into_parts().0)
+    }
+
+    /// What a lookup saw of the only row before it looked at the body.
+    fn seen(cache: &Cache) -> rows::Found {
+        let found = cache.read(|connection| rows::find(connection, "https://example.org/page"));
+        found.unwrap().remove(0)
+    }
+
+    /// Numbers are given again: what a lookup found damaged and had not dropped yet, while somebody stored the answer anew, took
+    /// the new one with it.
+    #[test]
+    fn what_was_stored_after_a_damage_was_seen_is_not_dropped_for_it() {
+        let (_folder, cache, request) = stage();
+        put(&cache, &request, b"old");
+        let old = seen(&cache);
+        put(&cache, &request, b"new");
+        assert_eq!(seen(&cache).id, old.id, "or this test shows nothing");
+        let host = "example.org";
+        assert!(!cache.drop_damaged(&old, host));
+        let rotted = rows::Found {
+            entry: None,
+            ..seen(&cache)
+        };
+        assert!(!cache.drop_damaged(&rotted, host), "it is sound by now");
+        let Lookup::Fresh(answer) = cache.lookup(&request) else {
+            panic!("it was stored");
+        };
+        assert_eq!(&answer.body[..], b"new");
+        assert_eq!(cache.stats().unwrap().damaged, 0);
+        assert!(cache.drop_damaged(&seen(&cache), host));
+        assert!(matches!(cache.lookup(&request), Lookup::Miss));
+        assert_eq!(cache.stats().unwrap().damaged, 1);
+    }
 }

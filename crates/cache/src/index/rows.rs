@@ -88,6 +88,21 @@ pub(crate) fn remove(
     Ok(removed)
 }
 
+/// Removes the row that was found, where it still is what it was: its number may be another's by now.
+pub(crate) fn remove_same(connection: &Connection, found: &Found) -> rusqlite::Result<Removed> {
+    if let Some((_, seal)) = &found.entry {
+        return remove(connection, "id = ?1 AND seal = ?2", params![found.id, seal]);
+    }
+    let query = format!("SELECT {COLUMNS} FROM entries WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&query)?;
+    let now = statement.query_row([found.id], read).optional()?;
+    if now.is_some_and(|now| now.entry.is_none()) {
+        remove(connection, "id = ?1", [found.id])
+    } else {
+        Ok(Removed::default())
+    }
+}
+
 /// All addresses, each with the numbers of its entries.
 pub(crate) fn urls(connection: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut statement = connection.prepare_cached("SELECT id, url FROM entries")?;

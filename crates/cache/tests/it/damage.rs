@@ -90,6 +90,8 @@ fn a_row_that_rotted_is_dropped_alone() {
     assert!(stage.has("https://example.org/other"));
     let stats = stage.stats();
     assert_eq!((stats.damaged, stats.rebuilt, stats.entries), (1, 0, 1));
+    let left = files(&stage.folder().join("bodies"));
+    assert_eq!(left.len(), 1, "its body goes with it");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use crate::stage::{PAGE, Stage, asked, files, get, said};
 use http::{HeaderName, Method};
 use mainstay_cache::{CacheSettings, Lookup, Refusal, Stored};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 
 const PUBLIC: [(&str, &str); 1] = [("cache-control", "public, max-age=60, s-maxage=60")];
 
@@ -223,6 +225,45 @@ fn no_secret_reaches_the_disk() {
         assert!(!found, "{}", path.display());
     }
     assert!(stage.stats().stored >= 2);
+}
+
+#[test]
+fn no_line_of_the_log_shows_what_may_be_secret_in_an_address() {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let write = Arc::clone(&log);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(move || Lines(Arc::clone(&write)))
+        .finish();
+    // With a single subscriber, whoever comes first on a thread without one would switch a line off for all.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    tracing::subscriber::with_default(subscriber, || {
+        let stage = Stage::new();
+        let url = "https://example.org/s3cr3t?s3cr3t";
+        stage.put(url, &[], b"x");
+        std::fs::write(stage.body_file(), "y").unwrap();
+        assert!(!stage.has(url));
+    });
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("damaged") && log.contains("example.org"),
+        "{log}"
+    );
+    assert!(!log.contains("s3cr3t"), "{log}");
+}
+
+/// Everything that was logged.
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(unix)]
