@@ -6,15 +6,20 @@ use crate::error::{Error, ErrorKind};
 use crate::exchange::{Reading, Taker};
 use crate::shown;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::Algorithm;
 use reqwest::{Response, Url};
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// A date of the last change is certain when the answer was made so long after it (RFC 9110, 8.8.2.2, and 60 s as RFC 7232 had
+/// them, for clocks that differ): before, the file may have changed once more in the same second.
+const CERTAIN: Duration = Duration::from_mins(1);
 
 /// A download under way.
 pub(super) struct Partial {
@@ -30,8 +35,8 @@ pub(super) struct Partial {
 struct Place {
     at: u64,
     total: Option<u64>,
-    /// By this the server knows whether the file is still the same.
-    version: Option<HeaderValue>,
+    /// By this the server knows whether the file is still the same, and the header that it said it in.
+    version: Option<(HeaderName, HeaderValue)>,
     told: Option<Moment>,
 }
 
@@ -159,7 +164,7 @@ impl Partial {
         let place = self.with(|place| place.clone());
         let is_other = part.from > 0
             && ((place.total.is_some() && part.total.is_some() && part.total != place.total)
-                || (place.version.is_some() && differs(&place, response.headers())));
+                || differs(&place, response.headers()));
         if (part.from != place.at && part.from != 0) || is_other {
             // The next attempt asks for all of it.
             self.with(|place| *place = Place::default());
@@ -212,7 +217,7 @@ impl Taker for Partial {
             if let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", place.at)) {
                 headers.insert(RANGE, range);
             }
-            if let Some(version) = &place.version {
+            if let Some((_, version)) = &place.version {
                 headers.insert(IF_RANGE, version.clone());
             }
         });
@@ -289,16 +294,33 @@ fn content_range(text: &str) -> Option<Part> {
     is_sound.then_some(Part { from, total })
 }
 
-/// By this a server knows whether a file is still the same: a strong tag, or else a date.
-fn version(headers: &HeaderMap) -> Option<HeaderValue> {
-    let is_strong = |tag: &&HeaderValue| !tag.as_bytes().starts_with(b"W/");
-    let tag = headers.get(ETAG).filter(is_strong);
-    tag.or_else(|| headers.get(LAST_MODIFIED)).cloned()
+/// By this a server knows whether a file is still the same: a strong tag, or where it has no tag at all, a date that is certain
+/// (RFC 9110, 13.1.5).
+fn version(headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
+    if headers.contains_key(ETAG) {
+        let tag = only(headers, &ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+        return tag.map(|tag| (ETAG, tag.clone()));
+    }
+    let changed = only(headers, &LAST_MODIFIED)?;
+    let at = |value: &HeaderValue| httpdate::parse_http_date(value.to_str().ok()?).ok();
+    let since = at(only(headers, &DATE)?)?
+        .duration_since(at(changed)?)
+        .ok()?;
+    (since >= CERTAIN).then(|| (LAST_MODIFIED, changed.clone()))
+}
+
+/// The value of a header that is there once.
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// Whether a part says of itself that it is of another version.
 fn differs(place: &Place, headers: &HeaderMap) -> bool {
-    version(headers).is_some_and(|version| Some(version) != place.version)
+    place.version.as_ref().is_some_and(|(name, version)| {
+        let mut said = headers.get_all(name).iter();
+        said.any(|said| said != version)
+    })
 }
 
 #[cfg(test)]
@@ -325,14 +347,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_weak_tag_is_no_version() {
+    fn version_of(said: &[(&'static str, &'static str)]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
-        headers.insert(ETAG, HeaderValue::from_static("W/\"1\""));
-        assert_eq!(version(&headers), None);
-        headers.insert(LAST_MODIFIED, HeaderValue::from_static("date"));
-        assert_eq!(version(&headers).unwrap(), "date");
-        headers.insert(ETAG, HeaderValue::from_static("\"1\""));
-        assert_eq!(version(&headers).unwrap(), "\"1\"");
+        for (name, value) in said {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let (_, version) = version(&headers)?;
+        said.iter()
+            .map(|(_, value)| *value)
+            .find(|value| version == value)
+    }
+
+    #[test]
+    fn only_what_certainly_names_one_version_is_one() {
+        let changed = ("last-modified", "Wed, 01 Jan 2020 00:00:00 GMT");
+        let later = ("date", "Wed, 01 Jan 2020 00:01:00 GMT");
+        let soon = ("date", "Wed, 01 Jan 2020 00:00:59 GMT");
+        assert_eq!(version_of(&[("etag", "\"1\"")]), Some("\"1\""));
+        assert_eq!(version_of(&[("etag", "\"1\""), changed]), Some("\"1\""));
+        assert_eq!(version_of(&[changed, later]), Some(changed.1));
+        // It may have changed twice in that second, or minute, by a clock that is a little wrong.
+        assert_eq!(version_of(&[changed, soon]), None);
+        assert_eq!(version_of(&[changed]), None);
+        assert_eq!(version_of(&[changed, ("date", "now")]), None);
+        assert_eq!(version_of(&[("last-modified", "date"), later]), None);
+        assert_eq!(version_of(&[changed, changed, later]), None);
+        // Who has a tag, and be it a weak one, must not ask by the date.
+        assert_eq!(version_of(&[("etag", "W/\"1\""), changed, later]), None);
+        assert_eq!(version_of(&[("etag", "\"1\""), ("etag", "\"2\"")]), None);
     }
 }

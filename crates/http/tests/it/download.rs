@@ -215,6 +215,43 @@ async fn a_part_that_ends_early_without_saying_its_length_is_not_taken_for_the_e
     assert_eq!((done.checksum, done.resumed), (sum(&file), 2));
 }
 
+/// The same answer with a date of its last change in the place of its tag.
+fn dated(reaction: Reaction, date: &str) -> Reaction {
+    let Reaction::Raw(bytes) = untagged(reaction) else {
+        panic!("it is cut");
+    };
+    let at = bytes.windows(2).position(|end| end == b"\r\n").unwrap() + 2;
+    let said = format!("Last-Modified: Wed, 01 Jan 2020 00:00:00 GMT\r\nDate: {date}\r\n");
+    Reaction::Raw([&bytes[..at], said.as_bytes(), &bytes[at..]].concat())
+}
+
+#[tokio::test]
+async fn by_a_date_it_goes_on_only_where_the_date_is_certain() {
+    let file = bytes(100);
+    for (date, resumed) in [
+        ("Wed, 01 Jan 2020 00:01:00 GMT", 1),
+        ("Wed, 01 Jan 2020 00:00:10 GMT", 0),
+    ] {
+        let body = file.clone();
+        let server = server(move |request, number| {
+            let cut = if number == 0 { 50 } else { usize::MAX };
+            let mut request = request.clone();
+            request.headers.retain(|(name, _)| name != "if-range");
+            dated(served(&request, &body, "\"1\"", cut), date)
+        })
+        .await;
+        let place = Place::new();
+        let done = download(&server, &place, Download::default())
+            .await
+            .unwrap();
+        assert_eq!((done.checksum, done.resumed), (sum(&file), resumed));
+        let second = server.conversation().requests().remove(1);
+        let by = second.header("if-range");
+        assert_eq!(by.is_some(), resumed == 1, "{date}");
+        assert_eq!(from(&second).is_some(), resumed == 1, "{date}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_way_to_know_the_file_again_it_is_fetched_anew() {
     let file = bytes(100);
