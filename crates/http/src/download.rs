@@ -62,7 +62,7 @@ pub struct Progress {
 }
 
 /// A file that was downloaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Downloaded {
     /// Its length.
     pub bytes: u64,
@@ -181,5 +181,19 @@ impl fmt::Debug for Download {
             .field("bytes_max", &self.bytes_max)
             .field("progress", &self.progress.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// Without what may be secret in the address.
+impl fmt::Debug for Downloaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Downloaded")
+            .field("bytes", &self.bytes)
+            .field("checksum", &self.checksum)
+            .field("is_verified", &self.is_verified)
+            .field("attempts", &self.attempts)
+            .field("resumed", &self.resumed)
+            .field("url", &shown::url(&self.url))
+            .finish()
     }
 }

@@ -1,9 +1,11 @@
 //! The way there.
 
 use crate::secret::Secret;
+use crate::shown::excerpt;
+use std::fmt;
 
 /// Whether to go through a proxy.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub enum Proxy {
     /// Straight to the server, whatever the environment says.
     #[default]
@@ -33,4 +35,63 @@ pub struct SystemProxies {
     pub all: Option<Secret>,
     /// Hosts that are reached without it, separated by commas.
     pub bypass: Option<String>,
+}
+
+/// Without what may be secret in the address, which may be anything: whether it is one is found out later.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::System(system) => f.debug_tuple("System").field(system).finish(),
+            Self::Manual {
+                url,
+                credentials,
+                bypass,
+            } => f
+                .debug_struct("Manual")
+                .field("url", &place(url))
+                .field("credentials", credentials)
+                .field("bypass", bypass)
+                .finish(),
+        }
+    }
+}
+
+/// Scheme, host and port; nothing of an address with a user in it, whose password may look like anything.
+fn place(url: &str) -> String {
+    /// Longer than any name of a host.
+    const PLACE_MAX: usize = 300;
+    if url.contains('@') {
+        return "…".to_owned();
+    }
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    excerpt(&format!("{scheme}{place}"), PLACE_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_proxy_shows_no_secret() {
+        for (url, shown) in [
+            ("http://p:3128", "http://p:3128"),
+            ("p:3128", "p:3128"),
+            ("http://p:3128/a?s3cr3t", "http://p:3128"),
+            ("http://ann:s3cr3t@p:3128", "…"),
+            ("http://ann:s3/cr3t@p", "…"),
+            ("ann:s3cr3t@p", "…"),
+        ] {
+            let proxy = Proxy::Manual {
+                url: url.to_owned(),
+                credentials: Some(("ann".to_owned(), Secret::new("s3cr3t"))),
+                bypass: Vec::new(),
+            };
+            let said = format!("{proxy:?}");
+            assert!(said.contains(&format!("url: {shown:?}")), "{said}");
+            assert!(!said.contains("s3"), "{said}");
+        }
+    }
 }

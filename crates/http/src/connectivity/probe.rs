@@ -11,10 +11,11 @@ use crate::{request, shown};
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use mainstay_resilience::within;
-use reqwest::Response;
+use reqwest::{Response, Url};
+use std::fmt;
 
 /// What to ask to find out whether there is a network: a place of the user's own, and no third party's.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Probe {
     /// Where to ask.
     pub url: String,
@@ -121,5 +122,16 @@ async fn is_body(reading: &Reading<'_>, response: &mut Response, expected: &[u8]
             Ok(None) => return left.is_empty(),
             Err(_) => return false,
         }
+    }
+}
+
+/// Without what may be secret in the address.
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = Url::parse(&self.url).map_or_else(|_| "…".to_owned(), |url| shown::url(&url));
+        f.debug_struct("Probe")
+            .field("url", &url)
+            .field("expect", &self.expect)
+            .finish()
     }
 }

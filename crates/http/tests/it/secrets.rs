@@ -1,7 +1,7 @@
 //! No secret is seen: not in a log, not in an error, not in what a server sends back.
 
 use crate::support::{server, settings, soon};
-use mainstay_http::{Client, ClientSettings, Proxy, Secret};
+use mainstay_http::{Client, ClientSettings, Download, Expect, Probe, Proxy, Secret};
 use mainstay_testkit::faulty_server::Reaction;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -96,4 +96,38 @@ async fn no_secret_is_in_any_line_of_the_log_or_in_any_error() {
             assert!(!line.contains(secret), "{line}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_holds_an_address_is_shown_without_what_may_be_secret_in_it() {
+    let server = server(|_, _| Reaction::answer(200).body("x")).await;
+    let url = server.url("/file?token=s3cr3t");
+    let folder = tempfile::tempdir().unwrap();
+    let client = crate::support::client(settings());
+    let path = folder.path().join("file");
+    let downloading = client.download(&url, &path, Download::default());
+    let done = soon("it", downloading).await.unwrap();
+    let probe = |url: &str| Probe {
+        url: url.into(),
+        expect: Expect::Anything,
+    };
+    let proxy = |url: &str| Proxy::Manual {
+        url: url.into(),
+        credentials: Some(("ann".into(), Secret::new("s3cr3t"))),
+        bypass: Vec::new(),
+    };
+    let shown = [
+        format!("{done:?}"),
+        format!("{:?}", probe(&url)),
+        format!("{:?}", probe("http://ann:s3cr3t@h/?s3cr3t#s3cr3t")),
+        format!("{:?}", probe("s3cr3t")),
+        format!("{:?}", proxy("http://ann:s3cr3t@p:3128")),
+        format!("{:?}", proxy("http://p:3128/?s3cr3t")),
+        format!("{:?}", proxy("ann:s3/cr3t?s3cr3t@p")),
+    ];
+    for shown in &shown {
+        assert!(!shown.contains("s3"), "{shown}");
+    }
+    assert!(shown[0].contains("/file?…"), "{}", shown[0]);
+    assert!(shown[5].contains("http://p:3128"), "{}", shown[5]);
 }
