@@ -62,7 +62,7 @@ impl Client {
         };
         let asking = Box::pin(async {
             let response = reading.head(&shared.raw, |_| ()).await?;
-            Ok(judge(&reading, response, &probe.expect).await)
+            judge(&reading, response, &probe.expect).await
         });
         let fact = match within(&*shared.clock, limits.total, asking).await {
             Some(Ok(fact)) => Some(fact),
@@ -85,7 +85,11 @@ fn of_error(error: &Error) -> Option<Fact> {
     Fact::of(kind, failure::is_without_network(error))
 }
 
-async fn judge(reading: &Reading<'_>, mut response: Response, expect: &Expect) -> Fact {
+async fn judge(
+    reading: &Reading<'_>,
+    mut response: Response,
+    expect: &Expect,
+) -> Result<Fact, Error> {
     let code = response.status().as_u16();
     let here = reading.hop.url.host_str();
     let elsewhere = exchange::location(&response)
@@ -100,29 +104,34 @@ async fn judge(reading: &Reading<'_>, mut response: Response, expect: &Expect) -
         _ => match expect {
             Expect::Anything => true,
             Expect::Status(expected) => code == *expected,
-            Expect::Body(expected) => is_body(reading, &mut response, expected).await,
+            Expect::Body(expected) => is_body(reading, &mut response, expected).await?,
         },
     };
-    if is_itself {
+    Ok(if is_itself {
         Fact::Reached
     } else {
         Fact::Portal
-    }
+    })
 }
 
 /// Whether the body is this one; of a longer one no more is read than that takes.
-async fn is_body(reading: &Reading<'_>, response: &mut Response, expected: &[u8]) -> bool {
+///
+/// # Errors
+///
+/// It broke off before that could be told.
+async fn is_body(
+    reading: &Reading<'_>,
+    response: &mut Response,
+    expected: &[u8],
+) -> Result<bool, Error> {
     let mut left = expected;
-    loop {
-        match reading.piece(response).await {
-            Ok(Some(piece)) => match left.strip_prefix(&*piece) {
-                Some(rest) => left = rest,
-                None => return false,
-            },
-            Ok(None) => return left.is_empty(),
-            Err(_) => return false,
+    while let Some(piece) = reading.piece(response).await? {
+        match left.strip_prefix(&*piece) {
+            Some(rest) => left = rest,
+            None => return Ok(false),
         }
     }
+    Ok(left.is_empty())
 }
 
 /// Without what may be secret in the address.

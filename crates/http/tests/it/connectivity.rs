@@ -238,6 +238,8 @@ async fn a_captive_portal_is_told_from_a_host_that_is_down() {
     let page = || Reaction::answer(200).body("<html>log in");
     let to = |location| Reaction::answer(302).header("Location", location);
     let body = || Expect::Body("alive".into());
+    let cut =
+        |body| Reaction::Raw(format!("HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\n{body}").into());
     for (expect, reaction, found) in [
         (Expect::Anything, Reaction::answer(200), online),
         (Expect::Anything, Reaction::answer(404), online),
@@ -252,6 +254,10 @@ async fn a_captive_portal_is_told_from_a_host_that_is_down() {
         (body(), page(), portal),
         (body(), Reaction::answer(200).body("alive and more"), portal),
         (body(), Reaction::answer(200).body("ali"), portal),
+        // What broke off said nothing of who it was.
+        (body(), cut("alive"), down),
+        (body(), cut("ali"), down),
+        (body(), cut("<html>"), portal),
         (Expect::Anything, Reaction::Close, down),
     ] {
         let said = format!("{expect:?} {reaction:?}");
