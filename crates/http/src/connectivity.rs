@@ -173,8 +173,8 @@ impl Connectivity {
 
     /// Takes in what a request to `host` met; a client does so by itself, with origins such as `https://h:443`.
     pub fn note(&self, host: &str, fact: Fact) {
-        let at = self.clock.now();
         let mut known = self.known();
+        let at = self.clock.now();
         let number = known.next();
         if !known.hosts.contains_key(host) && known.hosts.len() >= HOSTS_MAX {
             known.forget_oldest();
@@ -187,7 +187,8 @@ impl Connectivity {
             // Whatever the hint was: something came through.
             known.is_link_down = false;
         }
-        self.tell(known.network(at));
+        let network = known.network(at);
+        self.tell(&known, network);
     }
 
     /// Takes in the hint that the link went up or down, as systems tell it: down is believed until something comes through,
@@ -202,7 +203,8 @@ impl Connectivity {
         } else {
             known.is_link_down = true;
         }
-        self.tell(known.network(self.clock.now()));
+        let network = known.network(self.clock.now());
+        self.tell(&known, network);
     }
 
     /// Whether there is a network.
@@ -212,15 +214,17 @@ impl Connectivity {
 
     /// Whether there is a network, and why it is thought so.
     pub fn network(&self) -> Network {
-        let network = self.known().network(self.clock.now());
-        self.tell(network);
+        let known = self.known();
+        let network = known.network(self.clock.now());
+        self.tell(&known, network);
         network
     }
 
     /// How a host stands, by its origin, such as `https://h:443`.
     pub fn host(&self, host: &str) -> Host {
+        let known = self.known();
         let now = self.clock.now();
-        match self.known().hosts.get(host) {
+        match known.hosts.get(host) {
             Some(heard) if heard.is_fresh(now) => match heard.fact {
                 Fact::Reached => Host::Reachable,
                 _ => Host::Down,
@@ -233,8 +237,8 @@ impl Connectivity {
     ///
     /// The caller sends it, with [`Client::probe`](crate::Client::probe), in a task of its own; nobody waits for it.
     pub fn wants_probe(&self) -> bool {
-        let now = self.clock.now();
         let mut known = self.known();
+        let now = self.clock.now();
         let is_known = known.hosts.values().any(|heard| heard.is_fresh(now));
         let is_probed = known.probed.is_some_and(|at| now.since(at) <= FRESH);
         let wants = !is_known && !is_probed;
@@ -249,7 +253,8 @@ impl Connectivity {
         self.told.subscribe()
     }
 
-    fn tell(&self, network: Network) {
+    /// Only while all that is known is held, so that nobody is told of an older state after a newer one.
+    fn tell(&self, _known: &MutexGuard<'_, Known>, network: Network) {
         let has_changed = self.told.send_if_modified(|told| {
             let is_new = *told != network;
             *told = network;

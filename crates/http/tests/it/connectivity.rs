@@ -308,3 +308,28 @@ async fn that_a_caller_waits_only_a_moment_says_nothing_of_the_network() {
     assert_eq!(error.kind(), ErrorKind::TotalTimeout);
     assert_eq!(client.connectivity().network().why, Why::NothingKnown);
 }
+
+/// Somebody who only asked could tell, after it, what was so before the last fact.
+#[test]
+fn what_was_told_last_is_what_is_so() {
+    let connectivity = Connectivity::new(Arc::new(ManualClock::new()));
+    let told = connectivity.subscribe();
+    for round in 0..2_000 {
+        let fact = if round % 2 == 0 { Reached } else { NoNetwork };
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..20 {
+                        connectivity.network();
+                    }
+                });
+            }
+            start.wait();
+            connectivity.note("a", fact);
+        });
+        let last = *told.borrow();
+        assert_eq!(last, connectivity.network(), "round {round}");
+    }
+}
