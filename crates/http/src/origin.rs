@@ -24,7 +24,7 @@ pub(crate) struct Origin {
     bulkhead: Arc<Bulkhead>,
 }
 
-/// The origins that were asked lately; the one not asked for longest goes when there are too many.
+/// The origins that were asked lately; when there are too many, the one not asked for longest goes that no request is using.
 #[derive(Debug)]
 pub(crate) struct Origins {
     registry: Arc<Registry>,
@@ -76,8 +76,7 @@ impl Origins {
             *used = uses;
             return Ok(Arc::clone(origin));
         }
-        while known.by_name.len() >= settings.origins_max.max(1) {
-            self.forget_oldest(&mut known);
+        while known.by_name.len() >= settings.origins_max.max(1) && self.forget_oldest(&mut known) {
         }
         let origin =
             Origin::new(&name, settings, clock, &self.registry).map_err(|error| refused(&error))?;
@@ -86,17 +85,19 @@ impl Origins {
         Ok(origin)
     }
 
-    fn forget_oldest(&self, known: &mut Known) {
+    /// Forgets the one not asked for longest that no request is using; `false` where all are in use.
+    fn forget_oldest(&self, known: &mut Known) -> bool {
         let oldest = known
             .by_name
             .iter()
+            .filter(|(_, (origin, _))| Arc::strong_count(origin) == 1)
             .min_by_key(|(_, (_, used))| *used)
             .map(|(name, _)| name.clone());
-        let Some(name) = oldest else { return };
-        known.by_name.remove(&name);
-        for part in ["breaker", "limiter", "bulkhead"] {
-            drop(self.registry.remove(&format!("{name}/{part}")));
-        }
+        let Some((origin, _)) = oldest.and_then(|name| known.by_name.remove(&name)) else {
+            return false;
+        };
+        origin.unlist(&self.registry);
+        true
     }
 }
 
@@ -108,32 +109,58 @@ impl Origin {
         clock: &SharedClock,
         registry: &Registry,
     ) -> Result<Self, InvalidSettings> {
-        let breaker = match registry.get(&format!("{name}/breaker")) {
-            Some(Part::Breaker(breaker)) => breaker,
-            _ => Arc::new(Breaker::new(name, settings.breaker.clone(), clock.clone())?),
-        };
-        let limiter = match registry.get(&format!("{name}/limiter")) {
-            Some(Part::Limiter(limiter)) => limiter,
-            _ => Arc::new(RateLimiter::new(name, settings.limit, clock.clone())?),
-        };
-        let bulkhead = match registry.get(&format!("{name}/bulkhead")) {
-            Some(Part::Bulkhead(bulkhead)) => bulkhead,
-            _ => Arc::new(Bulkhead::new(name, settings.bulkhead, clock.clone())?),
-        };
-        for (part, of) in [
-            ("breaker", Part::Breaker(Arc::clone(&breaker))),
-            ("limiter", Part::Limiter(Arc::clone(&limiter))),
-            ("bulkhead", Part::Bulkhead(Arc::clone(&bulkhead))),
-        ] {
-            // Taken: it is the same part. Full: it works, and is not listed.
-            drop(registry.add(&format!("{name}/{part}"), of));
-        }
+        let breaker = shared(
+            registry,
+            &format!("{name}/breaker"),
+            Part::Breaker,
+            |part| match part {
+                Part::Breaker(breaker) => Some(breaker),
+                _ => None,
+            },
+            || Breaker::new(name, settings.breaker.clone(), clock.clone()),
+        )?;
+        let limiter = shared(
+            registry,
+            &format!("{name}/limiter"),
+            Part::Limiter,
+            |part| match part {
+                Part::Limiter(limiter) => Some(limiter),
+                _ => None,
+            },
+            || RateLimiter::new(name, settings.limit, clock.clone()),
+        )?;
+        let bulkhead = shared(
+            registry,
+            &format!("{name}/bulkhead"),
+            Part::Bulkhead,
+            |part| match part {
+                Part::Bulkhead(bulkhead) => Some(bulkhead),
+                _ => None,
+            },
+            || Bulkhead::new(name, settings.bulkhead, clock.clone()),
+        )?;
         Ok(Self {
             name: name.to_owned(),
             breaker,
             limiter,
             bulkhead,
         })
+    }
+
+    /// Takes its parts from the list, except those that another client still has: it would go on with one, and the next with
+    /// another.
+    fn unlist(self: Arc<Self>, registry: &Registry) {
+        // Besides the registry, only we have it.
+        const OURS: usize = 2;
+        for (part, count) in [
+            ("breaker", Arc::strong_count(&self.breaker)),
+            ("limiter", Arc::strong_count(&self.limiter)),
+            ("bulkhead", Arc::strong_count(&self.bulkhead)),
+        ] {
+            if count <= OURS {
+                drop(registry.remove(&format!("{}/{part}", self.name)));
+            }
+        }
     }
 
     /// Its name, such as `https://h.example:443`.
@@ -174,6 +201,104 @@ impl Origin {
     }
 }
 
+/// The part of this name that is listed, or a new one, which is listed then.
+fn shared<T>(
+    registry: &Registry,
+    name: &str,
+    list: impl FnOnce(Arc<T>) -> Part,
+    is: impl Fn(Part) -> Option<Arc<T>>,
+    make: impl FnOnce() -> Result<T, InvalidSettings>,
+) -> Result<Arc<T>, InvalidSettings> {
+    let listed = || registry.get(name).and_then(&is);
+    if let Some(part) = listed() {
+        return Ok(part);
+    }
+    let part = Arc::new(make()?);
+    match registry.add(name, list(Arc::clone(&part))) {
+        Ok(()) => Ok(part),
+        // Taken: another client was quicker, and both have to see one part. Full: it works, and is not listed.
+        Err(_) => Ok(listed().unwrap_or(part)),
+    }
+}
+
 fn refused(error: &InvalidSettings) -> Error {
     Error::settings(format!("the settings of the client cannot work: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    fn settings() -> ClientSettings {
+        ClientSettings {
+            origins_max: 2,
+            ..ClientSettings::default()
+        }
+    }
+
+    fn of(origins: &Origins, name: &str) -> Arc<Origin> {
+        let url = Url::parse(&format!("http://{name}/")).unwrap();
+        origins
+            .of(&url, &settings(), &mainstay_clock::system())
+            .unwrap()
+    }
+
+    fn is_listed(registry: &Registry, name: &str) -> bool {
+        registry.get(&format!("http://{name}:80/breaker")).is_some()
+    }
+
+    /// One that was forgotten under a request came back with another breaker, and the places of both were taken.
+    #[test]
+    fn an_origin_that_is_in_use_is_not_forgotten() {
+        let registry = Arc::new(Registry::new());
+        let origins = Origins::new(Arc::clone(&registry));
+        let used = of(&origins, "used");
+        drop(of(&origins, "idle"));
+        drop(of(&origins, "new"));
+        assert!(Arc::ptr_eq(&used.breaker, &of(&origins, "used").breaker));
+        assert!(is_listed(&registry, "used") && !is_listed(&registry, "idle"));
+        // Where all are in use there is one more, until some are not.
+        let held = [of(&origins, "new"), of(&origins, "more")];
+        assert!(Arc::ptr_eq(&used, &of(&origins, "used")));
+        drop((held, used));
+        drop(of(&origins, "last"));
+        let listed = ["used", "new", "more", "last"].map(|name| is_listed(&registry, name));
+        assert_eq!(listed.iter().filter(|is| **is).count(), 2, "{listed:?}");
+        assert!(is_listed(&registry, "last"));
+    }
+
+    #[test]
+    fn what_another_client_still_has_stays_listed() {
+        let registry = Arc::new(Registry::new());
+        let [one, other] = [(); 2].map(|()| Origins::new(Arc::clone(&registry)));
+        let shared = of(&other, "shared");
+        drop(of(&one, "shared"));
+        for name in ["a", "b"] {
+            drop(of(&one, name));
+        }
+        assert!(is_listed(&registry, "shared"));
+        assert!(Arc::ptr_eq(&shared.breaker, &of(&one, "shared").breaker));
+    }
+
+    #[test]
+    fn clients_that_come_to_an_origin_at_once_share_its_parts() {
+        let registry = Arc::new(Registry::new());
+        for round in 0..500 {
+            let name = format!("h{round}");
+            let start = Barrier::new(2);
+            let come = || {
+                let origins = Origins::new(Arc::clone(&registry));
+                start.wait();
+                of(&origins, &name)
+            };
+            let (one, other) = std::thread::scope(|scope| {
+                let one = scope.spawn(come);
+                (come(), one.join().unwrap())
+            });
+            assert!(Arc::ptr_eq(&one.breaker, &other.breaker), "{round}");
+            assert!(Arc::ptr_eq(&one.limiter, &other.limiter), "{round}");
+            assert!(Arc::ptr_eq(&one.bulkhead, &other.bulkhead), "{round}");
+        }
+    }
 }

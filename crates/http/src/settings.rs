@@ -20,7 +20,7 @@ use std::time::Duration;
 /// | `limit_wait` | 5 s | who would wait longer for a turn is told so at once |
 /// | `body_max` | 16 MiB | decompressed, in memory; what is longer is a download |
 /// | `redirects_max` | 10 | as browsers: more is a loop |
-/// | `origins_max` | 256 | breakers, limits and bulkheads; the one not used for longest goes |
+/// | `origins_max` | 256 | breakers, limits and bulkheads; the one not used for longest goes, but none that a request is using: there are as many more as that takes |
 /// | `idle_connections` | 8 | of each host; HTTP/2 needs one |
 /// | `idle_for` | 90 s | shorter than what most servers keep |
 /// | `user_agent` | `mainstay/…` | so that servers know whom to tell |
