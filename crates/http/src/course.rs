@@ -179,15 +179,24 @@ impl<'a> Way<'a> {
                 Ok(End::Value(taker.take(&reading, response).await?))
             }
             (Meaning::CallersOwn, _) => {
-                let answer = self.refusal(&reading, response).await?;
+                let answer = self.refusal::<T>(&reading, response).await?;
                 Err(Failure::CallersOwn(Box::new(answer)))
             }
             (Meaning::Failure, _) => Err(failed(&reading, response, told).await),
         }
     }
 
-    /// The whole answer where it may be read as one; what is asked for as a file refuses with few bytes.
-    async fn refusal(&self, reading: &Reading<'_>, response: Response) -> Result<Answer, Error> {
+    /// The whole answer; where a file was wanted it is an error, of which less is kept.
+    async fn refusal<T: Taker>(
+        &self,
+        reading: &Reading<'_>,
+        response: Response,
+    ) -> Result<Answer, Error> {
+        if T::IS_RAW {
+            let mut answer = exchange::answer(&response);
+            answer.body = reading.error_body(response).await;
+            return Ok(answer);
+        }
         let max = self.client.settings.body_max;
         exchange::Whole { max }.take(reading, response).await
     }

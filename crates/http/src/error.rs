@@ -145,7 +145,8 @@ impl Error {
         self.answer().map(|answer| answer.status.as_u16())
     }
 
-    /// The last answer, where there was one; of its body the first 64 KiB.
+    /// The last answer, where there was one; of its body the first 64 KiB, except after
+    /// [`Answer::error_for_status`](crate::Answer::error_for_status), which has the whole.
     pub fn answer(&self) -> Option<&Answer> {
         self.inner.answer.as_ref()
     }

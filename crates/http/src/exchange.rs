@@ -13,9 +13,13 @@ use mainstay_clock::SharedClock;
 use mainstay_resilience::{Category, Class, Classify, Severity, within};
 use reqwest::Response;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 /// So much is kept of the body of an answer that is an error.
 pub(crate) const ERROR_BODY_MAX: usize = 64 << 10;
+
+/// And no longer than so is waited for it: what it says matters less than that it is an error.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// What a request is doing, for the message when its time is over.
 #[derive(Debug, Default)]
@@ -174,16 +178,21 @@ impl Reading<'_> {
         }
     }
 
-    /// The body of an answer that is an error: as much of it as there is to be had.
+    /// The body of an answer that is an error: as much of it as there is to be had, and soon.
     pub(crate) async fn error_body(&self, mut response: Response) -> Bytes {
         let mut body = BytesMut::new();
-        while let Ok(Some(piece)) = self.piece(&mut response).await {
-            let room = ERROR_BODY_MAX - body.len();
-            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-            if body.len() >= ERROR_BODY_MAX {
-                break;
+        let reading = async {
+            while let Ok(Some(piece)) = self.piece(&mut response).await {
+                let room = ERROR_BODY_MAX - body.len();
+                body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+                if body.len() >= ERROR_BODY_MAX {
+                    break;
+                }
             }
-        }
+        };
+        let wait = self.limits.read.min(ERROR_BODY_WAIT);
+        // Time over or not: what came is in the body.
+        within(&**self.clock, wait, reading).await.unwrap_or(());
         body.freeze()
     }
 

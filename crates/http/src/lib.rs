@@ -48,7 +48,7 @@
 //!
 //! | what | number | why |
 //! |---|---|---|
-//! | the body of an answer that is an error | 64 KiB | enough to say what was wrong |
+//! | the body of an answer that is an error: 408, 425, 429, 5xx, and 4xx to a download | 64 KiB, 5 s | enough to say what was wrong; other 4xx are answers |
 //! | a wait that a server asks for | 1 hour | a wrong year in a header stops nobody for a year |
 //! | addresses of a name that are tried | 16 | |
 //! | a download goes on after its connection broke | 1,000 times | its total limit ends it before |

@@ -1,7 +1,7 @@
 //! How long a request may take, and how much it may bring.
 
 use crate::support::{SECOND, asked, client, get, server, settings, soon};
-use mainstay_http::{Class, ClientSettings, ErrorKind};
+use mainstay_http::{Class, ClientSettings, Download, ErrorKind};
 use mainstay_resilience::PartStatus;
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
 use std::io::Write;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Sends the head of an answer, and then a byte now and then, for ever.
-async fn trickling() -> String {
+async fn trickling(status: u16) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -24,8 +24,8 @@ async fn trickling() -> String {
             tokio::spawn(async move {
                 let read = stream.read(&mut [0; 4096]).await.unwrap();
                 assert!(read > 0);
-                let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
-                let mut sent = stream.write_all(head).await;
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: 1000000\r\n\r\n");
+                let mut sent = stream.write_all(head.as_bytes()).await;
                 while sent.is_ok() {
                     clock.sleep(Duration::from_millis(10)).await;
                     sent = stream.write_all(b"x").await;
@@ -44,7 +44,7 @@ fn with_read(read: Duration) -> ClientSettings {
 
 #[tokio::test]
 async fn the_total_limit_covers_a_body_that_trickles() {
-    let url = trickling().await;
+    let url = trickling(200).await;
     let mut settings = settings();
     settings.limits.general.total = SHORT;
     let error = soon("the error", client(settings).get(&url).send())
@@ -52,6 +52,46 @@ async fn the_total_limit_covers_a_body_that_trickles() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TotalTimeout);
     assert!(error.to_string().contains("reading the answer"), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_that_trickles_is_told_with_what_came_of_it() {
+    let url = trickling(503).await;
+    let mut settings = with_read(SHORT);
+    settings.retry.attempts = 1;
+    let error = soon("the error", client(settings).get(&url).send())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Status(503), "{error:?}");
+    let came = error.answer().unwrap().body.len();
+    assert!(0 < came && came < 1_000, "{came}");
+}
+
+#[tokio::test]
+async fn of_an_answer_that_is_an_error_64_kib_are_kept() {
+    let long = vec![b'x'; (64 << 10) + 1];
+    let server = server(move |request, _| {
+        let code = if request.target == "/503" { 503 } else { 404 };
+        Reaction::answer(code).body(long.clone())
+    })
+    .await;
+    let mut settings = settings();
+    settings.retry.attempts = 1;
+    let client = client(settings);
+    let error = soon("it", client.get(&server.url("/503")).send()).await;
+    let kept = error.unwrap_err().answer().unwrap().body.len();
+    assert_eq!(kept, 64 << 10);
+    // Where a file was wanted every 4xx is an error, too.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    let url = server.url("/404");
+    let error = soon("it", client.download(&url, &path, Download::default())).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Status(404));
+    assert_eq!(error.answer().unwrap().body.len(), 64 << 10);
+    // Everywhere else it is an answer like any other.
+    let answer = soon("it", client.get(&url).send()).await.unwrap();
+    assert_eq!(answer.body.len(), (64 << 10) + 1);
 }
 
 #[tokio::test]
