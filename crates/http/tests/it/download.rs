@@ -448,13 +448,18 @@ async fn the_total_limit_covers_all_pieces() {
     let body = bytes(1_000_000);
     let server = server(move |request, _| served(request, &body, "\"1\"", 10)).await;
     let place = Place::new();
-    let client = client(settings());
+    // No time passes but in the pauses between two pieces, of a millisecond each.
+    let clock = AskedClock::new();
+    let client = Client::new(settings(), clock.shared()).unwrap();
     let request = client
         .get(&server.url("/file"))
-        .timeout(Duration::from_millis(300));
-    let error = soon("it", request.download(&place.path, Download::default()))
-        .await
-        .unwrap_err();
+        .timeout(Duration::from_millis(20));
+    let downloading = soon("it", request.download(&place.path, Download::default()));
+    let error = tokio::select! {
+        done = downloading => done.unwrap_err(),
+        never = clock.pass_each(Duration::from_millis(1)) => never,
+    };
     assert_eq!(error.kind(), ErrorKind::TotalTimeout, "{error:?}");
-    assert!(error.attempts() > 1);
+    assert_eq!(error.attempts(), 20);
+    assert_eq!(place.names(), [""; 0]);
 }

@@ -77,6 +77,23 @@ impl AskedClock {
     }
 }
 
+impl AskedClock {
+    /// Lets each wait of this length pass as soon as somebody waits for it; never ends.
+    pub(crate) async fn pass_each(&self, wait: Duration) -> ! {
+        let mut asked = self.asked.subscribe();
+        let mut passed = 0;
+        loop {
+            let waits = asked.borrow_and_update().clone();
+            let so_far = waits.iter().filter(|other| **other == wait).count();
+            for _ in passed..so_far {
+                self.manual.advance(wait);
+            }
+            passed = so_far;
+            asked.changed().await.unwrap();
+        }
+    }
+}
+
 impl Clock for AskedClock {
     fn now(&self) -> Moment {
         self.manual.now()
