@@ -8,6 +8,7 @@ use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::fmt;
+use std::time::Duration;
 
 /// A whole answer.
 #[derive(Clone)]
@@ -20,8 +21,49 @@ pub struct Answer {
     pub body: Bytes,
     /// Where it came from, after all redirects.
     pub url: Url,
-    /// How many attempts it took, over all redirects.
+    /// How many attempts it took, over all redirects; 0 where nothing was sent.
     pub attempts: u32,
+    /// Who said it, and when.
+    pub source: Source,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// The server, just now.
+    Network,
+    /// The cache, where it was still fresh.
+    Cache {
+        /// How long ago the server made or confirmed it.
+        age: Duration,
+    },
+    /// The cache, after the server confirmed it just now.
+    Revalidated,
+    /// The cache, although its time is over.
+    Stale {
+        /// How long ago the server made or confirmed it.
+        age: Duration,
+        /// Why it is served all the same.
+        because: Because,
+    },
+    /// The cache, without asking anybody, because that was wished.
+    Offline {
+        /// How long ago the server made or confirmed it.
+        age: Duration,
+        /// Whether its time is over.
+        is_stale: bool,
+    },
+}
+
+/// Why an answer is served although its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Because {
+    /// The server allows it, while it is asked again in the background.
+    Refreshing,
+    /// The server failed, in this way.
+    Failed(ErrorKind),
 }
 
 impl Answer {
@@ -83,6 +125,7 @@ impl fmt::Debug for Answer {
             .field("headers", &self.headers.len())
             .field("bytes", &self.body.len())
             .field("attempts", &self.attempts)
+            .field("source", &self.source)
             .finish()
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::connectivity::Connectivity;
 use crate::error::{Error, ErrorKind};
+use crate::kept::Kept;
 use crate::origin::Origins;
 use crate::proxy;
 use crate::request::RequestBuilder;
 use crate::resolver::Resolver;
 use crate::settings::ClientSettings;
 use http::Method;
+use mainstay_cache::{Cache, CacheStats};
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
 use mainstay_wire::client_config;
@@ -35,6 +37,35 @@ use std::time::Duration;
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// With a cache, which blocks while it is opened:
+///
+/// ```
+/// use mainstay_http::{Cache, CacheSettings, Client, ClientSettings, Source};
+/// use std::sync::Arc;
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # let folder = tempfile::TempDir::new()?;
+/// # let folder = folder.path();
+/// let clock = mainstay_clock::system();
+/// let cache = Cache::open(folder, CacheSettings::default(), clock.clone())?;
+/// let settings = ClientSettings {
+///     cache: Some(Arc::new(cache)),
+///     ..ClientSettings::default()
+/// };
+/// let client = Client::new(settings, clock)?;
+/// # runtime.block_on(async {
+/// # let server = mainstay_testkit::faulty_server::FaultyServer::start(|_, _| {
+/// #     mainstay_testkit::faulty_server::Reaction::answer(200).header("Cache-Control", "max-age=60")
+/// # })
+/// # .await?;
+/// # let address = server.url("/parts");
+/// assert_eq!(client.get(&address).send().await?.source, Source::Network);
+/// assert!(matches!(client.get(&address).send().await?.source, Source::Cache { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) shared: Arc<Shared>,
@@ -50,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) origins: Origins,
     pub(crate) budget: Arc<RetryBudget>,
     pub(crate) connectivity: Connectivity,
+    pub(crate) kept: Option<Arc<Kept>>,
 }
 
 impl Client {
@@ -90,6 +122,10 @@ impl Client {
                 origins: Origins::new(registry),
                 budget,
                 connectivity: Connectivity::new(clock.clone()),
+                kept: settings
+                    .cache
+                    .clone()
+                    .map(|cache| Arc::new(Kept::new(cache))),
                 settings,
                 clock,
             }),
@@ -109,6 +145,28 @@ impl Client {
     /// The breakers, limits and bulkheads of the origins that were asked lately, to look at, change and reset.
     pub fn registry(&self) -> &Arc<Registry> {
         self.shared.origins.registry()
+    }
+
+    /// What is kept, and what it was good for; none without a cache. Reads its folder, on a thread for that.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Other`]: the cache cannot be read, see the source.
+    pub async fn cache_stats(&self) -> Result<Option<CacheStats>, Error> {
+        let Some(kept) = &self.shared.kept else {
+            return Ok(None);
+        };
+        match kept.on_a_thread(Cache::stats).await {
+            Some(Ok(stats)) => Ok(Some(stats)),
+            Some(Err(error)) => {
+                let message = "the cache of the client cannot be read: see its folder";
+                Err(Error::new(ErrorKind::Other, message).because(error))
+            }
+            None => Err(Error::new(
+                ErrorKind::Other,
+                "the cache of the client failed",
+            )),
+        }
     }
 
     /// What the requests so far say of the network.
@@ -135,6 +193,11 @@ fn check(settings: &ClientSettings, clock: &SharedClock) -> Result<(), Error> {
     {
         return Err(Error::settings(
             "a limit of time is 0: nothing could be asked",
+        ));
+    }
+    if settings.cache.is_some() && settings.tls.client.is_some() {
+        return Err(Error::settings(
+            "a client that shows a certificate gets answers that are for it alone, and keeps none: leave out `cache` or `tls.client`",
         ));
     }
     if settings.origins_max == 0 {

@@ -38,6 +38,24 @@ pub(crate) struct Way<'a> {
     last: Mutex<Option<(ErrorKind, String)>>,
 }
 
+/// Makes one hop of a request.
+pub(crate) trait Passing<T>: Sync {
+    /// What comes of it.
+    fn pass(&self, hop: &Hop) -> impl Future<Output = Result<End<T>, Stopped<Failure>>> + Send;
+}
+
+/// To the server, and to nothing else.
+struct Straight<'a, T> {
+    way: &'a Way<'a>,
+    taker: &'a T,
+}
+
+impl<T: Taker> Passing<T::Value> for Straight<'_, T> {
+    async fn pass(&self, hop: &Hop) -> Result<End<T::Value>, Stopped<Failure>> {
+        self.way.pass(hop, self.taker).await
+    }
+}
+
 impl<'a> Way<'a> {
     /// Its time begins.
     pub(crate) fn begin(client: &'a Shared, limits: Limits) -> Self {
@@ -66,16 +84,30 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
+    /// What is left of its time.
+    pub(crate) fn left(&self) -> Duration {
+        self.ends.since(self.client.clock.now())
+    }
+
     /// Follows the request to where it is answered.
     pub(crate) async fn run<T: Taker>(
         &self,
         first: &Hop,
         taker: &T,
     ) -> Result<Outcome<T::Value>, Error> {
+        self.follow(first, &Straight { way: self, taker }).await
+    }
+
+    /// Follows it with each hop made by `passing`.
+    pub(crate) async fn follow<T>(
+        &self,
+        first: &Hop,
+        passing: &impl Passing<T>,
+    ) -> Result<Outcome<T>, Error> {
         let mut hop = first.clone();
         let redirects_max = self.client.settings.redirects_max;
         for _ in 0..=redirects_max {
-            match self.pass(&hop, taker).await {
+            match passing.pass(&hop).await {
                 Ok(End::Value(value)) => return Ok(Outcome::Value(value)),
                 Ok(End::Moved(code, location)) => {
                     hop = hop
@@ -99,14 +131,14 @@ impl<'a> Way<'a> {
     }
 
     /// One hop behind the protections of its origin.
-    async fn pass<T: Taker>(
+    pub(crate) async fn pass<T: Taker>(
         &self,
         hop: &Hop,
         taker: &T,
     ) -> Result<End<T::Value>, Stopped<Failure>> {
         let failed = |error| Stopped::Failed(Failure::Error(error));
         let client = self.client;
-        let left = self.ends.since(client.clock.now());
+        let left = self.left();
         if left.is_zero() {
             return Err(Stopped::TimedOut(self.limits.total));
         }
@@ -210,7 +242,7 @@ impl<'a> Way<'a> {
     }
 
     /// Why it ended, told by who ended it.
-    fn ended(&self, stopped: Stopped<Failure>, url: &Url) -> Failure {
+    pub(crate) fn ended(&self, stopped: Stopped<Failure>, url: &Url) -> Failure {
         match stopped {
             Stopped::Failed(failure) => failure,
             Stopped::Exhausted { last, .. } => self.ended(*last, url),

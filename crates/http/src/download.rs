@@ -105,7 +105,11 @@ impl RequestBuilder {
     /// As [`send`](Self::send), where every 4xx is an error too; [`ErrorKind::Mismatch`], [`ErrorKind::File`],
     /// [`ErrorKind::TooLarge`]. What was at `path` before is untouched.
     pub async fn download(self, path: &Path, download: Download) -> Result<Downloaded, Error> {
+        let is_offline = self.is_offline();
         let (client, hop, limits, cancelled) = self.class(Class::Download).parts()?;
+        if is_offline {
+            return Err(crate::request::offline(&hop.url));
+        }
         if hop.method != Method::GET {
             return Err(Error::new(
                 ErrorKind::Url,

@@ -63,6 +63,8 @@ pub enum ErrorKind {
     BreakerOpen,
     /// As many requests as may be are under way to this origin.
     Full,
+    /// Nobody was to be asked, and nothing is kept that could be served.
+    Offline,
     /// The caller took it back.
     Cancelled,
     /// The connection broke, or what came over it is no HTTP.
@@ -169,7 +171,9 @@ impl ErrorKind {
             Self::Tls => not_again(Category::Network),
             Self::Status(code) => crate::status::class(code),
             Self::LimitedUntil => crate::status::class(429),
-            Self::BreakerOpen | Self::Full | Self::File => not_again(Category::Resource),
+            Self::BreakerOpen | Self::Full | Self::File | Self::Offline => {
+                not_again(Category::Resource)
+            }
             Self::Mismatch => not_again(Category::Internal),
             Self::Other => not_again(Category::Unknown),
         }

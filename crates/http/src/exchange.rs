@@ -1,6 +1,6 @@
 //! One attempt: a request goes out, and an answer comes in, within its limits.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, Source};
 use crate::error::{Error, ErrorKind};
 use crate::failure;
 use crate::hop::Hop;
@@ -217,6 +217,7 @@ pub(crate) fn answer(response: &Response) -> Answer {
         body: Bytes::new(),
         url: response.url().clone(),
         attempts: 0,
+        source: Source::Network,
     }
 }
 

@@ -36,13 +36,19 @@
 //!   parts of two versions of a file are never put together.
 //! - **H7** Whether there is a network is told by what requests met ([`Connectivity`]): it blocks nobody, says unknown where that is so,
 //!   and sends nothing that nobody asked for.
+//! - **H8** With a [cache](ClientSettings::cache), what is fresh is answered without asking, what is over is asked for with its conditions,
+//!   and of many who want the same, one asks. What changes something makes void what is kept. Each answer says [where it came
+//!   from](Answer::source).
+//! - **H9** A cache costs nobody more than to go without it: it does not block the runtime, none of its failures fails a request, older
+//!   answers are served only within its bounds, and whoever shows who it is gets an answer of its own.
 //!
 //! # Does not promise
 //!
 //! - That a request with a key happens once: that the server has to know the key for.
 //! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
 //! - That a download goes on after its process ended: it begins anew, and what is left is removed by [`mainstay_files::sweep()`].
-//! - To keep answers, cookies or passwords: a cache stands above, cookies nowhere.
+//! - To keep cookies or passwords; answers are kept only in a cache that was handed in, and neither redirects nor downloads.
+//! - That what is kept is void after a request that was taken back, and may have changed something all the same.
 //!
 //! # Limits
 //!
@@ -53,6 +59,9 @@
 //! | addresses of a name that are tried | 16 | |
 //! | a download goes on after its connection broke | 1,000 times | its total limit ends it before |
 //! | bytes of a download in memory | 256 KiB, and what a socket holds | |
+//! | kept answers that are asked for again in the background | 16 at once | others wait for the next request |
+//! | looks into the cache after somebody else brought something | 3 | then a request goes by itself |
+//! | a look for an older answer after the total limit | 1 s | a disk that takes longer helps nobody |
 //! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | the age of what it knows | 30 s | |
 //! | the head of an answer | 100 headers, 16 KiB with HTTP/2 | what hyper takes |
@@ -93,6 +102,8 @@ mod course;
 
 mod hop;
 
+mod kept;
+
 mod origin;
 
 mod exchange;
@@ -107,13 +118,14 @@ mod resolver;
 
 mod shown;
 
-pub use answer::Answer;
+pub use answer::{Answer, Because, Source};
 pub use client::Client;
 pub use connectivity::{Connectivity, Expect, Fact, Host, Network, Probe, State, Why};
 pub use download::{Download, Downloaded, Progress};
 pub use error::{Error, ErrorKind};
 pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
+pub use mainstay_cache::{Cache, CacheSettings, CacheStats};
 pub use mainstay_files::{Algorithm, Checksum};
 pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
 pub use request::RequestBuilder;

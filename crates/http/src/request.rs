@@ -6,6 +6,7 @@ use crate::course::{Outcome, Way};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::Whole;
 use crate::hop::{Hop, IDEMPOTENCY_KEY};
+use crate::kept::{Staying, Through};
 use crate::limits::{Class, Limits};
 use crate::shown;
 use bytes::Bytes;
@@ -43,6 +44,7 @@ pub struct RequestBuilder {
     class: Class,
     timeout: Option<Duration>,
     cancelled: Option<CancellationToken>,
+    is_offline: bool,
     /// The first thing that was wrong.
     wrong: Option<Error>,
 }
@@ -61,6 +63,7 @@ impl RequestBuilder {
             class: Class::default(),
             timeout: None,
             cancelled: None,
+            is_offline: false,
             wrong: None,
         }
     }
@@ -111,6 +114,16 @@ impl RequestBuilder {
         }
     }
 
+    /// Asks nobody: what is kept is the answer, however old, and says so; see [`Source::Offline`](crate::Source::Offline).
+    ///
+    /// What the server wants to be asked about each time (`no-cache`, `must-revalidate`) is not served once its time is over.
+    pub fn offline(self) -> Self {
+        Self {
+            is_offline: true,
+            ..self
+        }
+    }
+
     /// Sends it, as often as it helps and is allowed, and reads the whole answer.
     ///
     /// An answer of the 4xx is an answer; see [`Answer::error_for_status`].
@@ -119,13 +132,25 @@ impl RequestBuilder {
     ///
     /// Which of its limits stopped it, or what broke: see [`ErrorKind`]. 408, 425, 429 and 5xx are errors, after all retries.
     pub async fn send(self) -> Result<Answer, Error> {
+        let is_offline = self.is_offline;
         let (client, hop, limits, cancelled) = self.parts()?;
-        let whole = Whole {
-            max: client.settings.body_max,
-        };
         let sending = async {
             let way = Way::begin(&client, limits);
-            let mut answer = match way.run(&hop, &whole).await? {
+            let outcome = if is_offline {
+                way.follow(&hop, &Staying { client: &client }).await?
+            } else if let Some(kept) = &client.kept {
+                let through = Through {
+                    client: &client,
+                    kept,
+                    way: &way,
+                    limits,
+                };
+                way.follow(&hop, &through).await?
+            } else {
+                let max = client.settings.body_max;
+                way.run(&hop, &Whole { max }).await?
+            };
+            let mut answer = match outcome {
                 Outcome::Value(answer) => answer,
                 Outcome::CallersOwn(answer) => *answer,
             };
@@ -133,6 +158,10 @@ impl RequestBuilder {
             Ok(answer)
         };
         unless(cancelled, &hop.url, sending).await
+    }
+
+    pub(crate) fn is_offline(&self) -> bool {
+        self.is_offline
     }
 
     /// What was put together, or the first thing that was wrong with it.
@@ -161,6 +190,14 @@ impl RequestBuilder {
         }
         self
     }
+}
+
+/// That nobody was asked.
+pub(crate) fn offline(url: &Url) -> Error {
+    let url = shown::url(url);
+    let message =
+        format!("nothing is kept of `{url}`, and nobody was to be asked: ask without `offline`");
+    Error::new(ErrorKind::Offline, message)
 }
 
 /// Without values: a query, a header and a body may all be secret.

@@ -1,8 +1,10 @@
 //! How a client behaves; every bound is here.
 
 use crate::limits::TimeLimits;
+use mainstay_cache::Cache;
 use mainstay_resilience::{BreakerSettings, BulkheadSettings, RateLimit, RetrySettings};
 use mainstay_wire::{Proxy, Tls};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a client behaves.
@@ -26,6 +28,7 @@ use std::time::Duration;
 /// | `user_agent` | `mainstay/…` | so that servers know whom to tell |
 /// | `tls` | the system's authorities | see [`Tls`] |
 /// | `proxy` | none | see [`Proxy`] |
+/// | `cache` | none | what is kept lies on a disk: whoever wants it says where; its bounds are those of [`CacheSettings`](mainstay_cache::CacheSettings) |
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// How long requests may take, by class.
@@ -58,6 +61,8 @@ pub struct ClientSettings {
     pub tls: Tls,
     /// Whether to go through a proxy.
     pub proxy: Proxy,
+    /// What answers to GET are kept in, and looked for in; not with a certificate of our own, which answers may depend on.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Default for ClientSettings {
@@ -85,6 +90,7 @@ impl Default for ClientSettings {
             user_agent: concat!("mainstay/", env!("CARGO_PKG_VERSION")).to_owned(),
             tls: Tls::default(),
             proxy: Proxy::default(),
+            cache: None,
         }
     }
 }

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("resilience", &[]),
     ("wire", &[]),
     ("cache", &["files"]),
-    ("http", &["resilience", "files", "wire"]),
+    ("http", &["resilience", "files", "wire", "cache"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
     ("lookup", &["http"]),

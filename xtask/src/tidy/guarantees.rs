@@ -17,7 +17,7 @@ const CLAIMED: &[&str] = &[
     "F1", "F2", "F3", "F4", "F5", // pickup
     "D1", "D2", "D4", "D5", "D6", // deliver; D3 is not promised yet
     "N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8", // resilience
-    "H1", "H2", "H3", "H4", "H5", "H6", "H7", // http
+    "H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "H9", // http
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", // cache
     "E1", "E2", "E3", "E4", // lookup
     "S1", "S2", "S3", // stopping

@@ -6,6 +6,7 @@ mod breaker;
 mod connectivity;
 mod download;
 mod http2;
+mod kept;
 mod limits;
 mod proxy;
 mod redirects;
