@@ -15,6 +15,7 @@ use crate::limit::within_noting;
 use crate::random::Random;
 use futures_util::TryFutureExt;
 use mainstay_clock::{Moment, SharedClock};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -155,14 +156,17 @@ impl Retry {
         let mut course = self.begin();
         loop {
             let attempt = self.attempt(&course);
-            let called = call(attempt);
-            let result = match attempt.left {
-                None => called.await,
-                Some(left) => {
-                    let begins = || course.begins(&self.settings, || self.clock.now());
-                    within_noting(&*self.clock, left, called, begins)
-                        .await
-                        .unwrap_or_else(|| Err(self.out_of_time()))
+            let result = {
+                // Pinned here, so that it takes its room once and not in each arm.
+                let called = pin!(call(attempt));
+                match attempt.left {
+                    None => called.await,
+                    Some(left) => {
+                        let begins = || course.begins(&self.settings, || self.clock.now());
+                        within_noting(&*self.clock, left, called, begins)
+                            .await
+                            .unwrap_or_else(|| Err(self.out_of_time()))
+                    }
                 }
             };
             let error = match result {

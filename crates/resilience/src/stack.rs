@@ -182,17 +182,22 @@ impl Stack {
         F: Future<Output = Result<T, E>>,
     {
         let mut passes = Passes::default();
-        let called = self.pass_and_call(attempt, call, &mut passes);
-        let Some(left) = attempt.left else {
-            let result = called.await;
-            passes.end(result.as_ref().err());
-            return result;
+        let made = {
+            // Pinned here, so that it takes its room once and not in each arm.
+            let called = pin!(self.pass_and_call(attempt, call, &mut passes));
+            match attempt.left {
+                None => Ok(called.await),
+                // The retry has the same limit; this one begins first, and so ends first, and what is held learns why.
+                Some(left) => within(&*self.clock, left, called).await.ok_or(left),
+            }
         };
-        // The retry has the same limit; this one begins first, and so ends first, and what is held learns why.
-        if let Some(result) = within(&*self.clock, left, called).await {
-            passes.end(result.as_ref().err());
-            return result;
-        }
+        let left = match made {
+            Ok(result) => {
+                passes.end(result.as_ref().err());
+                return result;
+            }
+            Err(left) => left,
+        };
         let whole = self.whole_deadline(left);
         let error = Error::TimedOut(whole);
         // A call that got little, because others before it or our own limits took the rest, says nothing of the other side.
@@ -239,9 +244,10 @@ impl Stack {
                 permit.begins(now);
             }
         }
+        let called = pin!(call(attempt));
         match self.attempt_limit {
-            None => call(attempt).await.map_err(Error::Failed),
-            Some(limit) => match within(&*self.clock, limit, call(attempt)).await {
+            None => called.await.map_err(Error::Failed),
+            Some(limit) => match within(&*self.clock, limit, called).await {
                 Some(result) => result.map_err(Error::Failed),
                 None => Err(Error::TimedOut(limit)),
             },
