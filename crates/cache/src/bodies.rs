@@ -48,8 +48,16 @@ impl Bodies {
         facts.is_ok_and(|facts| facts.is_regular() && facts.len == len)
     }
 
-    /// Puts a body in its file, where it is not there yet.
+    /// Puts a body in its file, where it is not there yet, all of it.
     pub(crate) fn keep(&self, body: &Hash, bytes: &[u8]) -> Result<(), Error> {
+        match self.read(body, bytes.len() as u64) {
+            Found::Whole(_) => Ok(()),
+            Found::Damaged | Found::Unreadable => self.options.write(&self.path(body), bytes),
+        }
+    }
+
+    /// Puts a body that was kept just now in its file again, where that went.
+    pub(crate) fn keep_still(&self, body: &Hash, bytes: &[u8]) -> Result<(), Error> {
         if self.has(body, bytes.len() as u64) {
             return Ok(());
         }

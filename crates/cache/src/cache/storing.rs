@@ -220,7 +220,7 @@ impl Cache {
         store.bodies.keep(&entry.body, body).map_err(failed)?;
         let removed = self.change(false, |transaction| {
             // Another process may have taken the body for an orphan; none can from here on.
-            if let Err(error) = store.bodies.keep(&entry.body, body) {
+            if let Err(error) = store.bodies.keep_still(&entry.body, body) {
                 return Ok(Err(error));
             }
             self.put(transaction, entry).map(Ok)

@@ -56,6 +56,17 @@ fn a_body_that_is_not_what_was_stored_is_dropped_and_missed() {
     }
 }
 
+/// Its length alone was looked at, so that what had rotted once was stored, and missed, again and again.
+#[test]
+fn a_body_that_rotted_is_written_anew_when_it_is_stored_again() {
+    let stage = Stage::new();
+    stage.put("https://example.org/other", &[], b"the body");
+    flip(&stage.body_file(), 3);
+    stage.put(PAGE, &[], b"the body");
+    assert_eq!(&stage.fresh(PAGE).unwrap().body[..], b"the body");
+    assert!(stage.has("https://example.org/other"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_or_a_folder_in_the_place_of_a_body_is_not_followed() {
