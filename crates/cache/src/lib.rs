@@ -36,7 +36,8 @@
 //! - **A4** What is fresh, for how long, and what may be served beyond that follows RFC 9111 and 5861. A lifetime of zero is zero.
 //!   Stale answers are served only within the bounds of the settings and of the server, and say that they are stale.
 //! - **A5** What was invalidated by address, host, pattern or age, or by a request that changed it, is not served again.
-//! - **A6** Several processes may use one folder at once, and each may be killed at any instant.
+//! - **A6** Several processes may use one folder at once, and each may be killed, or the power cut, at any instant: the cache opens
+//!   again, and serves nothing wrong.
 //! - **A7** A damaged index is set aside and begun anew without anybody being told of an error.
 //!
 //! # Does not promise

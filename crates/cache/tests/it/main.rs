@@ -13,6 +13,7 @@ mod invalidation;
 mod isolation;
 mod many_at_once;
 mod one_goes;
+mod power_cut;
 mod stage;
 mod stale;
 mod statistics;
