@@ -17,10 +17,7 @@
 //! | memory for each request | about 512 KiB | the body streams to the disk |
 //! | in-flight requests at a stop | 10 s to finish | then their senders have to ask again |
 
-mod arrival;
 mod connection;
-mod decoder;
-mod digest;
 mod faults;
 mod ingest;
 mod key;

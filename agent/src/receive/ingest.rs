@@ -1,12 +1,10 @@
 //! One request: what is asked, what is done, what is answered.
 
-use super::arrival::{self, Passed, Unfit};
 use super::connection::Cut;
-use super::decoder::Encoding;
-use super::digest::ContentDigest;
 use super::faults::{Fault, Faults};
 use super::key::Key;
 use super::store::{Arrival, Found, Store};
+use crate::arrival::{self, Bounds, ContentDigest, Encoding, Passed, Unfit};
 use crate::hash::sha256;
 use crate::percent;
 use axum::body::Body;
@@ -21,11 +19,19 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SOURCE: HeaderName = HeaderName::from_static("mainstay-source");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
+/// A body may trickle for as long as it does not stop.
+const BOUNDS: Bounds = Bounds {
+    len: arrival::BODY_MAX,
+    silence: arrival::SILENCE_MAX,
+    time: Duration::from_hours(24),
+};
 
 /// What every request needs.
 #[derive(Debug, Clone)]
@@ -97,7 +103,14 @@ pub(crate) async fn ingest(
 
 /// The body is read first, so that the sender gets the answer and not a broken pipe.
 async fn refuse_as_told(desk: &Desk, status: StatusCode, body: Body) -> Result<Response, Refused> {
-    let read = arrival::receive(body, Encoding::Identity, None, io::sink(), |_, _| Ok(()));
+    let read = arrival::receive(
+        body,
+        Encoding::Identity,
+        None,
+        BOUNDS,
+        io::sink(),
+        |_, _| Ok(()),
+    );
     tokio::select! {
         _ = read => {}
         () = desk.stop.cancelled() => {}
@@ -169,7 +182,7 @@ async fn store(
             .keep(writer, file_name, passed.len)
             .map_err(|error| Unfit::Disk(error.into()))
     };
-    arrival::receive(body, encoding, digest, writer, end)
+    arrival::receive(body, encoding, digest, BOUNDS, writer, end)
         .await
         .map_err(refusal)
 }
@@ -182,7 +195,7 @@ async fn compare(
     digest: Option<ContentDigest>,
 ) -> Result<(), Refused> {
     let end = move |_, passed: Passed| Ok((passed, stored_hash(&file).map_err(Unfit::Disk)?));
-    let (passed, stored) = arrival::receive(body, encoding, digest, io::sink(), end)
+    let (passed, stored) = arrival::receive(body, encoding, digest, BOUNDS, io::sink(), end)
         .await
         .map_err(refusal)?;
     if passed.sha256 == stored {
@@ -199,6 +212,7 @@ fn stored_hash(file: &std::path::Path) -> io::Result<[u8; 32]> {
 fn refusal(unfit: Unfit) -> Refused {
     match unfit {
         Unfit::Broken(reason) | Unfit::Wrong(reason) => Refused(StatusCode::BAD_REQUEST, reason),
+        Unfit::Slow(reason) => Refused(StatusCode::REQUEST_TIMEOUT, reason),
         Unfit::TooLarge => {
             let limit = arrival::BODY_MAX >> 20;
             Refused(
@@ -220,15 +234,8 @@ fn disk(error: &io::Error) -> Refused {
 }
 
 fn encoding(parts: &Parts) -> Result<Encoding, Refused> {
-    match text(parts, &header::CONTENT_ENCODING)?.map(str::trim) {
-        None | Some("" | "identity") => Ok(Encoding::Identity),
-        Some("gzip" | "x-gzip") => Ok(Encoding::Gzip),
-        Some("zstd") => Ok(Encoding::Zstd),
-        Some(other) => {
-            let reason = format!("Content-Encoding `{other}` is not known; gzip and zstd are");
-            Err(Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
-        }
-    }
+    Encoding::named(text(parts, &header::CONTENT_ENCODING)?)
+        .map_err(|reason| Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, reason))
 }
 
 /// The source's name: from `Mainstay-Source`, else what follows `/ingest/` in the path.

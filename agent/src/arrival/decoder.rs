@@ -1,8 +1,11 @@
 //! From the bytes on the wire to the bytes of the document.
 
-use super::arrival::{BODY_MAX, Passed, Unfit};
+use super::{Passed, Unfit};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+
+/// The largest window of zstd, as a power of two: 8 MiB, which RFC 9659 allows on the network, and no sender can make us hold more.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// How the body is encoded for the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,23 @@ pub(crate) enum Encoding {
     Gzip,
     /// `zstd`.
     Zstd,
+}
+
+impl Encoding {
+    /// What `Content-Encoding` says.
+    ///
+    /// # Errors
+    /// It says something that is not known here.
+    pub(crate) fn named(name: Option<&str>) -> Result<Self, String> {
+        match name.map(str::trim) {
+            None | Some("" | "identity") => Ok(Self::Identity),
+            Some("gzip" | "x-gzip") => Ok(Self::Gzip),
+            Some("zstd") => Ok(Self::Zstd),
+            Some(other) => Err(format!(
+                "Content-Encoding `{other}` is not known; gzip and zstd are"
+            )),
+        }
+    }
 }
 
 /// Undoes the encoding and writes into a sink; what comes out is counted, hashed and bounded.
@@ -26,21 +46,26 @@ pub(crate) enum Decoder<S: Write> {
 }
 
 impl<S: Write> Decoder<S> {
-    /// A decoder that writes into `sink`.
+    /// A decoder that writes at most `len_max` bytes into `sink`.
     ///
     /// # Errors
     /// No memory for the zstd window.
-    pub(crate) fn new(encoding: Encoding, sink: S) -> io::Result<Self> {
+    pub(crate) fn new(encoding: Encoding, len_max: u64, sink: S) -> io::Result<Self> {
         let sink = Counted {
             sink,
             len: 0,
+            len_max,
             hash: Sha256::new(),
             refused: None,
         };
         Ok(match encoding {
             Encoding::Identity => Self::Identity(sink),
             Encoding::Gzip => Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(sink))),
-            Encoding::Zstd => Self::Zstd(Box::new(zstd::stream::write::Decoder::new(sink)?)),
+            Encoding::Zstd => {
+                let mut decoder = zstd::stream::write::Decoder::new(sink)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
+                Self::Zstd(Box::new(decoder))
+            }
         })
     }
 
@@ -98,13 +123,14 @@ impl<S: Write> Decoder<S> {
 pub(crate) struct Counted<S> {
     sink: S,
     len: u64,
+    len_max: u64,
     hash: Sha256,
     refused: Option<Unfit>,
 }
 
 impl<S: Write> Write for Counted<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.len + bytes.len() as u64 > BODY_MAX {
+        if self.len + bytes.len() as u64 > self.len_max {
             self.refused = Some(Unfit::TooLarge);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -127,8 +153,10 @@ impl<S: Write> Write for Counted<S> {
 mod tests {
     use super::*;
 
+    const LEN_MAX: u64 = 1024 * 1024;
+
     fn through(encoding: Encoding, wire: &[u8]) -> Result<Vec<u8>, Unfit> {
-        let mut decoder = Decoder::new(encoding, Vec::new()).unwrap();
+        let mut decoder = Decoder::new(encoding, LEN_MAX, Vec::new()).unwrap();
         for piece in wire.chunks(7) {
             decoder.write(piece)?;
         }
@@ -173,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
-        let bomb = gzip(&vec![0; BODY_MAX as usize + 1]);
-        let mut decoder = Decoder::new(Encoding::Gzip, io::sink()).unwrap();
+        let bomb = gzip(&vec![0; LEN_MAX as usize + 1]);
+        let mut decoder = Decoder::new(Encoding::Gzip, LEN_MAX, io::sink()).unwrap();
         let refused = bomb
             .chunks(4_096)
             .find_map(|piece| decoder.write(piece).err())
