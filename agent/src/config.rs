@@ -13,7 +13,9 @@ mod show;
 
 pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
-pub(crate) use settings::{Auth, Destination, Drop, Http, Kind, Route, Scrub, Settings, Station};
+pub(crate) use settings::{
+    Auth, Destination, Drop, From, Http, Ingest, Kind, Route, Scrub, Settings, Station,
+};
 pub(crate) use show::Shown;
 
 use crate::cli::PlaceArgs;
@@ -125,7 +127,9 @@ fn make_own_folders(settings: &mut Settings, data: &DataDir) {
         .iter_mut()
         .filter_map(|route| route.from.as_mut())
     {
-        from.make = from.folder == data.inbox();
+        if let From::Folder(drop) = from {
+            drop.make = drop.folder == data.inbox();
+        }
     }
 }
 

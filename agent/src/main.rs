@@ -15,6 +15,7 @@ mod data;
 mod demo;
 mod exit;
 mod hash;
+mod hub;
 mod logging;
 mod opened;
 mod percent;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! drop folder ── pickup ──► queue ── worker ──► destination        one pickup for each route, one worker for each destination
-//!                             ▲
+//! POST /ingest ─── hub ──────►▲
 //!              control socket ┘ submit, status, verbs by hand
 //! ```
 //!
@@ -23,7 +23,7 @@ mod scrub;
 mod trash;
 
 pub(crate) use agent::Agent;
-pub(crate) use body::{BODY_MAX, Unread, read_body};
+pub(crate) use body::{BODY_MAX, BodyMaker, Unread, read_body};
 pub(crate) use intake::{Template, template};
 pub(crate) use progress::Display;
 pub(crate) use report::{describe_damage, describe_queue};
@@ -81,6 +81,7 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     tell_recovery(&opened.recovery);
     let mut assembled = tokio::task::block_in_place(|| Assembled::new(&opened, &settings, &clock))?;
     assembled.recover().await;
+    assembled.listen(&settings, &clock).await?;
     let listener = control::Listener::open(&data)?;
 
     let (intake, delivery, answers) = (
@@ -288,10 +289,8 @@ fn tell_start(agent: &Agent, settings: &Settings) {
         "settings"
     );
     for route in &agent.routes {
-        let from = route.from.as_ref().map_or_else(
-            || "submit".to_owned(),
-            |from| from.settings.folder.display().to_string(),
-        );
+        let from = route.from.as_ref();
+        let from = from.map_or_else(|| "submit".to_owned(), agent::Source::shown);
         for to in &route.to {
             terminal::say(&format!("{from} -> {}", to.address));
         }

@@ -8,6 +8,7 @@ pub(crate) use stopped::read_stopped;
 
 use crate::scrubbing::LastScrub;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -85,12 +86,42 @@ pub(crate) struct Route {
 /// Where a route's documents come from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct From {
-    pub(crate) folder: PathBuf,
-    /// `starting`, `watching`, `missing`, `full`, `failed` or `stopped`.
+    /// `starting`, `watching` (a folder), `listening` (an address), `missing`, `full`, `failed` or `stopped`.
     pub(crate) state: String,
     /// Why, and what to do about it; empty where all is well.
     pub(crate) reason: String,
+    /// Since the agent started.
     pub(crate) taken: u64,
+    pub(crate) last_error: Option<String>,
+    #[serde(flatten)]
+    pub(crate) kind: FromKind,
+}
+
+/// What it is: a folder or an address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum FromKind {
+    Folder(FromFolder),
+    Http(FromHttp),
+}
+
+/// An address that documents are sent to; all numbers since the agent started.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FromHttp {
+    /// Where to send them.
+    pub(crate) http: String,
+    /// Documents that were there before.
+    pub(crate) repeats: u64,
+    /// Requests that are served now.
+    pub(crate) under_way: u64,
+    /// Requests that were refused, by reason.
+    pub(crate) refused: BTreeMap<String, u64>,
+}
+
+/// A drop folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct FromFolder {
+    pub(crate) folder: PathBuf,
     pub(crate) quarantined: u64,
     /// Files that wait until they are complete.
     pub(crate) settling: u64,
@@ -99,7 +130,6 @@ pub(crate) struct From {
     /// Files that cannot be taken as they are, and why; the oldest hundred.
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) waiting_total: u64,
-    pub(crate) last_error: Option<String>,
 }
 
 /// A file that cannot be taken as it is.
@@ -153,6 +183,16 @@ pub(crate) struct Queue {
 impl Station {
     fn is_unknown(&self) -> bool {
         self.name.is_none() && self.location.is_none() && self.purpose.is_none()
+    }
+}
+
+impl From {
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.kind {
+            FromKind::Folder(folder) => folder.folder.display().to_string(),
+            FromKind::Http(http) => http.http.clone(),
+        }
     }
 }
 

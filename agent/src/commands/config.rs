@@ -32,10 +32,8 @@ pub(crate) fn routes(verb: RouteVerb) -> Result<Exit, Failure> {
     }
     let mut text = Text::default();
     for route in &settings.routes {
-        let from = route.from.as_ref().map_or_else(
-            || "submit".to_owned(),
-            |from| from.folder.display().to_string(),
-        );
+        let from = route.from.as_ref();
+        let from = from.map_or_else(|| "submit".to_owned(), config::From::shown);
         for to in &route.to {
             text.add(format_args!(
                 "{BOLD}{}{PLAIN}  {from} -> {}\n",

@@ -3,15 +3,18 @@
 mod destination;
 mod folders;
 mod http;
+mod ingest;
 
 use super::document::{self, Document};
 use super::place::{Problem, Source};
-use super::settings::{Drop, GRACE, PRIORITY, Queue, Route, SETTLE, Scrub, Settings, Station};
+use super::settings::{
+    Drop, From, GRACE, PRIORITY, Queue, Route, SETTLE, Scrub, Settings, Station,
+};
 use crate::data::DataDir;
 use mainstay_queue::WhenFull;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
@@ -45,6 +48,7 @@ pub(super) fn check(
     let station = check.station(document.station);
     check.route_names(&document.route);
     check.folders(&document.route);
+    check.addresses(&document.route);
     let routes: Vec<Route> = document
         .route
         .into_iter()
@@ -177,13 +181,39 @@ impl Check<'_> {
             .collect();
         Route {
             priority: route.priority.map_or(PRIORITY, Spanned::into_inner),
-            from: route.from.map(|from| self.source_folder(from.into_inner())),
+            from: route.from.and_then(|from| self.from(from)),
             to,
             name,
         }
     }
 
-    fn source_folder(&mut self, from: document::From) -> Drop {
+    fn from(&mut self, from: Spanned<document::From>) -> Option<From> {
+        let span = from.span();
+        let mut from = from.into_inner();
+        match (from.folder.take(), from.http.take()) {
+            (Some(folder), None) => Some(From::Folder(self.source_folder(folder, from))),
+            (None, Some(http)) => {
+                self.refuse_folder_settings(&span, &from);
+                self.ingest(http).map(From::Http)
+            }
+            (Some(_), Some(http)) => {
+                let help = "make two routes of it: both may lead to the same destination";
+                self.refuse(
+                    &http.span(),
+                    "a route takes documents from a `folder` or over `http`, not both",
+                    help,
+                );
+                None
+            }
+            (None, None) => {
+                let help = "give it a `folder`, or a [route.from.http] with `listen`; without [route.from] only `mainstay submit` feeds the route";
+                self.refuse(&span, "`from` has neither a `folder` nor an `http`", help);
+                None
+            }
+        }
+    }
+
+    fn source_folder(&mut self, path: Spanned<PathBuf>, from: document::From) -> Drop {
         let texts = |patterns: Vec<Spanned<String>>| {
             patterns.into_iter().map(Spanned::into_inner).collect()
         };
@@ -198,7 +228,7 @@ impl Check<'_> {
         }
         let folder = self.source.folder();
         Drop {
-            folder: folder.join(from.folder.into_inner()),
+            folder: folder.join(path.into_inner()),
             make: false,
             include: texts(from.include),
             exclude: texts(from.exclude),

@@ -83,11 +83,12 @@ pub(crate) struct Route {
     pub(crate) to: BTreeMap<Spanned<String>, Spanned<Destination>>,
 }
 
-/// `[route.from]`.
+/// `[route.from]`: a folder, or `http`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct From {
-    pub(crate) folder: Spanned<PathBuf>,
+    pub(crate) folder: Option<Spanned<PathBuf>>,
+    pub(crate) http: Option<Spanned<FromHttp>>,
     #[serde(default)]
     pub(crate) include: Vec<Spanned<String>>,
     #[serde(default)]
@@ -98,11 +99,26 @@ pub(crate) struct From {
     pub(crate) after: Option<After>,
 }
 
+/// `[route.from.http]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FromHttp {
+    pub(crate) listen: Spanned<String>,
+    pub(crate) token: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) types: Vec<Spanned<String>>,
+    pub(crate) max_body: Option<Spanned<Size>>,
+    pub(crate) max_concurrent: Option<Spanned<u16>>,
+    pub(crate) max_connections: Option<Spanned<u16>>,
+    pub(crate) timeout: Option<Spanned<Span>>,
+}
+
 impl From {
     /// This folder, and the defaults.
     pub(crate) fn of(folder: PathBuf) -> Self {
         Self {
-            folder: Spanned::new(0..0, folder),
+            folder: Some(Spanned::new(0..0, folder)),
+            http: None,
             include: Vec::new(),
             exclude: Vec::new(),
             recursive: None,

@@ -3,8 +3,10 @@
 use super::document::{After, Compress};
 use super::place::Problem;
 use super::secret::SecretRef;
+use crate::hub::{self, Kinds};
 use crate::units::Rate;
 use mainstay_queue::WhenFull;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +30,12 @@ use std::time::Duration;
 /// | `from.recursive` | false | a folder inside may be the producer's own business |
 /// | `from.settle` | 2 s | longer than a producer pauses between two writes |
 /// | `from.after` | `archive` | the original is kept until somebody decides otherwise |
+/// | `from.http.token` | none | on this machine alone; an address that others can reach has to have one |
+/// | `from.http.types` | all | what a document is, its receiver decides |
+/// | `from.http.max_body` | 256 MiB, and no more | as large as pickup takes |
+/// | `from.http.max_concurrent` | 64 | a dozen agents with 5 deliveries each; about 64 MiB of memory at once |
+/// | `from.http.max_connections` | 256 | a quarter of the files that a process may usually have open |
+/// | `from.http.timeout` | 5 min | our own senders give up after one; nobody keeps a place for ever |
 /// | `to.method` | POST | PUT only where the URL names the document |
 /// | `to.timeout` | 60 s | an attempt as a whole; then it counts as unknown and is repeated |
 /// | `to.rate` | none | most servers know better themselves how much they bear |
@@ -101,9 +109,32 @@ pub(crate) struct Route {
     pub(crate) name: String,
     pub(crate) priority: u8,
     /// None for a route that only `submit` feeds.
-    pub(crate) from: Option<Drop>,
+    pub(crate) from: Option<From>,
     /// At least one.
     pub(crate) to: Vec<Destination>,
+}
+
+/// Where a route's documents come from.
+#[derive(Debug, Clone)]
+pub(crate) enum From {
+    /// Files of a folder.
+    Folder(Drop),
+    /// Requests of others.
+    Http(Ingest),
+}
+
+/// The address that a route takes documents at.
+#[derive(Debug, Clone)]
+pub(crate) struct Ingest {
+    pub(crate) listen: SocketAddr,
+    /// None only where nobody but this machine can come.
+    pub(crate) token: Option<SecretRef>,
+    pub(crate) types: Kinds,
+    pub(crate) max_body: u64,
+    pub(crate) max_concurrent: u16,
+    pub(crate) max_connections: u16,
+    /// From the first byte of a body to the last.
+    pub(crate) timeout: Duration,
 }
 
 /// The folder that a route takes files from.
@@ -179,6 +210,20 @@ pub(crate) const CONCURRENCY: u16 = 5;
 pub(crate) const RETRY_INITIAL: Duration = Duration::from_secs(1);
 pub(crate) const RETRY_MAX: Duration = Duration::from_mins(5);
 pub(crate) const BURY_AFTER: u32 = 5;
+
+pub(crate) const INGEST_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const MAX_CONCURRENT: u16 = 64;
+pub(crate) const MAX_CONNECTIONS: u16 = 256;
+
+impl From {
+    /// Where it is, for people.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Folder(drop) => drop.folder.display().to_string(),
+            Self::Http(ingest) => hub::shown(ingest.listen),
+        }
+    }
+}
 
 impl Destination {
     /// Where it is, for people; without what a URL may hide after its question mark.

@@ -1,7 +1,7 @@
 //! The settings that hold, in the form in which they could be written; secrets stay references.
 
 use super::document::{After, Compress};
-use super::settings::{Auth, Destination, Drop, Kind, Route, Settings};
+use super::settings::{Auth, Destination, Drop, From, Ingest, Kind, Route, Settings};
 use crate::units::{Size, Span};
 use mainstay_queue::WhenFull;
 use serde::Serialize;
@@ -48,7 +48,26 @@ pub(crate) struct RouteShown {
 }
 
 #[derive(Debug, Serialize)]
-struct FromShown {
+#[serde(untagged)]
+enum FromShown {
+    Folder(DropShown),
+    Http { http: IngestShown },
+}
+
+#[derive(Debug, Serialize)]
+struct IngestShown {
+    listen: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    types: Vec<String>,
+    max_body: String,
+    max_concurrent: u16,
+    max_connections: u16,
+    timeout: String,
+}
+
+#[derive(Debug, Serialize)]
+struct DropShown {
     folder: PathBuf,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -113,8 +132,29 @@ fn route(route: &Route) -> RouteShown {
     }
 }
 
-fn from(drop: &Drop) -> FromShown {
-    FromShown {
+fn from(from: &From) -> FromShown {
+    match from {
+        From::Folder(drop) => FromShown::Folder(drop_shown(drop)),
+        From::Http(ingest) => FromShown::Http {
+            http: ingest_shown(ingest),
+        },
+    }
+}
+
+fn ingest_shown(ingest: &Ingest) -> IngestShown {
+    IngestShown {
+        listen: ingest.listen.to_string(),
+        token: ingest.token.as_ref().map(ToString::to_string),
+        types: ingest.types.list().to_vec(),
+        max_body: Size(ingest.max_body).to_string(),
+        max_concurrent: ingest.max_concurrent,
+        max_connections: ingest.max_connections,
+        timeout: Span(ingest.timeout).to_string(),
+    }
+}
+
+fn drop_shown(drop: &Drop) -> DropShown {
+    DropShown {
         folder: drop.folder.clone(),
         include: drop.include.clone(),
         exclude: drop.exclude.clone(),

@@ -33,6 +33,14 @@ impl Written {
     }
 }
 
+/// The folder that a route takes files from.
+fn folder_of(route: &Route) -> &Drop {
+    match &route.from {
+        Some(From::Folder(drop)) => drop,
+        other => panic!("{other:?} is no folder"),
+    }
+}
+
 const ROUTE: &str = r#"
 [[route]]
 name = "lab"
@@ -55,7 +63,7 @@ fn what_is_left_out_gets_its_default() {
     assert_eq!(settings.queue.max_bytes, 10 << 30);
     let route = &settings.routes[0];
     assert_eq!((route.name.as_str(), route.priority), ("lab", 5));
-    let from = route.from.as_ref().unwrap();
+    let from = folder_of(route);
     assert!(from.folder.is_absolute() && from.folder.ends_with("in") && !from.make);
     assert_eq!(
         (from.settle, &from.after),
@@ -122,7 +130,7 @@ name = "{id}-{name}"
     );
     assert!(settings.queue.dir.ends_with("q"));
     let route = &settings.routes[0];
-    let from = route.from.as_ref().unwrap();
+    let from = folder_of(route);
     assert!(matches!(&from.after, After::Move(dir) if dir.is_absolute() && dir.ends_with("done")));
     assert_eq!(
         (from.marker.as_deref(), from.recursive),
@@ -156,7 +164,7 @@ fn what_is_shown_can_be_written_back() {
 fn an_unknown_key_is_refused_with_its_place_and_the_one_that_was_meant() {
     assert_eq!(
         Written::new(&ROUTE.replace("folder =", "fodler =")).refused(),
-        "m.toml:5:1: unknown field `fodler`, expected one of `folder`, `include`, `exclude`, `recursive`, `settle`, \
+        "m.toml:5:1: unknown field `fodler`, expected one of `folder`, `http`, `include`, `exclude`, `recursive`, `settle`, \
          `marker`, `after`\n  help: did you mean `folder`?"
     );
     assert_eq!(
@@ -300,7 +308,7 @@ fn without_a_configuration_files_go_from_the_inbox_to_the_outbox() {
         (route.name.as_str(), route.to[0].lane.as_str()),
         ("inbox", "inbox/folder")
     );
-    let from = route.from.as_ref().unwrap();
+    let from = folder_of(route);
     assert!(from.make && from.folder == data.inbox());
     assert!(matches!(&route.to[0].kind, Kind::Folder { path, .. } if *path == data.outbox()));
 }
@@ -323,4 +331,112 @@ fn flags_make_one_route_and_are_refused_by_their_names() {
     assert!(failure.to_string().contains("--to: "), "{failure}");
     let failure = from_flags(Some(folder.path()), None, &data).unwrap_err();
     assert!(failure.to_string().contains("--from: "), "{failure}");
+}
+
+const HUB: &str = r#"
+[[route]]
+name = "hub"
+[route.from.http]
+listen = "127.0.0.1:8080"
+[route.to.http]
+url = "https://example.com/ingest"
+"#;
+
+#[test]
+fn a_route_over_http_has_its_defaults_and_is_shown_as_it_could_be_written() {
+    let written = Written::new(HUB);
+    let settings = written.load().unwrap();
+    let Some(From::Http(ingest)) = &settings.routes[0].from else {
+        panic!("it listens")
+    };
+    assert_eq!(ingest.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(
+        (
+            ingest.max_body,
+            ingest.max_concurrent,
+            ingest.max_connections
+        ),
+        (256 << 20, 64, 256)
+    );
+    assert_eq!(ingest.timeout, Duration::from_mins(5));
+    assert!(ingest.token.is_none() && settings.warnings.is_empty());
+    let shown = toml::to_string(&Shown::of(&settings)).unwrap();
+    let again = Written::new(&shown).load().unwrap();
+    assert_eq!(toml::to_string(&Shown::of(&again)).unwrap(), shown);
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_a_token_and_is_warned_of() {
+    let open = HUB.replace("127.0.0.1:8080", "0.0.0.0:8080");
+    assert_eq!(
+        Written::new(&open).refused(),
+        "m.toml:5:10: whoever reaches 0.0.0.0:8080 could hand in documents\n  \
+         help: give it a `token`, such as token = \"file:hub.token\", or listen on 127.0.0.1"
+    );
+    let closed = open.replace("8080\"", "8080\"\ntoken = \"file:token\"");
+    let written = Written::new(&closed);
+    mainstay_files::replace_secret(&written.folder.path().join("token"), b"s3cret\n").unwrap();
+    let settings = written.load().unwrap();
+    assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
+    let shown = toml::to_string(&Shown::of(&settings)).unwrap() + &format!("{settings:?}");
+    assert!(
+        shown.contains("file:") && !shown.contains("s3cret"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_route_over_http_that_cannot_be_is_refused_at_each_place() {
+    let text = r#"
+[[route]]
+name = "a"
+[route.from]
+folder = "in"
+[route.from.http]
+listen = "127.0.0.1:8080"
+[route.to.http]
+url = "https://example.com/ingest"
+[[route]]
+name = "b"
+[route.from]
+include = ["*.csv"]
+[route.from.http]
+listen = "localhost:8080"
+types = ["csv"]
+max_body = "1 GiB"
+max_concurrent = 0
+timeout = "0s"
+[route.to.http]
+url = "https://example.com/ingest"
+[[route]]
+name = "c"
+[route.from]
+[route.to.http]
+url = "https://example.com/ingest"
+[[route]]
+name = "d"
+[route.from.http]
+listen = "127.0.0.1:8080"
+[route.to.http]
+url = "https://example.com/ingest"
+"#;
+    let refused = Written::new(text).refused();
+    let lines: Vec<&str> = refused
+        .lines()
+        .filter(|line| !line.starts_with("  help"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "m.toml:6:1: a route takes documents from a `folder` or over `http`, not both",
+            "m.toml:13:12: `include` belongs to a folder, and this route takes documents over http",
+            "m.toml:15:10: `localhost:8080` is not an address to listen on",
+            "m.toml:16:10: `csv` is not a media type",
+            "m.toml:17:12: `max_body` is 1 byte to 256 MiB",
+            "m.toml:18:18: `max_concurrent` is 1 to 1024",
+            "m.toml:19:11: a timeout of nothing lets no document in",
+            "m.toml:24:1: `from` has neither a `folder` nor an `http`",
+            "m.toml:30:10: two routes listen on 127.0.0.1:8080, see m.toml:7:10",
+        ]
+    );
 }

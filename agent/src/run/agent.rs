@@ -6,6 +6,7 @@ use super::parts::Parts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::hub::{self, Hub};
 use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
@@ -53,9 +54,18 @@ pub(crate) struct Route {
     pub(crate) to: Vec<Target>,
 }
 
+/// Where documents come from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A drop folder that is watched.
+    Folder(Folder),
+    /// An address that others send to.
+    Http(hub::Source),
+}
+
 /// A drop folder that is watched.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Folder {
     /// The folder.
     pub(crate) settings: config::Drop,
     /// Its pickup.
@@ -78,6 +88,7 @@ pub(crate) struct Assembled {
     /// What can be asked.
     pub(crate) agent: Agent,
     pickups: Vec<(String, Pickup<RouteIntake>)>,
+    hubs: Vec<(String, Hub)>,
     workers: Vec<(String, Worker)>,
 }
 
@@ -102,8 +113,9 @@ impl Assembled {
                 to.push(target);
             }
             let from = match &route.from {
-                None => None,
-                Some(drop) => {
+                // Addresses are opened last, by `listen`: whoever comes is answered soon then.
+                None | Some(config::From::Http(_)) => None,
+                Some(config::From::Folder(drop)) => {
                     let intake = RouteIntake {
                         queue: opened.queue.clone(),
                         template: template.clone(),
@@ -111,10 +123,10 @@ impl Assembled {
                     let pickup = open_pickup(&opened.data, &route.name, drop, intake, clock)?;
                     let handle = pickup.handle();
                     pickups.push((format!("the pickup of route `{}`", route.name), pickup));
-                    Some(Source {
+                    Some(Source::Folder(Folder {
                         settings: drop.clone(),
                         handle,
-                    })
+                    }))
                 }
             };
             routes.push(Route { template, from, to });
@@ -132,8 +144,35 @@ impl Assembled {
         Ok(Self {
             agent,
             pickups,
+            hubs: Vec::new(),
             workers,
         })
+    }
+
+    /// Opens the addresses of the routes that take documents over HTTP.
+    ///
+    /// # Errors
+    /// One cannot be listened on; the message says which, and what to do.
+    pub(crate) async fn listen(
+        &mut self,
+        settings: &Settings,
+        clock: &SharedClock,
+    ) -> Result<(), Failure> {
+        for (configured, route) in settings.routes.iter().zip(&mut self.agent.routes) {
+            let Some(config::From::Http(ingest)) = &configured.from else {
+                continue;
+            };
+            let (template, queue) = (route.template.clone(), self.agent.queue.clone());
+            let hub = Hub::open(ingest, template, queue, settings, clock).await?;
+            let source = hub.source().map_err(|error| {
+                let message = format!("route `{}` cannot listen", configured.name);
+                Failure::new(Exit::CannotListen, message).because(error)
+            })?;
+            route.from = Some(Source::Http(source));
+            let name = format!("the address of route `{}`", configured.name);
+            self.hubs.push((name, hub));
+        }
+        Ok(())
     }
 
     /// Finishes what an earlier life of the pickups has begun, and forgets the claims that are dealt with.
@@ -190,6 +229,9 @@ impl Assembled {
         for (name, pickup) in self.pickups {
             takers.start(name, pickup.run(intake.clone()));
         }
+        for (name, hub) in self.hubs {
+            takers.start(name, hub.run(intake.clone()));
+        }
         for (name, worker) in self.workers {
             let (delivery, abandoned) = (delivery.clone(), Arc::clone(&self.agent.abandoned));
             deliverers.start(name, async move {
@@ -202,6 +244,15 @@ impl Assembled {
 }
 
 impl Agent {
+    /// The drop folders.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Folder> {
+        let sources = self.routes.iter().filter_map(|route| route.from.as_ref());
+        sources.filter_map(|source| match source {
+            Source::Folder(folder) => Some(folder),
+            Source::Http(_) => None,
+        })
+    }
+
     /// What the last scrub of the backups came to.
     pub(crate) fn last_scrub(&self) -> Option<LastScrub> {
         *self.last_scrub_locked()
@@ -261,6 +312,16 @@ impl Agent {
             .filter(|(number, _)| *number > 0)
             .map(|(number, name)| (name, number))
             .collect()
+    }
+}
+
+impl Source {
+    /// Where it is, for people.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.settings.folder.display().to_string(),
+            Self::Http(source) => hub::shown(source.address),
+        }
     }
 }
 

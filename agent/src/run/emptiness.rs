@@ -27,7 +27,7 @@ pub(super) async fn reached(agent: &Agent, clock: &SharedClock) {
 }
 
 async fn all_taken(agent: &Agent) {
-    for source in agent.routes.iter().filter_map(|route| route.from.as_ref()) {
+    for source in agent.folders() {
         source.handle.idle().await;
     }
 }
@@ -53,7 +53,7 @@ pub(super) fn tell(agent: &Agent) -> Exit {
         ));
     }
     let mut exit = Exit::Done;
-    for source in agent.routes.iter().filter_map(|route| route.from.as_ref()) {
+    for source in agent.folders() {
         let (folder, told) = (source.settings.folder.display(), source.handle.status());
         for file in &told.waiting {
             let path = terminal::visible(&file.path.display().to_string());

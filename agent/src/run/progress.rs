@@ -97,13 +97,7 @@ fn line(status: &Status) -> String {
     }
     for route in &status.routes {
         let from = route.from.iter().filter(|from| !from.reason.is_empty());
-        let from = from.map(|from| {
-            (
-                from.folder.display().to_string(),
-                from.state.as_str(),
-                from.reason.as_str(),
-            )
-        });
+        let from = from.map(|from| (from.place(), from.state.as_str(), from.reason.as_str()));
         let to = route.to.iter().filter(|to| !to.reason.is_empty());
         let place = |to: &To| {
             if to.address.is_empty() {

@@ -1,6 +1,7 @@
 //! What a running agent says of itself.
 
-use super::agent::{Agent, Route, Source, Target};
+use super::agent::{Agent, Folder, Route, Source, Target};
+use crate::hub;
 use crate::status::{self, Status, date};
 use mainstay_deliver::State as DeliverState;
 use mainstay_pickup::State as PickupState;
@@ -117,6 +118,37 @@ fn describe(route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
 }
 
 fn describe_source(source: &Source) -> status::From {
+    match source {
+        Source::Folder(folder) => describe_folder(folder),
+        Source::Http(source) => describe_address(source),
+    }
+}
+
+fn describe_address(source: &hub::Source) -> status::From {
+    let told = source.told();
+    let (state, reason) = if source.is_stopping() {
+        ("stopped", "")
+    } else if source.has_room() {
+        ("listening", "")
+    } else {
+        let reason = "the queue has no room, so senders are told to come again; it goes on when documents are delivered";
+        ("full", reason)
+    };
+    status::From {
+        state: state.to_owned(),
+        reason: reason.to_owned(),
+        taken: told.taken,
+        last_error: told.last_error,
+        kind: status::FromKind::Http(status::FromHttp {
+            http: hub::shown(source.address),
+            repeats: told.repeats,
+            under_way: told.under_way,
+            refused: told.refused,
+        }),
+    }
+}
+
+fn describe_folder(source: &Folder) -> status::From {
     let told = source.handle.status();
     let state = match told.state {
         PickupState::Starting => "starting",
@@ -128,21 +160,23 @@ fn describe_source(source: &Source) -> status::From {
     };
     let waiting = told.waiting.into_iter();
     status::From {
-        folder: source.settings.folder.clone(),
         state: state.to_owned(),
         reason: told.reason,
         taken: told.taken,
-        quarantined: told.quarantined,
-        settling: told.settling as u64,
-        pending: (told.ready + told.pending) as u64,
-        waiting: waiting
-            .map(|file| status::Waiting {
-                path: file.path,
-                reason: file.reason,
-            })
-            .collect(),
-        waiting_total: told.waiting_total as u64,
         last_error: told.last_error,
+        kind: status::FromKind::Folder(status::FromFolder {
+            folder: source.settings.folder.clone(),
+            quarantined: told.quarantined,
+            settling: told.settling as u64,
+            pending: (told.ready + told.pending) as u64,
+            waiting: waiting
+                .map(|file| status::Waiting {
+                    path: file.path,
+                    reason: file.reason,
+                })
+                .collect(),
+            waiting_total: told.waiting_total as u64,
+        }),
     }
 }
 

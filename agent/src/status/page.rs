@@ -1,6 +1,6 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
-use super::{From, Ledger, Queue, Route, State, Status, To, date};
+use super::{From, FromFolder, FromKind, Ledger, Queue, Route, State, Status, To, date};
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
@@ -91,15 +91,45 @@ impl Page {
         } else {
             YELLOW
         };
+        let more = match &from.kind {
+            FromKind::Folder(folder) => [
+                counted(folder.pending + folder.settling, "under way"),
+                counted(folder.quarantined, "in quarantine"),
+            ],
+            FromKind::Http(http) => [
+                counted(http.under_way, "under way"),
+                counted(http.repeats, "repeated"),
+            ],
+        };
         self.line(format_args!(
-            "  from    {}  {colour}{}{PLAIN}, {} taken{}{}",
-            visible(&from.folder.display().to_string()),
+            "  from    {}  {colour}{}{PLAIN}, {} taken{}",
+            visible(&from.place()),
             from.state,
             from.taken,
-            counted(from.pending + from.settling, "under way"),
-            counted(from.quarantined, "in quarantine"),
+            more.concat(),
         ));
         self.reason(&from.reason);
+        match &from.kind {
+            FromKind::Folder(folder) => self.waiting(folder),
+            FromKind::Http(http) if !http.refused.is_empty() => {
+                let refused: Vec<String> = http
+                    .refused
+                    .iter()
+                    .map(|(reason, number)| format!("{number} {}", reason.replace('_', " ")))
+                    .collect();
+                self.line(format_args!("          refused: {}", refused.join(", ")));
+                if let Some(error) = &from.last_error {
+                    self.line(format_args!(
+                        "          {DIM}last refusal: {}{PLAIN}",
+                        visible(error)
+                    ));
+                }
+            }
+            FromKind::Http(_) => {}
+        }
+    }
+
+    fn waiting(&mut self, from: &FromFolder) {
         for waiting in from.waiting.iter().take(WAITING_SHOWN) {
             let path = visible(&waiting.path.display().to_string());
             self.line(format_args!(

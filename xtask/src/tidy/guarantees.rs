@@ -20,6 +20,7 @@ const CLAIMED: &[&str] = &[
     "H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "H9", // http
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", // cache
     "E1", "E2", "E3", "E4", // lookup
+    "I1", "I2", "I3", "I4", "I5", // the hub
     "S1", "S2", "S3", // stopping
     "K1", "K4", "K7", "K8", // what an attacker meets
     "L1", "L2", // the ledger, the demo

@@ -22,8 +22,11 @@ impl Check<'_> {
             .filter_map(|route| route.get_ref().from.as_ref())
         {
             let from = from.get_ref();
-            let span = from.folder.span();
-            let folder = resolved(&self.source.folder().join(from.folder.get_ref()));
+            let Some(path) = &from.folder else {
+                continue;
+            };
+            let span = path.span();
+            let folder = resolved(&self.source.folder().join(path.get_ref()));
             let recursive = from.recursive.unwrap_or(false);
             self.against_data(&folder, &span);
             if let Some(other) = watched

@@ -138,8 +138,8 @@ impl Check<'_> {
         }
     }
 
-    /// A secret has to be there now: an agent that starts without it would hold the destination for ever.
-    fn secret(&mut self, text: &Spanned<String>) -> SecretRef {
+    /// A secret has to be there now: an agent that starts without it would hold the destination for ever, or let nobody in.
+    pub(super) fn secret(&mut self, text: &Spanned<String>) -> SecretRef {
         let secret = SecretRef::parse(text.get_ref(), self.source.folder());
         if matches!(secret, SecretRef::Inline(_)) {
             let help = "write env:NAME, file:PATH or credential:NAME, and put the secret there";

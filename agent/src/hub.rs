@@ -1,0 +1,42 @@
+//! A route that takes documents over HTTP: `[route.from.http]`, so that one Mainstay can be the hub of others.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST` or `PUT` to `/ingest` or `/ingest/NAME`, with `Idempotency-Key` | 202 it is on the disk · 200 it was there before · 4xx or 503 with the reason |
+//!
+//! An answer of 202 means: the queue has it, durably. What comes under a key that the queue knows is compared, and answered
+//! with 200 where it is the same. A key that is a UUID names the document from here on too, and every other key gives the
+//! same name each time ([`key`]): whatever is repeated after the queue forgot it goes on under the same id, and the next
+//! receiver knows it again.
+//!
+//! A refusal says when to come again (`Retry-After`) where that helps, and the sender hears it even while it still sends:
+//! what it has under way is read for a moment before the connection ends.
+//!
+//! # Limits
+//!
+//! Those that can be chosen stand in [`config`](crate::config::Ingest). Fixed are:
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | the head of a request | 64 KiB, 10 s | ours has 1 KiB; the time also ends a connection that nobody uses |
+//! | silence in the middle of a body | 30 s | a network that is away for longer is asked again |
+//! | memory for each request | about 1 MiB, with zstd 8 MiB more | the body streams to the disk above 256 KiB |
+//! | waiting for a turn | 1 s, then 429 | a burst is no reason to refuse |
+//! | waiting for the queue | 10 s, then 503 | a sync on the slowest disk we met takes 1 s |
+//! | a document's name | 1 KiB | file names have 255 bytes |
+//! | in-flight requests at a stop | half the grace, at most 10 s | then their senders ask again; deliveries need the rest |
+//! | keys remembered | as long as the queue keeps the document: until it is delivered, and `queue.retain_after_ack` beyond | |
+
+mod address;
+mod connection;
+mod counters;
+mod gate;
+mod key;
+mod kinds;
+mod refused;
+mod request;
+mod server;
+
+pub(crate) use address::{is_local, shown};
+pub(crate) use kinds::Kinds;
+pub(crate) use server::{Hub, Source};

@@ -1,0 +1,238 @@
+//! `[route.from.http]`: what is answered with 202 is kept, a repeat is known, and everything else is refused with the reason.
+
+use crate::hubs::{self, Hub, ID, KEY, NOWHERE, configure, head, json, ledger, status};
+use crate::support::{Stage, say, stored_in, until};
+use std::io::{Read, Write};
+
+#[test]
+fn what_was_answered_with_202_is_there_after_a_kill_at_that_instant() {
+    let stage = Stage::new();
+    // One in the log, one in a file of its own, one without a byte.
+    let bodies = [b"{}".to_vec(), vec![7; 700_000], Vec::new()];
+    configure(&stage, "", "listen = \"127.0.0.1:0\"", NOWHERE);
+    for (number, body) in bodies.iter().enumerate() {
+        let hub = Hub::start(&stage);
+        let answer = hub.post(&[&format!("idempotency-key: key-{number}")], body);
+        hub.process.kill();
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert!(answer.body.contains("\"state\":\"queued\""), "{answer:?}");
+        assert_eq!(ledger(&stage, "queued"), number as u64 + 1);
+    }
+    let list = json(&stage, &["queue", "list"]);
+    let mut sizes: Vec<u64> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|document| document["bytes"].as_u64().unwrap())
+        .collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [0, 2, 700_000]);
+}
+
+#[test]
+fn a_repeat_is_answered_with_200_and_stored_once_after_a_kill_too() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    for key in [
+        KEY,
+        "idempotency-key: \"order 17\"",
+        "idempotency-key: order-17",
+    ] {
+        let status = hub.post(&[key], b"one").status;
+        assert_eq!(status, if key.contains('"') { 400 } else { 202 }, "{key}");
+    }
+    assert_eq!(hub.post(&[KEY], b"one").status, 200);
+    hub.process.kill();
+
+    let hub = Hub::start(&stage);
+    let answer = hub.post(&[KEY], b"one");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.contains(ID) && answer.body.contains("\"already_there\":true"));
+    assert!(answer.has(KEY), "{answer:?}");
+    assert_eq!(hub.post(&["idempotency-key: order-17"], b"one").status, 200);
+
+    let answer = hub.post(&[KEY], b"two");
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert!(answer.body.contains("other content"), "{answer:?}");
+    assert_eq!(ledger(&stage, "accepted"), 2);
+    let from = status(&stage)["routes"][0]["from"].clone();
+    assert_eq!((&from["taken"], &from["repeats"]), (&0.into(), &2.into()));
+    assert_eq!(from["refused"]["key_reused"], 1);
+}
+
+#[test]
+fn of_many_requests_with_one_key_one_stores_and_the_others_hear_of_it() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    let body = vec![1; 400_000];
+    let codes: Vec<u16> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| hub.post(&[KEY], &body).status))
+            .collect();
+        asking.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let count = |code: u16| codes.iter().filter(|given| **given == code).count();
+    assert_eq!((count(202), count(200)), (1, 15), "{codes:?}");
+    assert_eq!(ledger(&stage, "accepted"), 1);
+}
+
+#[test]
+fn one_key_on_two_routes_is_refused_and_never_taken_for_a_repeat() {
+    let stage = Stage::new();
+    let file = configure(&stage, "", "listen = \"127.0.0.1:0\"", NOWHERE);
+    let port = hubs::quiet_port();
+    let first = std::fs::read_to_string(&file).unwrap();
+    let second = format!(
+        "[[route]]\nname = \"other\"\n[route.from.http]\nlisten = \"127.0.0.1:{port}\"\n[route.to.http]\nurl = \"{NOWHERE}\"\n"
+    );
+    std::fs::write(&file, first + &second).unwrap();
+    let mut hub = Hub::start(&stage);
+    assert_eq!(hub.post(&[KEY], b"one").status, 202);
+    assert_eq!(hub.post(&["idempotency-key: 1"], b"one").status, 202);
+    hub.address = format!("127.0.0.1:{port}");
+    let answer = hub.post(&[KEY], b"one");
+    assert_eq!(answer.status, 422, "{answer:?}");
+    assert!(answer.body.contains("the route `hub`"), "{answer:?}");
+    // A key that is no UUID counts for its route alone.
+    assert_eq!(hub.post(&["idempotency-key: 1"], b"one").status, 202);
+}
+
+#[test]
+fn a_document_keeps_its_key_its_name_and_its_type_from_an_agent_through_a_hub_to_its_receiver() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let hub = Hub::to(&stage, &receiver.url(), "token = \"t0k3n\"");
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.http]\nurl = \"http://{}/ingest\"\nauth = {{ bearer = \"t0k3n\" }}\ncompress = \"zstd\"\n",
+        stage.text("drop"),
+        hub.address
+    );
+    std::fs::write(stage.path("agent.toml"), config).unwrap();
+    stage.drop_file("Prüfung 1.csv", b"part;result\n");
+    stage.drop_file("empty.ok", b"");
+    let mut agent = stage.command(&["run", "--until-empty"]);
+    let said = say(agent.arg("--config").arg(stage.path("agent.toml")));
+    assert_eq!(said.code, Some(0), "{said:?}");
+
+    until("the receiver has both", || receiver.stored().len() == 2);
+    assert_eq!(receiver.stored()["Prüfung 1.csv"], b"part;result\n");
+    assert_eq!(receiver.stored()["empty.ok"], b"");
+    let mut keys: Vec<String> = stored_in(&stage.path("store"))
+        .into_iter()
+        .map(|(key, ..)| key)
+        .collect();
+    keys.sort();
+    let list = stage.json(&["queue", "list", "--state", "sent"]);
+    let mut ids: Vec<&str> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|document| document["id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(keys, ids);
+    until("the hub has delivered both", || {
+        ledger(&stage, "delivered") == 2
+    });
+    let types: Vec<String> = ids
+        .iter()
+        .map(|id| json(&stage, &["queue", "show", id])["content_type"].to_string())
+        .collect();
+    assert!(types.contains(&"\"text/csv\"".to_owned()), "{types:?}");
+}
+
+#[test]
+fn a_queue_without_room_says_when_to_come_again_and_takes_documents_once_there_is() {
+    let stage = Stage::new();
+    let port = hubs::quiet_port();
+    let to = format!("http://127.0.0.1:{port}/ingest");
+    let http = "listen = \"127.0.0.1:0\"";
+    configure(&stage, "max_documents = 2", http, &to);
+    let hub = Hub::start(&stage);
+    let post = |number: u32| hub.post(&[&format!("idempotency-key: {number}")], b"x");
+    assert_eq!((post(1).status, post(2).status), (202, 202));
+    let answer = post(3);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.has("retry-after: 10"), "{answer:?}");
+    // What is there needs no room.
+    assert_eq!(post(2).status, 200);
+    let told = status(&stage);
+    assert_eq!(told["routes"][0]["from"]["state"], "full", "{told}");
+    assert_eq!(told["routes"][0]["from"]["refused"]["full"], 1, "{told}");
+
+    let receiver = crate::support::Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
+    until("there is room again", || post(3).status == 202);
+    until("all three arrive", || {
+        stored_in(&stage.path("store")).len() == 3
+    });
+    drop(receiver);
+}
+
+#[test]
+fn too_many_at_once_are_told_to_come_again() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "max_concurrent = 1");
+    let mut slow = hub.connect();
+    slow.write_all(&head("POST", "/ingest", &[KEY], 3)).unwrap();
+    until("the slow one is served", || {
+        status(&stage)["routes"][0]["from"]["under_way"] == 1
+    });
+    let answer = hub.post(&["idempotency-key: 2"], b"two");
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert!(answer.has("retry-after: 1"), "{answer:?}");
+    slow.write_all(b"one").unwrap();
+    assert_eq!(hubs::Answer::read(slow).status, 202);
+    assert_eq!(hub.post(&["idempotency-key: 2"], b"two").status, 202);
+}
+
+#[test]
+fn a_stop_finishes_what_is_under_way_and_lets_nobody_new_in() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    let mut under_way = hub.connect();
+    under_way
+        .write_all(&head("POST", "/ingest", &[KEY], 3))
+        .unwrap();
+    let mut idle = hub.connect();
+    until("the request is served", || {
+        status(&stage)["routes"][0]["from"]["under_way"] == 1
+    });
+    hub.process.signal("TERM");
+    // A connection that does nothing is closed at once, before its time.
+    let mut nothing = Vec::new();
+    drop(idle.read_to_end(&mut nothing));
+    until("nobody new comes in", || {
+        std::net::TcpStream::connect(&hub.address).is_err()
+    });
+    under_way.write_all(b"one").unwrap();
+    assert_eq!(hubs::Answer::read(under_way).status, 202);
+    assert_eq!(hub.process.end(), Some(0));
+    assert_eq!(ledger(&stage, "queued"), 1);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_with_what_to_do() {
+    let stage = Stage::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    configure(&stage, "", &format!("listen = \"{address}\""), NOWHERE);
+    let said = say(&mut hubs::command(&stage));
+    assert_eq!(said.code, Some(40), "{said:?}");
+    let words = format!("route `hub` cannot listen on {address}");
+    assert!(said.err.contains(&words), "{}", said.err);
+    assert!(said.err.contains("help: another program"), "{}", said.err);
+}
+
+#[test]
+fn where_a_route_listens_and_what_it_refused_is_shown() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    assert_eq!(hub.post(&[KEY], b"one").status, 202);
+    assert_eq!(hub.post(&[], b"one").status, 400);
+    let mut command = crate::support::mainstay(&["status", "--data"]);
+    let page = say(command.arg(stage.path("hub"))).out;
+    let address = format!("from    http://{}/ingest  listening, 1 taken", hub.address);
+    assert!(page.contains(&address), "{page}");
+    assert!(page.contains("refused: 1 bad request"), "{page}");
+    assert!(hub.process.log().contains("Idempotency-Key is missing"));
+}
