@@ -51,7 +51,11 @@ pub(super) async fn serve(stream: TcpStream, desk: Arc<Desk>) {
         tracing::debug!(%error, "a connection broke");
     }
     let stream = connection.into_parts().io.into_inner();
-    within(&*desk.clock, LINGER, linger(stream)).await;
+    tokio::select! {
+        _ = within(&*desk.clock, LINGER, linger(stream)) => {}
+        // A stop waits for answers, and not for senders that do not go.
+        () = desk.stop.cancelled() => {}
+    }
 }
 
 /// Says that nothing more follows, and reads what is still on its way: closed at once, the system would tell the sender of a

@@ -154,6 +154,8 @@ fn a_queue_without_room_says_when_to_come_again_and_takes_documents_once_there_i
     let answer = post(3);
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.has("retry-after: 10"), "{answer:?}");
+    // Said at once, before the body is read, and not when waiting for the queue has come to nothing.
+    assert!(answer.body.contains("no room"), "{answer:?}");
     // What is there needs no room.
     assert_eq!(post(2).status, 200);
     let told = status(&stage);
@@ -235,4 +237,32 @@ fn where_a_route_listens_and_what_it_refused_is_shown() {
     assert!(page.contains(&address), "{page}");
     assert!(page.contains("refused: 1 bad request"), "{page}");
     assert!(hub.process.log().contains("Idempotency-Key is missing"));
+}
+
+#[test]
+fn the_example_of_a_hub_and_a_station_delivers_what_is_dropped() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hub");
+    let port = hubs::quiet_port();
+    let mine = [
+        ("127.0.0.1:8081", receiver.address.clone()),
+        ("127.0.0.1:8080", format!("127.0.0.1:{port}")),
+    ];
+    for name in ["hub.toml", "station.toml"] {
+        let mut text = std::fs::read_to_string(example.join(name)).unwrap();
+        for (theirs, ours) in &mine {
+            text = text.replace(theirs, ours);
+        }
+        std::fs::write(stage.path(name), text).unwrap();
+    }
+    hubs::write_token(&stage.path("hub.token"));
+    stage.drop_file("a.csv", b"part;result\n");
+    let hub = Hub::start(&stage);
+    let mut station = stage.command(&["run", "--until-empty"]);
+    let said = say(station.arg("--config").arg(stage.path("station.toml")));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    until("it arrives", || receiver.stored().len() == 1);
+    assert_eq!(receiver.stored()["a.csv"], b"part;result\n");
+    drop(hub);
 }

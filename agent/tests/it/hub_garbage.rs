@@ -90,6 +90,24 @@ fn only_whoever_has_the_token_hands_documents_in() {
 }
 
 #[test]
+fn a_refusal_is_heard_by_a_sender_that_still_sends() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "max_body = \"1 KiB\"");
+    let still_sends = || {
+        let mut stream = hub.connect();
+        stream
+            .write_all(&head("POST", "/ingest", &[KEY], 1_000_000))
+            .unwrap();
+        let answer = Answer::read(stream.try_clone().unwrap());
+        assert_eq!(answer.status, 413, "{answer:?}");
+        // Where nobody read it, the system would break the connection after the first piece.
+        (0..10).all(|_| stream.write_all(&[b'x'; 10_000]).is_ok())
+    };
+    // It is read for two seconds, which a busy machine may let pass once.
+    assert!((0..3).any(|_| still_sends()));
+}
+
+#[test]
 fn a_body_that_ends_before_its_end_is_no_document_wherever_it_is_cut() {
     let stage = Stage::new();
     let hub = Hub::to(&stage, NOWHERE, "");

@@ -1,7 +1,7 @@
 //! A hub and two agents, killed at any moment, lose nothing and double nothing.
 
 use crate::hubs::{self, configure};
-use crate::support::{Receiver, Running, Stage, mainstay, say, until};
+use crate::support::{Receiver, Running, Stage, mainstay, say};
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
@@ -77,7 +77,7 @@ fn a_hub_and_two_agents_that_are_killed_again_and_again_deliver_every_file_once(
     let stage = Stage::new();
     let receiver = stage.receiver(&["--delay", "2ms"]);
     let port = hubs::quiet_port();
-    mainstay_token(&stage);
+    hubs::write_token(&stage.path("token"));
     let http = format!("listen = \"127.0.0.1:{port}\"\ntoken = \"file:token\"");
     configure(&stage, "", &http, &receiver.url());
     let names = ["one", "two", "hub"];
@@ -107,14 +107,6 @@ fn a_hub_and_two_agents_that_are_killed_again_and_again_deliver_every_file_once(
     compare(&stage, &receiver, &dropped);
 }
 
-fn mainstay_token(stage: &Stage) {
-    use std::os::unix::fs::PermissionsExt;
-    let file = stage.path("token");
-    std::fs::write(&file, "s3cret\n").unwrap();
-    let owner_only = std::fs::Permissions::from_mode(0o600);
-    std::fs::set_permissions(&file, owner_only).unwrap();
-}
-
 /// The agents run until they have nothing left while the hub stands, then the hub does.
 fn finish(stage: &Stage, running: [Option<Running>; 3]) {
     let [one, two, hub] = running.map(Option::unwrap);
@@ -130,11 +122,14 @@ fn finish(stage: &Stage, running: [Option<Running>; 3]) {
 
 fn compare(stage: &Stage, receiver: &Receiver, dropped: &BTreeMap<String, Vec<u8>>) {
     let count = dropped.len() as u64;
-    until("the receiver has all", || {
-        receiver.stored().len() as u64 >= count
-    });
+    let stored = receiver.stored();
+    let missing: Vec<&String> = dropped
+        .keys()
+        .filter(|name| !stored.contains_key(*name))
+        .collect();
+    assert!(missing.is_empty(), "lost: {missing:?}");
     assert!(
-        receiver.stored() == *dropped,
+        stored == *dropped,
         "what was stored is not what was dropped"
     );
     assert_eq!(numbers(stage, "hub"), [count, count, 0]);

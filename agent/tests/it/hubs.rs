@@ -24,6 +24,13 @@ pub(crate) fn quiet_port() -> u16 {
         .expect("ten thousand ports are not all taken")
 }
 
+/// A token that only its owner can read.
+pub(crate) fn write_token(file: &std::path::Path) {
+    std::fs::write(file, "s3cret\n").unwrap();
+    let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(file, owner_only).unwrap();
+}
+
 /// A hub whose route `hub` leads to `to`.
 #[derive(Debug)]
 pub(crate) struct Hub {
