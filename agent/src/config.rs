@@ -14,7 +14,7 @@ mod show;
 pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
 pub(crate) use settings::{
-    Auth, Destination, Drop, From, Http, Ingest, Kind, Route, Scrub, Settings, Station,
+    Auth, Destination, Drop, From, Http, Ingest, Kind, Lookup, Route, Scrub, Settings, Station,
 };
 pub(crate) use show::Shown;
 
@@ -81,6 +81,7 @@ pub(crate) fn from_flags(
             Spanned::new(TO, kind.to_owned()),
             Spanned::new(TO, destination),
         )]),
+        lookup: Vec::new(),
     };
     let document = Document {
         route: vec![Spanned::new(FROM, route)],

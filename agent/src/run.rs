@@ -16,6 +16,7 @@ pub(crate) mod destination;
 mod emptiness;
 mod folders;
 mod intake;
+pub(crate) mod lookups;
 mod parts;
 mod progress;
 mod report;

@@ -80,7 +80,34 @@ pub(crate) struct Route {
     pub(crate) name: String,
     /// None where only `submit` feeds it, or no agent runs.
     pub(crate) from: Option<From>,
+    /// What is asked elsewhere about its documents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lookups: Vec<Lookup>,
     pub(crate) to: Vec<To>,
+}
+
+/// A lookup of a route; all numbers since the agent started.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Lookup {
+    pub(crate) name: String,
+    /// The address that it asks, with its placeholders.
+    pub(crate) url: String,
+    /// The state of the breaker in front of its server, once it was asked.
+    pub(crate) server: Option<String>,
+    /// Documents that went on, looked up.
+    pub(crate) documents: u64,
+    /// Fields that got something.
+    pub(crate) fields: u64,
+    /// Addresses of which the server knew nothing.
+    pub(crate) unknown: u64,
+    /// Documents that went on without, by choice.
+    pub(crate) without: u64,
+    /// How often a document had to wait.
+    pub(crate) waits: u64,
+    /// How often a document was refused.
+    pub(crate) refused: u64,
+    /// Why it last came to nothing; empty once it works again.
+    pub(crate) reason: String,
 }
 
 /// Where a route's documents come from.

@@ -4,6 +4,7 @@ mod destination;
 mod folders;
 mod http;
 mod ingest;
+mod lookup;
 
 use super::document::{self, Document};
 use super::place::{Problem, Source};
@@ -183,6 +184,7 @@ impl Check<'_> {
             priority: route.priority.map_or(PRIORITY, Spanned::into_inner),
             from: route.from.and_then(|from| self.from(from)),
             to,
+            lookups: self.lookups(route.lookup),
             name,
         }
     }

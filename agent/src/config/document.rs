@@ -81,6 +81,35 @@ pub(crate) struct Route {
     pub(crate) from: Option<Spanned<From>>,
     #[serde(default)]
     pub(crate) to: BTreeMap<Spanned<String>, Spanned<Destination>>,
+    #[serde(default)]
+    pub(crate) lookup: Vec<Spanned<Lookup>>,
+}
+
+/// `[[route.lookup]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lookup {
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) url: Spanned<String>,
+    pub(crate) each: Option<Spanned<String>>,
+    pub(crate) take: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(crate) replace: Option<bool>,
+    pub(crate) on_failure: Option<OnFailure>,
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) auth: Option<Spanned<Auth>>,
+    pub(crate) concurrency: Option<usize>,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) cache: Option<bool>,
+}
+
+/// `on_failure`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnFailure {
+    Wait,
+    Pass,
+    Bury,
 }
 
 /// `[route.from]`: a folder, or `http`.

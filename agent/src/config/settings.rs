@@ -5,7 +5,9 @@ use super::place::Problem;
 use super::secret::SecretRef;
 use crate::hub::{self, Kinds};
 use crate::units::Rate;
+use mainstay_lookup::LookupSettings;
 use mainstay_queue::WhenFull;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,13 @@ use std::time::Duration;
 /// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
 /// | `backups.repair` | false | a person may want to see what is damaged first |
 /// | `backups.empty_trash_after` | 0, never | what a person deleted only a person gives up |
+/// | `lookup.name` | `lookup`, `lookup-2` … | it stands in the status and in the log |
+/// | `lookup.each` | the whole document | most documents are about one thing |
+/// | `lookup.replace` | false | what the producer wrote is worth more than what somebody else knows |
+/// | `lookup.on_failure` | `wait` | nothing is lost by it, and what arrives is whole |
+/// | `lookup.concurrency` | 4 | hides the way there and back, and is no burden |
+/// | `lookup.rate` | none | most servers know better themselves how much they bear |
+/// | `lookup.cache` | true | what was asked yesterday is not asked again |
 /// | `route.priority` | 5 | half-way, so that there is room on both sides |
 /// | `from.recursive` | false | a folder inside may be the producer's own business |
 /// | `from.settle` | 2 s | longer than a producer pauses between two writes |
@@ -112,6 +121,21 @@ pub(crate) struct Route {
     pub(crate) from: Option<From>,
     /// At least one.
     pub(crate) to: Vec<Destination>,
+    /// What is put into each document on its way to them, in this order.
+    pub(crate) lookups: Vec<Lookup>,
+}
+
+/// One lookup of a route.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    pub(crate) name: String,
+    /// Without its headers and credentials.
+    pub(crate) settings: LookupSettings,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) rate: Option<Rate>,
+    /// Whether answers are kept.
+    pub(crate) cache: bool,
 }
 
 /// Where a route's documents come from.

@@ -1,8 +1,9 @@
 //! The settings that hold, in the form in which they could be written; secrets stay references.
 
 use super::document::{After, Compress};
-use super::settings::{Auth, Destination, Drop, From, Ingest, Kind, Route, Settings};
+use super::settings::{Auth, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings};
 use crate::units::{Size, Span};
+use mainstay_lookup::OnFailure;
 use mainstay_queue::WhenFull;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -45,6 +46,26 @@ pub(crate) struct RouteShown {
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<FromShown>,
     to: BTreeMap<String, Map<String, Value>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lookup: Vec<LookupShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct LookupShown {
+    name: String,
+    url: String,
+    each: String,
+    replace: bool,
+    on_failure: &'static str,
+    concurrency: usize,
+    cache: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<String>,
+    take: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    auth: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -129,6 +150,31 @@ fn route(route: &Route) -> RouteShown {
         priority: route.priority,
         from: route.from.as_ref().map(from),
         to: to.collect(),
+        lookup: route.lookups.iter().map(lookup).collect(),
+    }
+}
+
+fn lookup(lookup: &Lookup) -> LookupShown {
+    let settings = &lookup.settings;
+    let take = settings.take.iter();
+    LookupShown {
+        name: lookup.name.clone(),
+        url: settings.url.to_string(),
+        each: settings.each.to_string(),
+        replace: settings.replaces,
+        on_failure: match settings.on_failure {
+            OnFailure::Wait => "wait",
+            OnFailure::Pass => "pass",
+            OnFailure::Bury => "bury",
+        },
+        concurrency: settings.concurrency,
+        cache: lookup.cache,
+        rate: lookup.rate.map(|rate| rate.to_string()),
+        take: take
+            .map(|(to, from)| (to.to_string(), from.to_string()))
+            .collect(),
+        headers: lookup.headers.clone(),
+        auth: lookup.auth.as_ref().map_or(Value::Null, auth),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::destination::{AnyDestination, build};
 use super::intake::{RouteIntake, Template, claim_id, template};
+use super::lookups::Lookups;
 use super::parts::Parts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -10,6 +11,7 @@ use crate::hub::{self, Hub};
 use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
+use mainstay_cache::{Cache, CacheSettings};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
@@ -21,6 +23,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+
+/// The folder of what lookups keep, in the data folder.
+const CACHE: &str = "cache";
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]
@@ -50,6 +55,8 @@ pub(crate) struct Route {
     pub(crate) template: Template,
     /// Where they come from.
     pub(crate) from: Option<Source>,
+    /// What is asked elsewhere about them.
+    pub(crate) lookups: Arc<Lookups>,
     /// Where they go.
     pub(crate) to: Vec<Target>,
 }
@@ -103,12 +110,14 @@ impl Assembled {
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
+        let cache = open_cache(opened, settings, clock);
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
+            let lookups = build_lookups(route, cache.as_ref(), clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
                 let (worker, target) =
-                    assemble_target(opened, destination, *lane, settings.grace, clock)?;
+                    assemble_target(opened, destination, &lookups, *lane, settings.grace, clock)?;
                 workers.push((format!("the delivery on `{}`", destination.lane), worker));
                 to.push(target);
             }
@@ -129,7 +138,12 @@ impl Assembled {
                     }))
                 }
             };
-            routes.push(Route { template, from, to });
+            routes.push(Route {
+                template,
+                from,
+                lookups,
+                to,
+            });
         }
         let agent = Agent {
             data: opened.data.clone(),
@@ -325,9 +339,37 @@ impl Source {
     }
 }
 
+/// What lookups keep; without it they ask more often, and nothing else.
+fn open_cache(opened: &Opened, settings: &Settings, clock: &SharedClock) -> Option<Arc<Cache>> {
+    let mut lookups = settings.routes.iter().flat_map(|route| &route.lookups);
+    if !lookups.any(|lookup| lookup.cache) {
+        return None;
+    }
+    let folder = opened.data.path().join(CACHE);
+    match Cache::open(&folder, CacheSettings::default(), clock.clone()) {
+        Ok(cache) => Some(Arc::new(cache)),
+        Err(error) => {
+            tracing::warn!(%error, "answers to lookups are not kept");
+            None
+        }
+    }
+}
+
+fn build_lookups(
+    route: &config::Route,
+    cache: Option<&Arc<Cache>>,
+    clock: &SharedClock,
+) -> Result<Arc<Lookups>, Failure> {
+    Lookups::build(&route.lookups, cache, clock).map_err(|error| {
+        let message = format!("a lookup of route `{}` cannot work", route.name);
+        Failure::new(Exit::StartFailed, message).because(error)
+    })
+}
+
 fn assemble_target(
     opened: &Opened,
     destination: &config::Destination,
+    lookups: &Arc<Lookups>,
     lane: LaneId,
     grace: Duration,
     clock: &SharedClock,
@@ -354,6 +396,7 @@ fn assemble_target(
         drain: grace,
         ..DeliverConfig::default()
     };
+    let built = lookups.before(built);
     let worker = Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
         .map_err(|error| cannot().because(error))?;
     let target = Target {

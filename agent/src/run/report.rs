@@ -50,6 +50,7 @@ impl Agent {
             .map(|(name, _)| status::Route {
                 name: name.split('/').next().unwrap_or_default().to_owned(),
                 from: None,
+                lookups: Vec::new(),
                 to: vec![status::To {
                     reason: "no route leads to this lane any more; add one of that name, or discard the documents".to_owned(),
                     ..status::To::of_lane(&name, "unassigned", lanes_of(&name))
@@ -67,7 +68,10 @@ impl Status {
                 .as_ref()
                 .is_none_or(|from| from.reason.is_empty())
         };
-        let to_is_well = |route: &status::Route| route.to.iter().all(|to| to.reason.is_empty());
+        let to_is_well = |route: &status::Route| {
+            let lookups_are_well = route.lookups.iter().all(|lookup| lookup.reason.is_empty());
+            lookups_are_well && route.to.iter().all(|to| to.reason.is_empty())
+        };
         let routes_are_well = self
             .routes
             .iter()
@@ -113,6 +117,7 @@ fn describe(route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
     status::Route {
         name: route.template.route.clone(),
         from: route.from.as_ref().map(describe_source),
+        lookups: route.lookups.status(),
         to: to.collect(),
     }
 }

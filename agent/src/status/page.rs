@@ -1,6 +1,6 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
-use super::{From, FromFolder, FromKind, Ledger, Queue, Route, State, Status, To, date};
+use super::{From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, State, Status, To, date};
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
@@ -80,9 +80,38 @@ impl Page {
         if let Some(from) = &route.from {
             self.from(from);
         }
+        for lookup in &route.lookups {
+            self.lookup(lookup);
+        }
         for to in &route.to {
             self.to(to);
         }
+    }
+
+    fn lookup(&mut self, lookup: &Lookup) {
+        let colour = if lookup.reason.is_empty() {
+            GREEN
+        } else {
+            YELLOW
+        };
+        let server = lookup.server.as_deref().unwrap_or("not asked yet");
+        // A breaker that is closed lets everything through, which is not what people take it for.
+        let server = if server == "closed" {
+            "answering"
+        } else {
+            server
+        };
+        self.line(format_args!(
+            "  lookup  {}  {colour}{}{PLAIN}, {} looked up{}{}{}{}",
+            visible(&lookup.url),
+            visible(server),
+            lookup.documents,
+            counted(lookup.fields, "fields set"),
+            counted(lookup.unknown, "unknown"),
+            counted(lookup.without, "went on without"),
+            counted(lookup.refused, "refused"),
+        ));
+        self.reason(&lookup.reason);
     }
 
     fn from(&mut self, from: &From) {

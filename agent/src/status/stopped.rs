@@ -32,6 +32,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
             .map(|(name, to)| Route {
                 name,
                 from: None,
+                lookups: Vec::new(),
                 to,
             })
             .collect(),

@@ -19,6 +19,7 @@ mod hub_garbage;
 mod hub_killed;
 mod hubs;
 mod killed;
+mod looking_up;
 mod measuring;
 mod moving_by_hand;
 mod places_by_hand;

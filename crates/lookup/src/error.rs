@@ -38,8 +38,10 @@ pub struct Failure {
 pub enum FailureKind {
     /// The document: it cannot be read, or has no place for what was found. Waiting helps nobody.
     Document,
-    /// The server, or the way to it: it may work later.
+    /// An answer of the server: it may be another one later.
     Server,
+    /// The server as a whole: nobody gets an answer until something is put right.
+    Unreachable,
 }
 
 impl Failure {

@@ -83,7 +83,9 @@ impl Lookup {
                         },
                     )
                 }
-                (OnFailure::Wait, FailureKind::Server) => Verdict::Wait(failure),
+                (OnFailure::Wait, FailureKind::Server | FailureKind::Unreachable) => {
+                    Verdict::Wait(failure)
+                }
                 (OnFailure::Wait, FailureKind::Document) | (OnFailure::Bury, _) => {
                     Verdict::Bury(failure)
                 }
@@ -124,7 +126,8 @@ impl Lookup {
         urls: &[String],
         report: &mut Report,
     ) -> Result<Vec<Option<Found>>, Failure> {
-        let answers = stream::iter(urls).map(|url| self.ask(url));
+        // Owned, so that the future may run on any thread.
+        let answers = stream::iter(urls.to_vec()).map(|url| async move { self.ask(&url).await });
         let mut answers = answers.buffered(self.settings.concurrency);
         let mut found = Vec::with_capacity(urls.len());
         while let Some(answer) = answers.next().await {
@@ -151,19 +154,16 @@ impl Lookup {
             request = request.secret_header(name, value.expose());
         }
         let answer = match request.send().await {
-            Ok(answer) => answer,
-            Err(error) if matches!(error.kind(), ErrorKind::Status(404 | 410)) => return Ok(None),
-            Err(error) => {
-                return Err(Failure {
-                    kind: FailureKind::Server,
-                    reason: error.to_string(),
-                    retry_after: error.retry_after(),
-                });
-            }
+            Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => return Ok(None),
+            // What says that it failed is no answer, whatever its body.
+            Ok(answer) => answer.error_for_status(),
+            Err(error) => Err(error),
         };
-        if matches!(answer.status.as_u16(), 404 | 410) {
-            return Ok(None);
-        }
+        let answer = answer.map_err(|error| Failure {
+            kind: kind(error.kind()),
+            reason: error.to_string(),
+            retry_after: error.retry_after(),
+        })?;
         self.taken(&answer.body)
             .map(Some)
             .map_err(|reason| Failure {
@@ -187,6 +187,21 @@ impl Lookup {
                 .map(ToOwned::to_owned))
         })
         .collect()
+    }
+}
+
+/// Whether it is about this question, or about all of them.
+fn kind(kind: ErrorKind) -> FailureKind {
+    match kind {
+        ErrorKind::Dns
+        | ErrorKind::Refused
+        | ErrorKind::Unreachable
+        | ErrorKind::Tls
+        | ErrorKind::ConnectTimeout
+        | ErrorKind::BreakerOpen
+        | ErrorKind::LimitedUntil
+        | ErrorKind::Status(401 | 403 | 407) => FailureKind::Unreachable,
+        _ => FailureKind::Server,
     }
 }
 

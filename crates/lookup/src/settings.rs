@@ -67,7 +67,8 @@ impl LookupSettings {
     ///
     /// # Errors
     ///
-    /// Nothing is taken; a field gets two things, or lies inside of another; a place names more than one; `concurrency` is out of range.
+    /// Nothing is taken; a field gets two things, or lies inside of another; a place names more than one; a header
+    /// cannot be sent; `concurrency` is out of range.
     pub fn check(&self) -> Result<(), InvalidSettings> {
         if self.take.is_empty() {
             return Err(InvalidSettings::new(
@@ -80,6 +81,15 @@ impl LookupSettings {
                 self.concurrency
             );
             return Err(InvalidSettings::new(message));
+        }
+        for (name, value) in &self.headers {
+            let is_name = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
+            if !is_name || http::HeaderValue::from_str(value.expose()).is_err() {
+                return Err(InvalidSettings::new(format!(
+                    "`headers`: `{}` cannot be sent, its name or its value has signs that no header may have",
+                    name.escape_debug()
+                )));
+            }
         }
         for (at, (field, found)) in self.take.iter().enumerate() {
             if field.steps.is_empty() || field.is_plural() {
@@ -146,6 +156,18 @@ mod tests {
                     .unwrap_err()
                     .to_string()
                     .contains("`concurrency`")
+            );
+        }
+        for (name, value) in [("a b", "c"), ("", "c"), ("x", "s3cret\r\ny: z")] {
+            let headers = vec![(name.to_owned(), Secret::new(value))];
+            let settings = LookupSettings {
+                headers,
+                ..settings(&[("a", "x")])
+            };
+            let refused = settings.check().unwrap_err().to_string();
+            assert!(
+                refused.contains("`headers`") && !refused.contains("s3cret"),
+                "{refused}"
             );
         }
     }

@@ -92,7 +92,7 @@ impl Check<'_> {
         }
     }
 
-    fn auth(&mut self, auth: Spanned<document::Auth>) -> Option<Auth> {
+    pub(super) fn auth(&mut self, auth: Spanned<document::Auth>) -> Option<Auth> {
         let span = auth.span();
         match auth.into_inner() {
             document::Auth {

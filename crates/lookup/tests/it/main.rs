@@ -248,3 +248,31 @@ async fn no_document_chooses_the_server_or_leads_out_of_the_path() {
         assert_eq!((report.items, report.asked + report.unasked), (1, 1));
     }
 }
+
+/// E3: what is the same for every document is told apart from what one question met.
+#[tokio::test]
+async fn a_server_that_nobody_reaches_is_told_from_one_that_fails() {
+    let server = server(|request, _| match request.target.as_str() {
+        "/forbidden" => Reaction::answer(403).body("{\"b\":\"a page of its own\"}"),
+        "/wrong" => Reaction::answer(400).body("{\"b\":\"a page of its own\"}"),
+        _ => Reaction::answer(500),
+    })
+    .await;
+    let nobody = UrlTemplate::parse("http://127.0.0.1:1/").unwrap();
+    let of = |path| settings(&server, path, &[("a", "b")]);
+    for (settings, kind) in [
+        (of("/failing"), FailureKind::Server),
+        (of("/wrong"), FailureKind::Server),
+        (of("/forbidden"), FailureKind::Unreachable),
+        (
+            LookupSettings {
+                url: nobody,
+                ..of("/")
+            },
+            FailureKind::Unreachable,
+        ),
+    ] {
+        let failure = failure(lookup(settings).apply("{}".into()).await);
+        assert_eq!(failure.kind, kind, "{failure}");
+    }
+}

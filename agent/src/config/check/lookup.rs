@@ -1,0 +1,103 @@
+//! `[[route.lookup]]`: what is asked elsewhere about each document.
+
+use super::Check;
+use crate::config::document;
+use crate::config::settings::Lookup;
+use crate::run::lookups::Lookups;
+use mainstay_lookup::{InvalidSettings, LookupSettings, OnFailure, Place, UrlTemplate};
+use std::ops::Range;
+use toml::Spanned;
+
+impl Check<'_> {
+    /// The lookups of a route, in their order.
+    pub(super) fn lookups(&mut self, lookups: Vec<Spanned<document::Lookup>>) -> Vec<Lookup> {
+        let mut checked: Vec<Lookup> = Vec::new();
+        for lookup in lookups {
+            let (span, number) = (lookup.span(), checked.len() + 1);
+            let Some(lookup) = self.lookup(&span, number, lookup.into_inner()) else {
+                continue;
+            };
+            if checked.iter().any(|other| other.name == lookup.name) {
+                let message = format!("two lookups of one route are called `{}`", lookup.name);
+                self.refuse(&span, message, "give each a `name` of its own");
+            }
+            checked.push(lookup);
+        }
+        checked
+    }
+
+    fn lookup(
+        &mut self,
+        span: &Range<usize>,
+        number: usize,
+        lookup: document::Lookup,
+    ) -> Option<Lookup> {
+        if let Some(name) = &lookup.name {
+            self.name("lookup", name);
+        }
+        let url = UrlTemplate::parse(lookup.url.get_ref());
+        let url = self.or_refuse(&lookup.url.span(), url);
+        let each = match &lookup.each {
+            None => Some(Place::default()),
+            Some(each) => self.or_refuse(&each.span(), each.get_ref().parse()),
+        };
+        let mut take = Vec::new();
+        for (field, found) in lookup.take {
+            let to = self.or_refuse(&field.span(), field.get_ref().parse());
+            let from = self.or_refuse(&found.span(), found.get_ref().parse());
+            take.extend(to.zip(from));
+        }
+        let mut settings = LookupSettings::new(url?, take);
+        settings.each = each?;
+        settings.replaces = lookup.replace.unwrap_or(settings.replaces);
+        settings.on_failure = match lookup.on_failure {
+            None | Some(document::OnFailure::Wait) => OnFailure::Wait,
+            Some(document::OnFailure::Pass) => OnFailure::Pass,
+            Some(document::OnFailure::Bury) => OnFailure::Bury,
+        };
+        if let Some(concurrency) = lookup.concurrency {
+            settings.concurrency = concurrency;
+        }
+        self.or_refuse(span, settings.check());
+        let lookup = Lookup {
+            name: match lookup.name {
+                Some(name) => name.into_inner(),
+                None if number == 1 => "lookup".to_owned(),
+                None => format!("lookup-{number}"),
+            },
+            settings,
+            headers: lookup.headers,
+            auth: lookup.auth.and_then(|auth| self.auth(auth)),
+            rate: lookup.rate,
+            cache: lookup.cache.unwrap_or(true),
+        };
+        self.try_lookup(&lookup, span);
+        Some(lookup)
+    }
+
+    /// What only the lookup itself knows: headers and secrets.
+    fn try_lookup(&mut self, lookup: &Lookup, span: &Range<usize>) {
+        if !self.problems.is_empty() {
+            return;
+        }
+        let built = Lookups::build(
+            std::slice::from_ref(lookup),
+            None,
+            &mainstay_clock::system(),
+        );
+        if let Err(error) = built {
+            self.problems
+                .push(self.source.problem(span, error.to_string()));
+        }
+    }
+
+    fn or_refuse<T>(
+        &mut self,
+        span: &Range<usize>,
+        result: Result<T, InvalidSettings>,
+    ) -> Option<T> {
+        result
+            .map_err(|error| self.refuse(span, error.to_string(), "see docs/operating/lookups.md"))
+            .ok()
+    }
+}

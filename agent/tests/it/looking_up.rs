@@ -1,0 +1,255 @@
+//! E1 to E4 in the agent: documents that are completed by another server on their way.
+
+use crate::support::{Running, Stage, say, until};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples/lookup")
+        .join(name)
+}
+
+/// The server of the example, and where it listens.
+struct Metadata {
+    process: Running,
+    address: String,
+}
+
+impl Metadata {
+    fn start(stage: &Stage, address: &str) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_mainstay")).with_file_name("examples/metadata");
+        let mut command = Command::new(program);
+        command
+            .arg(example("metadata.json"))
+            .arg(address)
+            .stdin(Stdio::null());
+        let process = Running::start(&mut command, stage.path("metadata.log"));
+        let listening = |log: &str| {
+            let line = log
+                .lines()
+                .rfind(|line| line.starts_with("listening on "))?;
+            Some(line.trim_start_matches("listening on ").to_owned())
+        };
+        until("the metadata server listens", || {
+            listening(&process.log()).is_some()
+        });
+        let address = listening(&process.log()).unwrap();
+        Self { process, address }
+    }
+
+    /// How often it was asked, by all its lives.
+    fn asked(&self) -> usize {
+        self.process.log().matches("asked: ").count()
+    }
+}
+
+/// The configuration of the example, with some of it put otherwise.
+fn configured(stage: &Stage, changes: &[(&str, &str)]) -> String {
+    let mut text = std::fs::read_to_string(example("mainstay.toml")).unwrap();
+    for (from, to) in changes {
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    for folder in ["drop", "completed"] {
+        std::fs::create_dir_all(stage.path(folder)).unwrap();
+    }
+    std::fs::write(stage.path("m.toml"), text).unwrap();
+    stage.text("m.toml")
+}
+
+fn agent(stage: &Stage, config: &str) -> Running {
+    let mut command = stage.command(&["run", "--config", config]);
+    Running::start(&mut command, stage.path("agent.log"))
+}
+
+fn drop_collection(stage: &Stage, name: &str) {
+    std::fs::copy(example("collection.xml"), stage.path("drop").join(name)).unwrap();
+}
+
+/// What the collection is when all is known of it that the server knows.
+fn completed() -> String {
+    let text = std::fs::read_to_string(example("collection.xml")).unwrap();
+    text.replace(
+        "Genre=\"\" Year=\"0\"",
+        "Genre=\"House, Deep House\" Year=\"0\"",
+    )
+    .replacen(
+        "TotalTime=\"312\"/>",
+        "TotalTime=\"312\" Label=\"Conveyor\"/>",
+        1,
+    )
+    .replace(
+        "TotalTime=\"287\">",
+        "TotalTime=\"287\" Label=\"Conveyor\" Year=\"2001\">",
+    )
+    .replace(
+        "TotalTime=\"401\"/>",
+        "TotalTime=\"401\" Genre=\"Ambient\" Year=\"2019\"/>",
+    )
+    .replace(
+        "TotalTime=\"312\"/>",
+        "TotalTime=\"312\" Genre=\"House, Deep House\" Label=\"Conveyor\" Year=\"1998\"/>",
+    )
+}
+
+fn lookup(stage: &Stage) -> serde_json::Value {
+    stage.json(&["status"])["routes"][0]["lookups"][0].clone()
+}
+
+#[test]
+fn the_example_completes_a_collection_and_asks_for_nothing_twice() {
+    let stage = Stage::new();
+    let metadata = Metadata::start(&stage, "127.0.0.1:0");
+    let config = configured(&stage, &[("127.0.0.1:8099", &metadata.address)]);
+    let agent = agent(&stage, &config);
+    drop_collection(&stage, "collection.xml");
+    let arrived = stage.path("completed/collection.xml");
+    until("the collection has arrived", || arrived.exists());
+    assert_eq!(std::fs::read_to_string(&arrived).unwrap(), completed());
+    assert_eq!(metadata.asked(), 4, "{}", metadata.process.log());
+
+    drop_collection(&stage, "again.xml");
+    until("the second has arrived", || {
+        stage.path("completed/again.xml").exists()
+    });
+    // What is known is kept; that one is not known is asked again.
+    assert_eq!(metadata.asked(), 5, "{}", metadata.process.log());
+    until("both are counted", || lookup(&stage)["documents"] == 2);
+    let status = lookup(&stage);
+    assert_eq!(
+        (&status["fields"], &status["unknown"]),
+        (&18.into(), &2.into()),
+        "{status}"
+    );
+    let page = say(&mut stage.command(&["status"])).out;
+    assert!(
+        page.contains("  lookup  http://") && page.contains("answering"),
+        "{page}"
+    );
+    drop(agent);
+}
+
+#[test]
+fn a_document_waits_for_its_lookup_over_a_kill_and_goes_on_when_the_server_is_back() {
+    let stage = Stage::new();
+    let first = Metadata::start(&stage, "127.0.0.1:0");
+    let address = first.address.clone();
+    first.process.kill();
+    let config = configured(&stage, &[("127.0.0.1:8099", &address)]);
+    let waits = |agent: &Running| {
+        until("the agent answers", || {
+            stage.path("data/control.sock").exists()
+        });
+        until("the document waits", || {
+            lookup(&stage)["waits"].as_u64() > Some(0)
+        });
+        assert!(
+            agent.log().is_empty() || !agent.log().contains("panicked"),
+            "{}",
+            agent.log()
+        );
+    };
+    let killed = agent(&stage, &config);
+    drop_collection(&stage, "collection.xml");
+    waits(&killed);
+    let status = stage.json(&["status"]);
+    assert_eq!(status["state"], "degraded", "{status}");
+    assert!(
+        lookup(&stage)["reason"]
+            .as_str()
+            .unwrap()
+            .contains(&address),
+        "{status}"
+    );
+    killed.kill();
+    assert!(!stage.path("completed/collection.xml").exists());
+
+    let again = agent(&stage, &config);
+    waits(&again);
+    let metadata = Metadata::start(&stage, &address);
+    let arrived = stage.path("completed/collection.xml");
+    until("the collection has arrived", || arrived.exists());
+    assert_eq!(std::fs::read_to_string(&arrived).unwrap(), completed());
+    until("it is settled", || stage.ledger("delivered") == 1);
+    assert_eq!(stage.ledger("accepted"), 1);
+    until("all is well", || {
+        stage.json(&["status"])["state"] == "running"
+    });
+    drop((again, metadata));
+}
+
+#[test]
+fn without_its_server_a_document_goes_on_as_it_is_or_becomes_a_dead_letter_as_was_chosen() {
+    for (choice, is_dead) in [("pass", false), ("bury", true)] {
+        let stage = Stage::new();
+        let dead = Metadata::start(&stage, "127.0.0.1:0");
+        let address = dead.address.clone();
+        dead.process.kill();
+        let config = configured(
+            &stage,
+            &[
+                ("127.0.0.1:8099", &address),
+                ("\"wait\"", &format!("\"{choice}\"")),
+                (
+                    "path = \"completed\"",
+                    "path = \"completed\"\nbury_after = 1",
+                ),
+            ],
+        );
+        let agent = agent(&stage, &config);
+        drop_collection(&stage, "collection.xml");
+        until("the agent answers", || {
+            stage.path("data/control.sock").exists()
+        });
+        let arrived = stage.path("completed/collection.xml");
+        if is_dead {
+            until("it is a dead letter", || stage.ledger("dead") == 1);
+            assert!(!arrived.exists());
+            let letters = stage.json(&["dead", "list"]).to_string();
+            assert!(letters.contains("a lookup is not possible"), "{letters}");
+        } else {
+            until("it has arrived", || arrived.exists());
+            let same = std::fs::read(example("collection.xml")).unwrap();
+            assert_eq!(std::fs::read(&arrived).unwrap(), same);
+            until("it is counted", || lookup(&stage)["without"] == 1);
+            assert!(agent.log().contains("goes on without"), "{}", agent.log());
+        }
+    }
+}
+
+#[test]
+fn a_lookup_that_cannot_work_is_refused_with_its_place() {
+    let stage = Stage::new();
+    for (from, to, why) in [
+        (
+            "http://127.0.0.1:8099",
+            "http://{Artist}",
+            "no document may choose",
+        ),
+        ("take = {", "take = { \"Genre/x\" = \"y\",", "one field"),
+        ("\"wait\"", "\"maybe\"", "maybe"),
+        ("rate = \"10/s\"", "rate = \"10\"", "is not a rate"),
+        ("rate = \"10/s\"", "concurrency = 0", "`concurrency` is 0"),
+        (
+            "rate = \"10/s\"",
+            "auth = { bearer = \"file:not-there\" }",
+            "cannot read",
+        ),
+        ("rate = \"10/s\"", "headers = { \"a b\" = \"c\" }", "a b"),
+    ] {
+        let config = configured(&stage, &[(from, to)]);
+        let said = say(&mut stage.command(&["config", "check", "--config", &config]));
+        assert_ne!(said.code, Some(0), "{to}");
+        assert!(
+            said.err.contains(why) && said.err.contains("m.toml:"),
+            "{to}: {said:?}"
+        );
+    }
+    let config = configured(&stage, &[]);
+    let shown = say(&mut stage.command(&["config", "show", "--config", &config]));
+    assert!(shown.out.contains("[[route.lookup]]"), "{shown:?}");
+    std::fs::write(stage.path("shown.toml"), &shown.out).unwrap();
+    let said = say(&mut stage.command(&["config", "check", "--config", &stage.text("shown.toml")]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+}
