@@ -118,14 +118,20 @@ fn rename(migration: &Migration, found: &Survey) -> Result<Option<Migrated>, Err
     let aside = migration.old.clone();
     let journal = Journal::new(Way::Rename, &migration.old, aside, found.stamp);
     journal.begin(&migration.new)?;
-    let renamed = clear(&migration.new).and_then(|()| {
-        rename_between(&old.parent, old.name, &new.parent, new.name).map_err(failed)
-    });
-    if let Err(error) = renamed {
+    if let Err(error) = clear(&migration.new) {
         drop(Journal::end(&migration.new));
-        // A folder has no second name, so a file system without the careful rename says that it is not permitted.
-        let is_for_a_copy = matches!(error.kind(), ErrorKind::CrossDevice | ErrorKind::Permission);
-        return if is_for_a_copy { Ok(None) } else { Err(error) };
+        return Err(error);
+    }
+    if let Err(error) = rename_between(&old.parent, old.name, &new.parent, new.name) {
+        drop(Journal::end(&migration.new));
+        // Without permission a copy gets no further; what the file system cannot do, a copy can.
+        let is_for_a_copy =
+            error.kind() == io::ErrorKind::CrossesDevices || system::is_never_permitted(&error);
+        return if is_for_a_copy {
+            Ok(None)
+        } else {
+            Err(failed(error))
+        };
     }
     confirm(&attempt, &new)?;
     confirm(&attempt, &old)?;

@@ -384,6 +384,11 @@ pub(crate) fn is_noreplace_unknown(error: &io::Error) -> bool {
     matches!(code, Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
+/// Whether nobody may do that there: a folder has no second name, so a file system without the careful rename says so of it.
+pub(crate) fn is_never_permitted(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw_os_error) == Some(Errno::PERM)
+}
+
 /// Whether opening failed because it is a socket, or a device without a driver.
 pub(crate) fn is_no_such_device(error: &io::Error) -> bool {
     matches!(

@@ -261,6 +261,10 @@ pub(crate) fn is_noreplace_unknown(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
+pub(crate) fn is_never_permitted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 pub(crate) fn is_no_such_device(_error: &io::Error) -> bool {
     false
 }
