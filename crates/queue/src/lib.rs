@@ -44,6 +44,8 @@
 //! - Any order across lanes or priorities; within a priority it is first in, first out, as far as attempts allow.
 //! - To survive a disk that loses what it confirmed, or is lost as a whole; to hide its content from who may read the
 //!   folder (it is readable by its owner alone).
+//! - To tell a head that a disk tore inside of its first 512 bytes, which no disk does, from one that rotted: a start may
+//!   report damage then where nothing is lost.
 //!
 //! **Limits**: those that can be chosen stand in [`Config`]. Fixed are:
 //!

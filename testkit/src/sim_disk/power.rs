@@ -5,7 +5,7 @@ use super::{SimDisk, State};
 use crate::random::Random;
 use mainstay_queue::disk::Folder;
 
-/// The smallest unit that a disk writes, in bytes; it may be torn all the same.
+/// The smallest unit that a disk writes, in bytes; any but the first of a file may be torn all the same.
 const SECTOR: u64 = 512;
 
 /// What becomes of what was on its way when the power went.
@@ -150,7 +150,7 @@ fn settle(inode: &mut Inode, random: &mut Random) {
     }
 }
 
-/// A part of a change arrives: some of its sectors, or all bytes before or behind some place.
+/// A part of a change arrives: some of its sectors, or all bytes before or behind some place that is not in the first one.
 fn tear(kept: &mut Content, change: &Change, random: &mut Random) {
     let (offset, len) = match change {
         Change::Len(len) => {
@@ -174,9 +174,14 @@ fn tear(kept: &mut Content, change: &Change, random: &mut Random) {
         }
         _ => kept.zero(from, to - from),
     };
+    // No disk tears its first sector, and the queue counts on it: of a head whose id alone is the one of the file's former life
+    // nobody could tell whether it was torn or has rotted.
+    let whole_head = |place: u64| {
+        if place < SECTOR { offset } else { place }
+    };
     match random.below(3) {
-        0 if len != 0 => part(offset, offset + random.below(len)),
-        1 if len != 0 => part(offset + random.below(len), end),
+        0 if len != 0 => part(offset, whole_head(offset + random.below(len))),
+        1 if len != 0 => part(whole_head(offset + random.below(len)), end),
         _ => {
             let mut at = offset;
             while at < end {
