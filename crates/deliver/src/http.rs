@@ -53,8 +53,9 @@ const INLINE_WORK_MAX: usize = 64 * 1024;
 /// An HTTP server that documents are delivered to.
 ///
 /// Each attempt is one POST or PUT with `Idempotency-Key: <id>`, the same on every attempt of a document; `Content-Type`;
-/// `Mainstay-Source` (the producer's name for it, percent-encoded byte by byte); `Mainstay-Route`; and, where the hash is
-/// known, `Content-Digest` (RFC 9530). With a coded body the digest is that of the coded bytes, as the RFC wants it, and it is
+/// `Mainstay-Source` (the producer's name for it, percent-encoded byte by byte); `Mainstay-Route`; `Mainstay-Station`, where
+/// the document names one; and, where the hash is known, `Content-Digest` (RFC 9530). With a coded body the digest is that of
+/// the coded bytes, as the RFC wants it, and it is
 /// left out where a file is compressed while it is sent. Headers of the document follow if they say nothing about the
 /// connection, the body or the sender, up to 4 KiB of them.
 ///

@@ -17,6 +17,9 @@ const SOURCE: HeaderName = HeaderName::from_static("mainstay-source");
 /// The route that it came by, percent-encoded.
 const ROUTE: HeaderName = HeaderName::from_static("mainstay-route");
 
+/// The station that it comes from, percent-encoded; the one header of ours that a document brings.
+const STATION: HeaderName = HeaderName::from_static("mainstay-station");
+
 /// What nobody but this crate may set, since the promises hang on it; everything that begins with `mainstay-` is ours too.
 const OURS: [&str; 9] = [
     "idempotency-key",
@@ -157,11 +160,19 @@ fn brought_along(document: &Outgoing) -> HeaderMap {
     let mut map = HeaderMap::new();
     let mut room = FROM_A_DOCUMENT_MAX;
     for (name, value) in &document.headers {
-        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_str(value))
-        else {
+        let Ok(name) = HeaderName::try_from(name) else {
             continue;
         };
-        let forbidden = is_ours(name.as_str())
+        let is_station = name == STATION;
+        let value = if is_station {
+            Ok(plain_value(&encode(value.as_bytes())))
+        } else {
+            HeaderValue::from_str(value)
+        };
+        let Ok(value) = value else {
+            continue;
+        };
+        let forbidden = is_ours(name.as_str()) && !is_station
             || is_one_of(&HOP_BY_HOP, name.as_str())
             || is_one_of(&NOT_FROM_A_DOCUMENT, name.as_str());
         let size = name.as_str().len() + value.len();
@@ -269,6 +280,9 @@ mod tests {
             document.headers.push((name.into(), "forged".into()));
         }
         document.headers.push(("X-Serial".into(), "4711".into()));
+        document
+            .headers
+            .push(("Mainstay-Station".into(), "Prüfplatz 4\r\nHost: x".into()));
         document.headers.push(("broken name".into(), "x".into()));
         document
             .headers
@@ -278,11 +292,13 @@ mod tests {
             .push(("X-Long".into(), "x".repeat(FROM_A_DOCUMENT_MAX)));
         let headers = headers_of(&document, &config());
         assert_eq!(headers["x-serial"], "4711");
+        // But what its agent says of it arrives, whatever signs it has.
+        assert_eq!(headers[STATION], "Pr%C3%BCfplatz%204%0D%0AHost%3A%20x");
         assert!(
             headers.values().all(|value| value != "forged"),
             "{headers:?}"
         );
-        assert_eq!(headers.len(), 6, "{headers:?}");
+        assert_eq!(headers.len(), 7, "{headers:?}");
     }
 
     #[test]
