@@ -1,6 +1,7 @@
 //! The command line: every command and every flag, in one table.
 
 mod backups;
+mod caching;
 mod files;
 mod measuring;
 mod moving;
@@ -9,6 +10,9 @@ pub(crate) use backups::{
     BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, OnConflict,
     PruneArgs, RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs,
     TrashPutArgs, TrashRestoreArgs, TrashVerb, VersionArgs,
+};
+pub(crate) use caching::{
+    CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb,
 };
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
@@ -77,6 +81,9 @@ pub(crate) enum Command {
     /// Delete files so that they can be restored.
     #[command(subcommand)]
     Trash(TrashVerb),
+    /// See what lookups keep of other servers' answers, and let go of it.
+    #[command(subcommand)]
+    Cache(CacheVerb),
     /// Compute and compare checksums of any files, and watch what others do to them.
     #[command(subcommand)]
     Files(FilesVerb),

@@ -1,6 +1,7 @@
 //! The commands that look and act once, beside a running agent or without one.
 
 mod backup;
+mod cache;
 mod carry;
 mod config;
 mod files;
@@ -18,6 +19,7 @@ mod trash;
 mod watch;
 
 pub(crate) use backup::backup;
+pub(crate) use cache::cache;
 pub(crate) use config::{config, routes};
 pub(crate) use files::{checksum, verify};
 pub(crate) use history::history;

@@ -84,6 +84,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Backup(verb) => commands::backup(&verb),
         Command::History(verb) => commands::history(&verb),
         Command::Trash(verb) => commands::trash(&verb),
+        Command::Cache(verb) => commands::cache(&verb),
         Command::Migrate(args) => commands::migrate(&args),
         Command::Paths(args) => commands::paths(&args),
         Command::Doctor(args) => commands::doctor(&args),

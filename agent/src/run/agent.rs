@@ -2,7 +2,7 @@
 
 use super::destination::{AnyDestination, build};
 use super::intake::{RouteIntake, Template, claim_id, template};
-use super::lookups::Lookups;
+use super::lookups::{CACHE, Lookups};
 use super::parts::Parts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -23,9 +23,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-
-/// The folder of what lookups keep, in the data folder.
-const CACHE: &str = "cache";
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]

@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+/// The folder of what lookups keep, in the data folder.
+pub(crate) const CACHE: &str = "cache";
+
 /// The lookups of a route, in their order; all its destinations share them.
 #[derive(Debug)]
 pub(crate) struct Lookups {

@@ -131,6 +131,74 @@ fn the_example_completes_a_collection_and_asks_for_nothing_twice() {
 }
 
 #[test]
+fn what_is_kept_is_shown_put_in_order_and_let_go_of_beside_a_running_agent() {
+    let stage = Stage::new();
+    let nothing = stage.json(&["cache", "stats"]);
+    assert_eq!(nothing["enabled"], false, "{nothing}");
+    assert!(!stage.path("data/cache").exists(), "looking makes nothing");
+    let metadata = Metadata::start(&stage, "127.0.0.1:0");
+    let config = configured(&stage, &[("127.0.0.1:8099", &metadata.address)]);
+    let agent = agent(&stage, &config);
+    drop_collection(&stage, "collection.xml");
+    until("it has arrived", || {
+        stage.path("completed/collection.xml").exists()
+    });
+
+    assert_eq!(stage.json(&["cache", "stats"])["entries"], 3);
+    let page = say(&mut stage.command(&["cache", "stats"])).out;
+    assert!(
+        page.contains("3 answers") && page.contains("100 MiB"),
+        "{page}"
+    );
+    let kept = stage.json(&["cache", "list"]);
+    let url = kept[0]["url"].as_str().unwrap().to_owned();
+    assert!(
+        url.contains("/tracks?artist=") && kept.as_array().unwrap().len() == 3,
+        "{kept}"
+    );
+    let listed = say(&mut stage.command(&["cache", "list", "--limit", "1"])).out;
+    assert!(
+        listed.lines().count() == 1 && listed.contains(&url),
+        "{listed}"
+    );
+    assert_eq!(stage.json(&["cache", "prune"])["evicted"], 0);
+
+    let refused = say(&mut stage.command(&["cache", "clear"]));
+    assert!(
+        refused.code == Some(2) && refused.err.contains("--yes"),
+        "{refused:?}"
+    );
+    assert_eq!(stage.json(&["cache", "invalidate", &url])["gone"], 1);
+    assert_eq!(stage.json(&["cache", "invalidate", &url])["gone"], 0);
+    assert_eq!(
+        stage.json(&["cache", "invalidate", "--older-than", "1h"])["gone"],
+        0
+    );
+    let pattern = format!("http://{}/tracks*title=Night*", metadata.address);
+    assert_eq!(
+        stage.json(&["cache", "invalidate", "--glob", &pattern])["gone"]
+            .as_u64()
+            .map(|gone| gone <= 1),
+        Some(true)
+    );
+    let wrong = say(&mut stage.command(&["cache", "invalidate", "no address"]));
+    assert!(
+        wrong.code == Some(2) && wrong.err.contains("is no address"),
+        "{wrong:?}"
+    );
+    let said = say(&mut stage.command(&["cache", "clear", "--yes"]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(stage.json(&["cache", "stats"])["entries"], 0);
+    // And the agent goes on, and asks again.
+    drop_collection(&stage, "again.xml");
+    until("the second has arrived", || {
+        stage.path("completed/again.xml").exists()
+    });
+    assert_eq!(metadata.asked(), 8, "{}", metadata.process.log());
+    drop(agent);
+}
+
+#[test]
 fn a_document_waits_for_its_lookup_over_a_kill_and_goes_on_when_the_server_is_back() {
     let stage = Stage::new();
     let first = Metadata::start(&stage, "127.0.0.1:0");

@@ -24,7 +24,7 @@ mod memory;
 mod storing;
 mod upkeep;
 
-pub use upkeep::Pruned;
+pub use upkeep::{Listed, Pruned};
 
 use memory::Memory;
 

@@ -118,7 +118,7 @@ mod counters;
 mod error;
 
 pub use answer::{Answer, Lookup, Refusal, Stale, Stored};
-pub use cache::{Cache, Pruned};
+pub use cache::{Cache, Listed, Pruned};
 pub use counters::CacheStats;
 pub use error::{Error, ErrorKind};
 pub use flights::{Flights, Lead, Turn};

@@ -12,6 +12,22 @@ use rusqlite::Transaction;
 use std::path::Path;
 use std::time::Duration;
 
+/// An answer that is stored, as a person may see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listed {
+    /// Its address.
+    pub url: String,
+    /// Its status.
+    pub status: u16,
+    /// What it counts, in bytes.
+    pub bytes: u64,
+    /// When it came or was confirmed, in milliseconds since 1970.
+    pub stored_at: u64,
+    /// Until when it is served without asking, in milliseconds since 1970; rules may say otherwise.
+    pub fresh_until: u64,
+}
+
 /// What putting the cache in order came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -188,6 +204,18 @@ impl Cache {
             disk_bytes: size(store.index.folder()) + size(store.bodies.folder()),
             ..stats
         })
+    }
+
+    /// The answers that are stored, in the order of their addresses, `most` of them. Reads the folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`stats`](Self::stats).
+    pub fn list(&self, most: usize) -> Result<Vec<Listed>, Error> {
+        if self.store.is_none() {
+            return Ok(Vec::new());
+        }
+        self.read(|connection| rows::list(connection, most))
     }
 
     /// Removes entries for good, and their bodies.

@@ -1,5 +1,6 @@
 //! Entries in the index: found, added, removed, counted.
 
+use crate::cache::Listed;
 use crate::counters::{CacheStats, Counter, Tally};
 use crate::entry::{Entry, Hash};
 use rusqlite::types::FromSql;
@@ -216,6 +217,24 @@ pub(crate) fn stats(connection: &Connection) -> rusqlite::Result<CacheStats> {
         last_prune: counter(LAST_PRUNE)?,
         ..CacheStats::default()
     })
+}
+
+/// The answers that are stored, by their addresses.
+pub(crate) fn list(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Listed>> {
+    let query =
+        "SELECT url, status, bytes, stored_at, ends_at FROM entries ORDER BY url, id LIMIT ?1";
+    let mut statement = connection.prepare_cached(query)?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = statement.query_map([most], |row| {
+        Ok(Listed {
+            url: lossy(row, 0)?,
+            status: u16::try_from(number(row, 1)?).unwrap_or_default(),
+            bytes: number(row, 2)?,
+            stored_at: number(row, 3)?,
+            fresh_until: number(row, 4)?,
+        })
+    })?;
+    rows.collect()
 }
 
 /// A row; one that rotted is found by its number alone.

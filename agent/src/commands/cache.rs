@@ -1,0 +1,210 @@
+//! `mainstay cache`: what lookups keep of other servers' answers.
+
+use crate::asking;
+use crate::cli::{
+    CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb, PlaceArgs,
+};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::run::lookups::CACHE;
+use crate::status::date;
+use crate::terminal::{self, Count, Text, visible};
+use crate::units::Size;
+use mainstay_cache::{Cache, CacheSettings, CacheStats, ErrorKind, Listed};
+use serde_json::json;
+
+/// Runs the verb; an agent may run beside it.
+///
+/// # Errors
+/// The cache cannot be opened or changed, an address or a pattern is none, the person said no.
+pub(crate) fn cache(verb: &CacheVerb) -> Result<Exit, Failure> {
+    match verb {
+        CacheVerb::Stats(args) => stats(args),
+        CacheVerb::List(args) => list(args),
+        CacheVerb::Prune(args) => prune(args),
+        CacheVerb::Clear(args) => clear(args),
+        CacheVerb::Invalidate(args) => invalidate(args),
+    }
+}
+
+/// The cache of the data folder; none is made where there is none.
+fn open(args: &CacheArgs) -> Result<Cache, Failure> {
+    let data = DataDir::of(&PlaceArgs {
+        config: None,
+        data: args.data.clone(),
+    })?;
+    let folder = data.path().join(CACHE);
+    let settings = CacheSettings {
+        enabled: folder.exists(),
+        ..CacheSettings::default()
+    };
+    Cache::open(&folder, settings, mainstay_clock::system()).map_err(failed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn failed(error: mainstay_cache::Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::Invalid => Exit::Usage,
+        ErrorKind::Busy => Exit::InUse,
+        _ => Exit::NoInput,
+    };
+    let failure = Failure::new(exit, error.to_string());
+    match std::error::Error::source(&error) {
+        Some(source) => failure.because(source.to_string()),
+        None => failure,
+    }
+}
+
+fn stats(args: &CacheArgs) -> Result<Exit, Failure> {
+    let stats = open(args)?.stats().map_err(failed)?;
+    if args.json {
+        terminal::print_json(&told(&stats))?;
+    } else {
+        terminal::print(&page(&stats))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn told(stats: &CacheStats) -> serde_json::Value {
+    json!({
+        "enabled": stats.enabled,
+        "entries": stats.entries,
+        "bytes": stats.bytes,
+        "limit_bytes": stats.limit_bytes,
+        "usage_percent": stats.usage_percent,
+        "disk_bytes": stats.disk_bytes,
+        "hits": stats.hits,
+        "misses": stats.misses,
+        "expired": stats.expired,
+        "revalidated": stats.revalidated,
+        "stale_served": stats.stale_served,
+        "stored": stats.stored,
+        "evictions": stats.evictions,
+        "bytes_saved": stats.bytes_saved,
+        "damaged": stats.damaged,
+        "rebuilt": stats.rebuilt,
+        "oldest": stats.oldest.map(date),
+        "newest": stats.newest.map(date),
+        "last_prune": stats.last_prune.map(date),
+    })
+}
+
+fn page(stats: &CacheStats) -> String {
+    let mut text = Text::default();
+    if !stats.enabled {
+        text.line(format_args!(
+            "nothing is kept: no lookup of this data folder was ever answered"
+        ));
+        return text.finish();
+    }
+    let when = |at: Option<u64>| at.map_or_else(|| "never".to_owned(), date);
+    text.line(format_args!(
+        "kept      {}, {} of {} ({:.0} %), {} on the disk",
+        Count(stats.entries, "answer"),
+        Size(stats.bytes),
+        Size(stats.limit_bytes),
+        stats.usage_percent,
+        Size(stats.disk_bytes),
+    ));
+    text.line(format_args!(
+        "asked     {} hits, {} misses, {} whose time was over ({} confirmed), {} served all the same",
+        stats.hits, stats.misses, stats.expired, stats.revalidated, stats.stale_served,
+    ));
+    text.line(format_args!(
+        "changed   {} stored, {} evicted, {} damaged, index begun anew {} times",
+        stats.stored, stats.evictions, stats.damaged, stats.rebuilt,
+    ));
+    text.line(format_args!("saved     {}", Size(stats.bytes_saved)));
+    text.line(format_args!(
+        "oldest    {}, newest {}, last pruned {}",
+        when(stats.oldest),
+        when(stats.newest),
+        when(stats.last_prune),
+    ));
+    text.finish()
+}
+
+fn list(args: &CacheListArgs) -> Result<Exit, Failure> {
+    let kept = open(&args.cache)?.list(args.limit).map_err(failed)?;
+    if args.cache.json {
+        let told = |kept: &Listed| {
+            json!({
+                "url": kept.url,
+                "status": kept.status,
+                "bytes": kept.bytes,
+                "stored_at": date(kept.stored_at),
+                "fresh_until": date(kept.fresh_until),
+            })
+        };
+        terminal::print_json(&kept.iter().map(told).collect::<Vec<_>>())?;
+    } else if kept.is_empty() {
+        terminal::say("nothing is kept");
+    } else {
+        let mut text = Text::default();
+        for kept in &kept {
+            text.line(format_args!(
+                "{}  {:>10}  until {}  {}",
+                kept.status,
+                Size(kept.bytes).to_string(),
+                date(kept.fresh_until),
+                visible(&kept.url)
+            ));
+        }
+        terminal::print(&text.finish())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn prune(args: &CacheArgs) -> Result<Exit, Failure> {
+    let pruned = open(args)?.prune().map_err(failed)?;
+    if args.json {
+        let told = json!({ "evicted": pruned.evicted, "damaged": pruned.damaged, "orphans": pruned.orphans });
+        terminal::print_json(&told)?;
+    } else {
+        terminal::say(&format!(
+            "in order: {} evicted, {} damaged, {} that belonged to nothing",
+            pruned.evicted, pruned.damaged, pruned.orphans
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn clear(args: &CacheClearArgs) -> Result<Exit, Failure> {
+    let cache = open(&args.cache)?;
+    let stats = cache.stats().map_err(failed)?;
+    if stats.entries > 0 {
+        let answers = Count(stats.entries, "answer");
+        asking::allow(
+            args.yes,
+            &format!("{answers} will be asked for again when they are needed"),
+        )?;
+    }
+    say_gone(cache.clear().map_err(failed)?, args.cache.json)
+}
+
+fn invalidate(args: &CacheInvalidateArgs) -> Result<Exit, Failure> {
+    let cache = open(&args.cache)?;
+    let gone = if let Some(url) = &args.url {
+        let address = url.parse().map_err(|_| {
+            Failure::new(Exit::Usage, format!("`{}` is no address", visible(url)))
+                .help("write it whole, like http://127.0.0.1:8099/tracks?artist=A")
+        })?;
+        cache.invalidate_url(&address)
+    } else if let Some(host) = &args.host {
+        cache.invalidate_host(host)
+    } else if let Some(pattern) = &args.glob {
+        cache.invalidate_glob(pattern)
+    } else {
+        cache.older_than(args.older_than.map(|age| age.0).unwrap_or_default())
+    };
+    say_gone(gone.map_err(failed)?, args.cache.json)
+}
+
+fn say_gone(gone: usize, json: bool) -> Result<Exit, Failure> {
+    if json {
+        terminal::print_json(&json!({ "gone": gone }))?;
+    } else {
+        terminal::say(&format!("{} gone", Count(gone as u64, "answer")));
+    }
+    Ok(Exit::Done)
+}
