@@ -2,6 +2,7 @@
 //!
 //! - [`faulty_server`]: an HTTP server that fails as it is told, for tests of one crate.
 //! - [`cutting_proxy`]: a connection that breaks after so many bytes.
+//! - `tls_server` and `tunnels`, with the feature `tls`: a server with a certificate, its authority, and a proxy for `CONNECT`.
 //! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
@@ -41,7 +42,13 @@ mod random;
 pub mod record;
 pub mod recorded;
 pub mod sim_disk;
+#[cfg(feature = "tls")]
+pub mod tls_server;
+
 pub mod tracer;
+
+#[cfg(feature = "tls")]
+pub mod tunnels;
 mod verdict;
 pub mod workloads;
 

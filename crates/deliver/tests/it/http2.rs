@@ -1,15 +1,13 @@
 //! The same promises where the server offers HTTP/2: many documents share one connection.
 
 use crate::support::{again, clock, document, hash, in_file, soon};
-use crate::tls_server::Authority;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use mainstay_deliver::{Destination, Http, HttpConfig, Outcome, Tls};
-use rcgen::ExtendedKeyUsagePurpose;
-use rustls_pki_types::PrivateKeyDer;
+use mainstay_testkit::tls_server::{Authority, server_config};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,17 +28,7 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-        let signed = authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(provider);
-        let builder = builder
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth();
-        let key = PrivateKeyDer::try_from(signed.1.serialize_der()).unwrap();
-        let mut tls = builder
-            .with_single_cert(vec![signed.0.der().clone()], key)
-            .unwrap();
+        let mut tls = server_config(&authority.localhost(), None);
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let mut config = HttpConfig::new(format!(
@@ -49,7 +37,7 @@ impl Server {
         ));
         config.tls = Tls {
             system_authorities: false,
-            authorities: vec![authority.file(&folder, "ca.pem")],
+            authorities: vec![authority.file(folder.path(), "ca.pem")],
             client: None,
         };
         let (arrived, connections) = (Arrived::default(), Arc::new(AtomicUsize::new(0)));

@@ -19,4 +19,3 @@ mod secrets;
 mod station;
 mod support;
 mod tls;
-mod tls_server;

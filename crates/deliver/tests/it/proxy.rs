@@ -1,17 +1,13 @@
 //! Through a proxy: tunnels, forwarding, who we are, and what is bypassed.
 
-use crate::support::{clock, document, reason, soon};
-use crate::tls_server::{Authority, TlsServer};
+use crate::support::{clock, document, reason, soon, trusting};
 use mainstay_deliver::{Cause, Destination, Http, HttpConfig, Outcome, Proxy, Secret, Tls};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
-use rcgen::ExtendedKeyUsagePurpose;
-use std::sync::{Arc, Mutex};
+use mainstay_testkit::tls_server::{Authority, TlsServer};
+use mainstay_testkit::tunnels::{CREDENTIALS, Tunnels};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-/// `ann:s3cr3t` as basic authentication sends it.
-const CREDENTIALS: &str = "Basic YW5uOnMzY3IzdA==";
 
 fn manual(url: String, with_credentials: bool, bypass: &[&str]) -> Proxy {
     Proxy::Manual {
@@ -31,77 +27,26 @@ async fn send_through(proxy: Proxy, url: &str) -> Outcome {
     .await
 }
 
-/// A proxy that opens tunnels for those who show the right credentials, and remembers what it was asked.
-struct Tunnels {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Tunnels {
-    async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = Arc::clone(&asked);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(tunnel(stream, Arc::clone(&log)));
-            }
-        });
-        Self { url, asked }
-    }
-}
-
-async fn tunnel(stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
-    let mut stream = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).await.unwrap() == 0 {
-            return;
-        }
-    }
-    log.lock().unwrap().push(head.clone());
-    if !head.contains(CREDENTIALS) {
-        stream
-            .write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
-            .await
-            .unwrap();
-        return;
-    }
-    let target = head.split(' ').nth(1).unwrap().to_owned();
-    let mut onward = TcpStream::connect(target).await.unwrap();
-    stream
-        .write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        .await
-        .unwrap();
-    drop(tokio::io::copy_bidirectional(&mut stream, &mut onward).await);
-}
-
 #[tokio::test]
 async fn https_goes_through_a_tunnel_that_is_asked_for_with_credentials() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        None,
-    )
-    .await;
-    let proxy = Tunnels::start().await;
-    let mut config = server.config(vec![authority.file(&folder, "ca.pem")]);
-    config.proxy = manual(proxy.url.clone(), true, &[]);
+    let server = TlsServer::willing(&authority.localhost(), None).await;
+    let proxy = Tunnels::start().await.unwrap();
+    let mut config = trusting(&server, vec![authority.file(folder.path(), "ca.pem")]);
+    config.proxy = manual(proxy.url().to_owned(), true, &[]);
     let outcome = soon(
         "the outcome",
         Http::new(&config, clock()).unwrap().send(document(b"{}")),
     )
     .await;
     assert_eq!(outcome, Outcome::Delivered);
-    let asked = proxy.asked.lock().unwrap().clone();
+    let asked = proxy.asked();
     assert_eq!(asked.len(), 1);
     assert!(
         asked[0].starts_with("CONNECT localhost:") && !asked[0].contains("Idempotency"),
         "{asked:?}"
     );
-    let request = server.conversation.requests().remove(0);
+    let request = server.conversation().requests().remove(0);
     assert_eq!(
         request.header("proxy-authorization"),
         None,
@@ -112,14 +57,10 @@ async fn https_goes_through_a_tunnel_that_is_asked_for_with_credentials() {
 #[tokio::test]
 async fn a_proxy_that_does_not_know_us_holds_the_destination() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        None,
-    )
-    .await;
-    let proxy = Tunnels::start().await;
-    let mut config = server.config(vec![authority.file(&folder, "ca.pem")]);
-    config.proxy = manual(proxy.url.clone(), false, &[]);
+    let server = TlsServer::willing(&authority.localhost(), None).await;
+    let proxy = Tunnels::start().await.unwrap();
+    let mut config = trusting(&server, vec![authority.file(folder.path(), "ca.pem")]);
+    config.proxy = manual(proxy.url().to_owned(), false, &[]);
     let outcome = soon(
         "the outcome",
         Http::new(&config, clock()).unwrap().send(document(b"{}")),
@@ -136,14 +77,14 @@ async fn a_proxy_that_does_not_know_us_holds_the_destination() {
         "{outcome:?}"
     );
     assert!(
-        reason(&outcome).contains(&format!("through the proxy `{}`", proxy.url)),
+        reason(&outcome).contains(&format!("through the proxy `{}`", proxy.url())),
         "{outcome:?}"
     );
     assert!(
         reason(&outcome).contains("authorization required"),
         "{outcome:?}"
     );
-    assert!(server.conversation.requests().is_empty());
+    assert!(server.conversation().requests().is_empty());
 }
 
 #[tokio::test]

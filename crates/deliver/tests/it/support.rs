@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use mainstay_clock::SharedClock;
-use mainstay_deliver::{Content, Destination, Http, HttpConfig, Outcome, Outgoing};
+use mainstay_deliver::{Content, Destination, Http, HttpConfig, Outcome, Outgoing, Tls};
 use mainstay_queue::DocumentId;
+use mainstay_testkit::tls_server::TlsServer;
 use sha2::{Digest, Sha256};
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Nothing here takes longer on the slowest machine; what does has gone wrong.
@@ -49,6 +51,17 @@ pub(crate) fn again(document: &Outgoing) -> Outgoing {
 
 pub(crate) fn http(url: &str) -> Http {
     Http::new(&HttpConfig::new(url), clock()).unwrap()
+}
+
+/// A destination that trusts these authorities and no other.
+pub(crate) fn trusting(server: &TlsServer, authorities: Vec<PathBuf>) -> HttpConfig {
+    let mut config = HttpConfig::new(server.url("/in"));
+    config.tls = Tls {
+        system_authorities: false,
+        authorities,
+        client: None,
+    };
+    config
 }
 
 /// One document to a destination with these settings.

@@ -1,9 +1,9 @@
 //! K8: TLS is verified, always; what is wrong with it is said.
 
-use crate::support::{reason, send_with, soon};
-use crate::tls_server::{Authority, Signed, TlsServer};
+use crate::support::{reason, send_with, soon, trusting};
 use mainstay_deliver::{Cause, ClientCertificate, ErrorKind, Http, HttpConfig, Outcome, Tls};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
+use mainstay_testkit::tls_server::{Authority, Signed, TlsServer};
 use rcgen::ExtendedKeyUsagePurpose;
 use std::path::PathBuf;
 use tempfile::TempDir;
@@ -29,39 +29,31 @@ fn held_because(outcome: &Outcome, words: &str) {
 #[tokio::test]
 async fn a_server_whose_authority_is_named_is_trusted() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        None,
-    )
-    .await;
-    let config = server.config(vec![authority.file(&folder, "ca.pem")]);
+    let server = TlsServer::willing(&authority.localhost(), None).await;
+    let config = trusting(&server, vec![authority.file(folder.path(), "ca.pem")]);
     assert_eq!(send_with(&config).await, Outcome::Delivered);
-    assert_eq!(server.conversation.requests().len(), 1);
+    assert_eq!(server.conversation().requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_server_of_another_authority_gets_nothing_and_the_reason_is_told() {
     let (authority, other, folder) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        None,
-    )
+    let server = TlsServer::willing(&authority.localhost(), None).await;
+    let outcome = send_with(&trusting(
+        &server,
+        vec![other.file(folder.path(), "other.pem")],
+    ))
     .await;
-    let outcome = send_with(&server.config(vec![other.file(&folder, "other.pem")])).await;
     held_because(&outcome, "signed by an authority that is not trusted");
-    assert!(server.conversation.requests().is_empty());
+    assert!(server.conversation().requests().is_empty());
 }
 
 #[tokio::test]
 async fn the_system_s_authorities_are_no_blank_cheque() {
     let (authority, other, folder) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        None,
-    )
-    .await;
+    let server = TlsServer::willing(&authority.localhost(), None).await;
     // With one further authority, so that this also runs where the system trusts nobody.
-    let mut config = server.config(vec![other.file(&folder, "other.pem")]);
+    let mut config = trusting(&server, vec![other.file(folder.path(), "other.pem")]);
     config.tls.system_authorities = true;
     held_because(
         &send_with(&config).await,
@@ -72,14 +64,14 @@ async fn the_system_s_authorities_are_no_blank_cheque() {
 #[tokio::test]
 async fn a_certificate_for_another_name_or_time_is_refused() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let ca = authority.file(&folder, "ca.pem");
-    let server = TlsServer::start(
+    let ca = authority.file(folder.path(), "ca.pem");
+    let server = TlsServer::willing(
         &authority.sign(&["example.com"], ExtendedKeyUsagePurpose::ServerAuth),
         None,
     )
     .await;
     held_because(
-        &send_with(&server.config(vec![ca.clone()])).await,
+        &send_with(&trusting(&server, vec![ca.clone()])).await,
         "is for another name",
     );
 
@@ -88,9 +80,9 @@ async fn a_certificate_for_another_name_or_time_is_refused() {
         ExtendedKeyUsagePurpose::ServerAuth,
         |params| params.not_after = rcgen::date_time_ymd(2001, 1, 1),
     );
-    let server = TlsServer::start(&expired, None).await;
+    let server = TlsServer::willing(&expired, None).await;
     held_because(
-        &send_with(&server.config(vec![ca])).await,
+        &send_with(&trusting(&server, vec![ca])).await,
         "check the clock",
     );
 }
@@ -104,7 +96,7 @@ async fn a_server_that_does_not_speak_tls_holds_the_destination() {
     let mut config = HttpConfig::new(format!("https://localhost:{}/in", plain.address().port()));
     config.tls = Tls {
         system_authorities: false,
-        authorities: vec![authority.file(&folder, "ca.pem")],
+        authorities: vec![authority.file(folder.path(), "ca.pem")],
         client: None,
     };
     let outcome = soon("the outcome", send_with(&config)).await;
@@ -140,18 +132,14 @@ async fn a_server_that_asks_who_we_are_is_told_by_certificate() {
         Authority::new(),
         TempDir::new().unwrap(),
     );
-    let server = TlsServer::start(
-        &authority.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth),
-        Some(&clients),
-    )
-    .await;
-    let mut config = server.config(vec![authority.file(&folder, "ca.pem")]);
+    let server = TlsServer::willing(&authority.localhost(), Some(&clients)).await;
+    let mut config = trusting(&server, vec![authority.file(folder.path(), "ca.pem")]);
 
     held_because(&send_with(&config).await, "client certificate");
     let stranger = strangers.sign(&["station-7"], ExtendedKeyUsagePurpose::ClientAuth);
     config.tls.client = Some(client_files(&stranger, &folder, "stranger"));
     held_because(&send_with(&config).await, "client certificate");
-    assert!(server.conversation.requests().is_empty());
+    assert!(server.conversation().requests().is_empty());
 
     let ours = clients.sign(&["station-7"], ExtendedKeyUsagePurpose::ClientAuth);
     config.tls.client = Some(client_files(&ours, &folder, "ours"));
@@ -178,7 +166,7 @@ async fn a_certificate_file_that_is_none_is_refused_with_its_name() {
     assert!(refusal(vec![garbage], None).contains("garbage.pem"));
     assert!(refusal(Vec::new(), None).contains("nobody is trusted"));
 
-    let ca = authority.file(&folder, "ca.pem");
+    let ca = authority.file(folder.path(), "ca.pem");
     let one = client_files(
         &authority.sign(&["a"], ExtendedKeyUsagePurpose::ClientAuth),
         &folder,

@@ -1,12 +1,12 @@
 //! Where the server offers HTTP/2, many requests share one connection.
 
-use crate::support::{client, soon};
-use crate::tls_server::{Authority, config};
+use crate::support::{client, soon, trusting};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use mainstay_testkit::tls_server::{Authority, server_config};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 #[tokio::test]
 async fn many_requests_share_one_connection() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let mut tls = config(&authority.localhost(), None);
+    let mut tls = server_config(&authority.localhost(), None);
     tls.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = TlsAcceptor::from(Arc::new(tls));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -44,7 +44,7 @@ async fn many_requests_share_one_connection() {
             });
         }
     });
-    let client = client(authority.trusted(&folder));
+    let client = client(trusting(&authority, &folder));
     soon("the first", client.get(&url).send()).await.unwrap();
     let mut asking = tokio::task::JoinSet::new();
     for _ in 0..20 {

@@ -14,4 +14,3 @@ mod retry;
 mod secrets;
 mod support;
 mod tls;
-mod tls_server;

@@ -1,16 +1,13 @@
 //! Through a proxy: forwarding, tunnels, who we are, and what is bypassed.
 
-use crate::support::{asked, client, get, server, settings, soon};
-use crate::tls_server::{Authority, TlsServer};
+use crate::support::{asked, client, get, server, settings, soon, trusting};
 use mainstay_http::{ClientSettings, ErrorKind, Proxy, Secret, SystemProxies};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
-use std::sync::{Arc, Mutex};
+use mainstay_testkit::tls_server::{Authority, TlsServer};
+use mainstay_testkit::tunnels::{CREDENTIALS, Tunnels};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-
-/// `ann:s3cr3t` as basic authentication sends it.
-const CREDENTIALS: &str = "Basic YW5uOnMzY3IzdA==";
 
 fn through(proxy: Proxy) -> ClientSettings {
     ClientSettings {
@@ -36,48 +33,6 @@ async fn forwarding() -> FaultyServer {
     .await
 }
 
-/// A proxy that opens tunnels for those who show the right credentials, and remembers what it was asked.
-struct Tunnels {
-    url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Tunnels {
-    async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = Arc::clone(&asked);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(tunnel(stream, Arc::clone(&log)));
-            }
-        });
-        Self { url, asked }
-    }
-}
-
-async fn tunnel(stream: TcpStream, log: Arc<Mutex<Vec<String>>>) {
-    let mut stream = BufReader::new(stream);
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if stream.read_line(&mut head).await.unwrap() == 0 {
-            return;
-        }
-    }
-    log.lock().unwrap().push(head.clone());
-    if !head.contains(CREDENTIALS) {
-        let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
-        return stream.write_all(refusal).await.unwrap();
-    }
-    let target = head.split(' ').nth(1).unwrap().to_owned();
-    let mut onward = TcpStream::connect(target).await.unwrap();
-    let opened = b"HTTP/1.1 200 Connection established\r\n\r\n";
-    stream.write_all(opened).await.unwrap();
-    drop(tokio::io::copy_bidirectional(&mut stream, &mut onward).await);
-}
-
 #[tokio::test]
 async fn plain_requests_are_forwarded_with_the_credentials_of_the_proxy() {
     let proxy = forwarding().await;
@@ -97,9 +52,9 @@ async fn plain_requests_are_forwarded_with_the_credentials_of_the_proxy() {
 async fn requests_with_tls_go_through_a_tunnel_and_the_server_sees_no_password_of_it() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
     let server = TlsServer::willing(&authority.localhost(), None).await;
-    let proxy = Tunnels::start().await;
-    let mut settings = authority.trusted(&folder);
-    settings.proxy = manual(proxy.url.clone(), true, &[]);
+    let proxy = Tunnels::start().await.unwrap();
+    let mut settings = trusting(&authority, &folder);
+    settings.proxy = manual(proxy.url().to_owned(), true, &[]);
     let client = client(settings.clone());
     let request = client
         .get(&server.url("/in"))
@@ -108,22 +63,22 @@ async fn requests_with_tls_go_through_a_tunnel_and_the_server_sees_no_password_o
         soon("it", request.send()).await.unwrap().status.as_u16(),
         200
     );
-    let asked = proxy.asked.lock().unwrap().clone();
+    let asked = proxy.asked();
     assert_eq!(asked.len(), 1);
     assert!(asked[0].starts_with("CONNECT localhost:"), "{asked:?}");
     assert!(!asked[0].contains("x-ours"), "{asked:?}");
-    let heard = server.conversation.requests().remove(0);
+    let heard = server.conversation().requests().remove(0);
     assert_eq!(heard.header("proxy-authorization"), None);
     assert_eq!(heard.header("x-ours"), Some("s3cr3t"));
 
-    settings.proxy = manual(proxy.url.clone(), false, &[]);
+    settings.proxy = manual(proxy.url().to_owned(), false, &[]);
     let unknown = crate::support::client(settings);
     let error = soon("it", unknown.get(&server.url("/in")).send())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
     assert!(error.to_string().contains("the proxy"), "{error}");
-    assert_eq!(server.conversation.requests().len(), 1);
+    assert_eq!(server.conversation().requests().len(), 1);
 }
 
 #[tokio::test]

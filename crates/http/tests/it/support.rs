@@ -1,11 +1,14 @@
 //! What the tests share: a client that waits little, and a clock that says what it is asked for.
 
 use mainstay_clock::{Clock, ManualClock, Moment, SharedClock, Sleep};
-use mainstay_http::{Client, ClientSettings, ErrorKind};
+use mainstay_http::{Client, ClientSettings, ErrorKind, Tls};
 use mainstay_resilience::{Backoff, Jitter};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
+use mainstay_testkit::tls_server::Authority;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -24,6 +27,24 @@ pub(crate) fn settings() -> ClientSettings {
     settings.retry.backoff =
         Backoff::doubling(millisecond, 2 * millisecond).with_jitter(Jitter::None);
     settings
+}
+
+/// Settings of a client that trusts this authority and nobody else.
+pub(crate) fn trusting(authority: &Authority, folder: &TempDir) -> ClientSettings {
+    let mut settings = settings();
+    settings.tls = Tls {
+        system_authorities: false,
+        authorities: vec![authority.file(folder.path(), "ca.pem")],
+        client: None,
+    };
+    settings
+}
+
+/// A file that nobody else may read.
+pub(crate) fn secret_file(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    mainstay_files::replace_secret(&path, text.as_bytes()).unwrap();
+    path
 }
 
 pub(crate) fn client(settings: ClientSettings) -> Client {

@@ -1,9 +1,9 @@
 //! Whom we trust, who we are, and that nobody talks us out of it.
 
-use crate::support::{asked, client, get, server, settings, soon};
-use crate::tls_server::{Authority, TlsServer, file};
+use crate::support::{asked, client, get, secret_file, server, settings, soon, trusting};
 use mainstay_http::{ClientCertificate, ClientSettings, Error, ErrorKind};
 use mainstay_testkit::faulty_server::Reaction;
+use mainstay_testkit::tls_server::{Authority, TlsServer};
 use rcgen::ExtendedKeyUsagePurpose;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +42,7 @@ async fn refused(settings: ClientSettings, url: &str) -> Error {
 async fn a_root_of_our_own_is_trusted_alone_and_beside_the_system_s() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
     let server = TlsServer::willing(&authority.localhost(), None).await;
-    let mut settings = authority.trusted(&folder);
+    let mut settings = trusting(&authority, &folder);
     assert_eq!(
         get(&client(settings.clone()), &server.url("/")).await,
         Ok(200)
@@ -54,7 +54,7 @@ async fn a_root_of_our_own_is_trusted_alone_and_beside_the_system_s() {
 #[tokio::test]
 async fn a_certificate_that_cannot_be_trusted_is_refused_once_with_the_reason() {
     let (authority, other, folder) = (Authority::new(), Authority::new(), TempDir::new().unwrap());
-    let ours = || authority.trusted(&folder);
+    let ours = || trusting(&authority, &folder);
     for (signed, settings, reason) in [
         (
             other.localhost(),
@@ -67,12 +67,16 @@ async fn a_certificate_that_cannot_be_trusted_is_refused_once_with_the_reason() 
             "an authority that is not trusted",
         ),
         (
-            authority.sign(&["elsewhere"], |_| ()),
+            authority.sign(&["elsewhere"], ExtendedKeyUsagePurpose::ServerAuth),
             ours(),
             "for another name",
         ),
         (
-            authority.sign(&["localhost"], long_ago()),
+            authority.sign_with(
+                &["localhost"],
+                ExtendedKeyUsagePurpose::ServerAuth,
+                long_ago(),
+            ),
             ours(),
             "not valid at this time",
         ),
@@ -91,7 +95,7 @@ async fn a_certificate_that_cannot_be_trusted_is_refused_once_with_the_reason() 
             "{message}"
         );
         assert!(!format!("{error:?}").contains("s3cr3t"));
-        assert!(server.conversation.requests().is_empty());
+        assert!(server.conversation().requests().is_empty());
     }
 }
 
@@ -117,18 +121,16 @@ async fn who_speaks_no_tls_or_only_an_old_one_is_told_from_that() {
 #[tokio::test]
 async fn our_certificate_is_shown_to_who_asks_for_it() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
-    let ours = authority.sign(&["client"], |params| {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    });
+    let ours = authority.sign(&["client"], ExtendedKeyUsagePurpose::ClientAuth);
     let server = TlsServer::willing(&authority.localhost(), Some(&authority)).await;
-    let mut settings = authority.trusted(&folder);
+    let mut settings = trusting(&authority, &folder);
     let error = refused(settings.clone(), &server.url("/")).await;
     assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
     assert!(error.to_string().contains("client certificate"), "{error}");
 
     settings.tls.client = Some(ClientCertificate {
-        certificate: file(&folder, "client.pem", &ours.0.pem()),
-        key: file(&folder, "client.key", &ours.1.serialize_pem()),
+        certificate: secret_file(&folder, "client.pem", &ours.0.pem()),
+        key: secret_file(&folder, "client.key", &ours.1.serialize_pem()),
     });
     assert_eq!(get(&client(settings), &server.url("/")).await, Ok(200));
 }
@@ -139,11 +141,11 @@ fn a_key_that_is_open_to_everybody_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
     let ours = authority.localhost();
-    let key = file(&folder, "client.key", &ours.1.serialize_pem());
+    let key = secret_file(&folder, "client.key", &ours.1.serialize_pem());
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let mut settings = settings();
     settings.tls.client = Some(ClientCertificate {
-        certificate: file(&folder, "client.pem", &ours.0.pem()),
+        certificate: secret_file(&folder, "client.pem", &ours.0.pem()),
         key,
     });
     let refused = mainstay_http::Client::new(settings, mainstay_clock::system()).unwrap_err();
@@ -168,13 +170,13 @@ async fn a_redirect_out_of_tls_is_refused_and_one_into_it_is_followed() {
         },
     )
     .await;
-    let error = refused(authority.trusted(&folder), &secure.url("/out")).await;
+    let error = refused(trusting(&authority, &folder), &secure.url("/out")).await;
     assert_eq!(error.kind(), ErrorKind::Redirect);
     assert!(error.to_string().contains("from https to http"), "{error}");
     assert_eq!(asked(&plain), 0);
 
     let into = secure.url("/in");
     let plain = server(move |_, _| Reaction::answer(301).header("Location", &into)).await;
-    let client = client(authority.trusted(&folder));
+    let client = client(trusting(&authority, &folder));
     assert_eq!(get(&client, &plain.url("/")).await, Ok(201));
 }
