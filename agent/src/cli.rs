@@ -2,6 +2,7 @@
 
 mod backups;
 mod caching;
+mod configuring;
 mod files;
 mod measuring;
 mod moving;
@@ -14,6 +15,7 @@ pub(crate) use backups::{
 pub(crate) use caching::{
     CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb,
 };
+pub(crate) use configuring::{ConfigVerb, RouteTestArgs, RouteVerb};
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
 };
@@ -69,7 +71,7 @@ pub(crate) enum Command {
     /// Check and show the configuration.
     #[command(subcommand)]
     Config(ConfigVerb),
-    /// Show the routes.
+    /// Show the routes, and try their destinations.
     #[command(subcommand)]
     Route(RouteVerb),
     /// Keep earlier versions of any files, and go back to them.
@@ -458,22 +460,6 @@ pub(crate) struct RedeliverArgs {
 
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
-}
-
-/// `mainstay config …`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigVerb {
-    /// Say whether the configuration would be taken, and if not, every reason with its place.
-    Check(StatusArgs),
-    /// Show every setting that holds, defaults included; secrets stay references.
-    Show(StatusArgs),
-}
-
-/// `mainstay route …`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum RouteVerb {
-    /// List the routes of the configuration.
-    List(StatusArgs),
 }
 
 /// A share between 0 and 1.

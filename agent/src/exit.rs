@@ -34,7 +34,7 @@ pub(crate) enum Exit {
     InUse = 34,
     /// The address cannot be listened on.
     CannotListen = 40,
-    /// The other end cannot be reached.
+    /// The other end cannot be reached, or does not take documents.
     Unreachable = 41,
     /// No document is known by that id.
     NoSuchDocument = 64,

@@ -3,6 +3,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST` or `PUT` to `/ingest` or `/ingest/NAME`, with `Idempotency-Key` | 202 it is on the disk · 200 it was there before · 4xx or 503 with the reason |
+//! | `HEAD` there | 204 a document would be taken · 401, 404 or 503 as it would be answered |
 //!
 //! An answer of 202 means: the queue has it, durably. What comes under a key that the queue knows is compared, and answered
 //! with 200 where it is the same. A key that is a UUID names the document from here on too, and every other key gives the
@@ -24,6 +25,7 @@
 //! | waiting for a turn | 1 s, then 429 | a burst is no reason to refuse |
 //! | waiting for the queue | 10 s, then 503 | a sync on the slowest disk we met takes 1 s |
 //! | a document's name | 1 KiB | file names have 255 bytes |
+//! | the name of its station | 255 bytes | it is a name |
 //! | in-flight requests at a stop | half the grace, at most 10 s | then their senders ask again; deliveries need the rest |
 //! | keys remembered | as long as the queue keeps the document: until it is delivered, and `queue.retain_after_ack` beyond | |
 

@@ -76,6 +76,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         // What it breaks on purpose is nothing for the log.
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
+        Command::Route(verb) => once(log_level, commands::route(verb)),
         Command::Files(FilesVerb::Watch(args)) => once(log_level, commands::watch(args)),
         Command::Files(FilesVerb::Checksum(args)) => commands::checksum(&args),
         Command::Files(FilesVerb::Verify(args)) => commands::verify(&args),
@@ -89,7 +90,6 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::Paths(args) => commands::paths(&args),
         Command::Doctor(args) => commands::doctor(&args),
         Command::Config(verb) => commands::config(verb),
-        Command::Route(verb) => commands::routes(verb),
     }
 }
 

@@ -6,6 +6,7 @@
 //! | request | answer |
 //! |---|---|
 //! | `POST` or `PUT` on any path, `/ingest` by custom, with `Idempotency-Key` | 201 stored · 200 already there · 4xx with the reason |
+//! | `HEAD` on any path | 204: somebody is here |
 //! | `GET /status` | `{"stored", "bytes", "duplicates", "refused"}` |
 //!
 //! # Limits
@@ -108,6 +109,7 @@ fn router(desk: Desk) -> Router {
         .route("/status", get(move || status(asked.clone())))
         .fallback_service(
             on(MethodFilter::POST.or(MethodFilter::PUT), ingest)
+                .on(MethodFilter::HEAD, async || StatusCode::NO_CONTENT)
                 .fallback(not_a_document)
                 .with_state(desk),
         )
@@ -117,7 +119,7 @@ fn router(desk: Desk) -> Router {
 async fn not_a_document() -> impl IntoResponse {
     let reason =
         "send a document with POST or PUT and an Idempotency-Key; GET /status says what is stored";
-    let allow = [(axum::http::header::ALLOW, "POST, PUT")];
+    let allow = [(axum::http::header::ALLOW, "HEAD, POST, PUT")];
     (
         StatusCode::METHOD_NOT_ALLOWED,
         allow,

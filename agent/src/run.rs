@@ -25,7 +25,8 @@ mod trash;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, BodyMaker, Unread, read_body};
-pub(crate) use intake::{Template, template};
+pub(crate) use content_type::content_type;
+pub(crate) use intake::{STATION, Template, template};
 pub(crate) use progress::Display;
 pub(crate) use report::{describe_damage, describe_queue};
 

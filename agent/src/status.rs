@@ -176,6 +176,15 @@ pub(crate) struct To {
     pub(crate) state: String,
     /// Why, and what to do about it; empty where all is well.
     pub(crate) reason: String,
+    /// Whether a connection can be made: `online`, `offline`, or `unknown` before the first attempt.
+    #[serde(default)]
+    pub(crate) connectivity: String,
+    /// The breaker in front of it: `closed`, `open`, or `half_open` while one document tries whether it is back.
+    #[serde(default)]
+    pub(crate) breaker: String,
+    /// The rate that attempts are held to, as the configuration says it.
+    #[serde(default)]
+    pub(crate) limit: Option<String>,
     /// Seconds until a destination that is held, or asked for quiet, is tried again.
     pub(crate) next_attempt_seconds: Option<f64>,
     /// Seconds until its limit lets the next attempt begin; none while it does.

@@ -1,10 +1,10 @@
-//! `mainstay config …` and `mainstay route …`.
+//! `mainstay config …`.
 
-use crate::cli::{ConfigVerb, PlaceArgs, RouteVerb, StatusArgs};
+use crate::cli::{ConfigVerb, PlaceArgs, StatusArgs};
 use crate::config::{self, Settings, Shown};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::terminal::{self, BOLD, Count, PLAIN, Text};
+use crate::terminal::{self, Count};
 use serde_json::json;
 
 /// Checks or shows the configuration.
@@ -18,35 +18,11 @@ pub(crate) fn config(verb: ConfigVerb) -> Result<Exit, Failure> {
     }
 }
 
-/// Lists the routes.
+/// Reads the configuration, and says aloud what is doubtful in it.
 ///
 /// # Errors
 /// As [`config()`].
-pub(crate) fn routes(verb: RouteVerb) -> Result<Exit, Failure> {
-    let RouteVerb::List(args) = verb;
-    let settings = load(&args.place)?;
-    let shown = Shown::of(&settings);
-    if args.json {
-        terminal::print_json(&shown.route)?;
-        return Ok(Exit::Done);
-    }
-    let mut text = Text::default();
-    for route in &settings.routes {
-        let from = route.from.as_ref();
-        let from = from.map_or_else(|| "submit".to_owned(), config::From::shown);
-        for to in &route.to {
-            text.add(format_args!(
-                "{BOLD}{}{PLAIN}  {from} -> {}\n",
-                route.name,
-                to.shown()
-            ));
-        }
-    }
-    terminal::print(&text.finish())?;
-    Ok(Exit::Done)
-}
-
-fn load(place: &PlaceArgs) -> Result<Settings, Failure> {
+pub(super) fn load(place: &PlaceArgs) -> Result<Settings, Failure> {
     let settings = config::load(place, &DataDir::of(place)?)?;
     for warning in &settings.warnings {
         terminal::warn(&warning.to_string());

@@ -85,7 +85,7 @@ impl Reason {
             // Long enough that a queue without room is not asked by everybody all the time.
             Self::Full => (header::RETRY_AFTER, "10"),
             Self::Unauthorized => (header::WWW_AUTHENTICATE, "Bearer realm=\"mainstay\""),
-            Self::Method => (header::ALLOW, "POST, PUT"),
+            Self::Method => (header::ALLOW, "HEAD, POST, PUT"),
             _ => return None,
         };
         Some((name, HeaderValue::from_static(value)))

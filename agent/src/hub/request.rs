@@ -8,7 +8,7 @@ use super::refused::{Reason, Refused};
 use crate::arrival::{self, Bounds, ContentDigest, Encoding, Unfit};
 use crate::hash::hex;
 use crate::percent;
-use crate::run::{BodyMaker, Template};
+use crate::run::{BodyMaker, STATION, Template};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::Request;
@@ -38,6 +38,9 @@ const STORE: Duration = Duration::from_secs(10);
 /// The longest name of a document, in bytes.
 const NAME_MAX: usize = 1024;
 
+/// The longest name of a station, in bytes.
+const STATION_MAX: usize = 255;
+
 /// The longest media type with its parameters, in bytes.
 const TYPE_MAX: usize = 255;
 
@@ -61,6 +64,8 @@ pub(super) struct Desk {
 struct Announced {
     id: DocumentId,
     name: Vec<u8>,
+    /// Who made it, where its sender says so.
+    station: Option<String>,
     content_type: Option<String>,
     encoding: Encoding,
     digest: Option<ContentDigest>,
@@ -99,6 +104,9 @@ impl Desk {
             let words = "the agent is being stopped; ask again";
             return Err(Refused::new(Reason::Stopping, words));
         }
+        if parts.method == Method::HEAD {
+            return self.looked_at(parts);
+        }
         let announced = self.announced(parts)?;
         let Some(turn) = within(&*self.clock, TURN, self.turns.acquire()).await else {
             let words = "too many documents at once; ask again";
@@ -106,8 +114,7 @@ impl Desk {
         };
         let known = self.known(announced.id)?;
         if known.is_none() && !self.queue.has_room() && !self.makes_room {
-            let words = "the queue has no room; ask again when documents were delivered";
-            return Err(Refused::new(Reason::Full, words));
+            return Err(full());
         }
         let response = match known {
             Some(known) => self.compare(known, announced, body).await,
@@ -117,10 +124,18 @@ impl Desk {
         response
     }
 
-    /// Everything that can be said without the body.
-    fn announced(&self, parts: &Parts) -> Result<Announced, Refused> {
-        let bad = |words: String| Refused::new(Reason::Bad, words);
-        let name = match parts.uri.path().strip_prefix("/ingest") {
+    /// What a sender is told who only wants to know whether its documents would be taken.
+    fn looked_at(&self, parts: &Parts) -> Result<Response, Refused> {
+        self.admitted(parts)?;
+        if !self.queue.has_room() && !self.makes_room {
+            return Err(full());
+        }
+        Ok(StatusCode::NO_CONTENT.into_response())
+    }
+
+    /// Who may ask here at all, and the document's name as the path has it.
+    fn admitted<'a>(&self, parts: &'a Parts) -> Result<&'a [u8], Refused> {
+        let name: &[u8] = match parts.uri.path().strip_prefix("/ingest") {
             Some("") => b"",
             Some(rest) if rest.starts_with('/') => &rest.as_bytes()[1..],
             _ => {
@@ -128,15 +143,22 @@ impl Desk {
                 return Err(Refused::new(Reason::NotFound, words));
             }
         };
-        if !matches!(parts.method, Method::POST | Method::PUT) {
+        if !matches!(parts.method, Method::POST | Method::PUT | Method::HEAD) {
             let words = "send a document with POST or PUT and an Idempotency-Key";
             return Err(Refused::new(Reason::Method, words));
         }
-        let headers = &parts.headers;
-        if !self.gate.lets_in(headers) {
+        if !self.gate.lets_in(&parts.headers) {
             let words = "this route wants its token: Authorization: Bearer TOKEN";
             return Err(Refused::new(Reason::Unauthorized, words));
         }
+        Ok(name)
+    }
+
+    /// Everything that can be said without the body.
+    fn announced(&self, parts: &Parts) -> Result<Announced, Refused> {
+        let bad = |words: String| Refused::new(Reason::Bad, words);
+        let name = self.admitted(parts)?;
+        let headers = &parts.headers;
         let Some(key) = headers.get(&IDEMPOTENCY_KEY) else {
             let words = "Idempotency-Key is missing; send one that names this document, and the same when you repeat it";
             return Err(bad(words.to_owned()));
@@ -157,6 +179,7 @@ impl Desk {
         Ok(Announced {
             id: key.document(&self.template.route),
             name,
+            station: station(headers)?,
             content_type: self.content_type(headers)?,
             encoding: Encoding::named(text(headers, &header::CONTENT_ENCODING)?)
                 .map_err(|words| Refused::new(Reason::Type, words))?,
@@ -235,6 +258,11 @@ impl Desk {
             .template
             .document(announced.id, &announced.name, body, hash);
         document.content_type = announced.content_type.unwrap_or(document.content_type);
+        if let Some(station) = announced.station {
+            // Whoever made it knows better than the hub that it passes.
+            document.headers.retain(|(name, _)| name != STATION);
+            document.headers.push((STATION.to_owned(), station));
+        }
         document
     }
 
@@ -284,6 +312,11 @@ impl Desk {
     }
 }
 
+fn full() -> Refused {
+    let words = "the queue has no room; ask again when documents were delivered";
+    Refused::new(Reason::Full, words)
+}
+
 /// Where a document stands on all its lanes together: the worst that can still become better comes first.
 fn state(lanes: &[LaneSummary]) -> &'static str {
     let has = |wanted: fn(State) -> bool| lanes.iter().any(|lane| wanted(lane.state));
@@ -314,6 +347,19 @@ impl Write for Sink {
 
 fn unfit(error: &mainstay_queue::Error) -> Unfit {
     Unfit::Disk(io::Error::other(error.clone()))
+}
+
+fn station(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let Some(station) = headers.get(STATION) else {
+        return Ok(None);
+    };
+    let station = percent::decode(station.as_bytes());
+    if station.len() > STATION_MAX {
+        let words = format!("{STATION} has more than {STATION_MAX} bytes");
+        return Err(Refused::new(Reason::Bad, words));
+    }
+    let station = String::from_utf8_lossy(&station).trim().to_owned();
+    Ok(Some(station).filter(|station| !station.is_empty()))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refused> {

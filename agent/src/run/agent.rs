@@ -11,6 +11,7 @@ use crate::hub::{self, Hub};
 use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
+use crate::units::Rate;
 use mainstay_cache::{Cache, CacheSettings};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, DeliverConfig, RateLimit, Worker, WorkerHandle};
@@ -83,6 +84,8 @@ pub(crate) struct Target {
     pub(crate) lane: String,
     /// Where it is.
     pub(crate) address: String,
+    /// What its attempts are held to.
+    pub(crate) rate: Option<Rate>,
     /// Its worker.
     pub(crate) handle: WorkerHandle,
 }
@@ -399,6 +402,7 @@ fn assemble_target(
     let target = Target {
         lane: destination.lane.clone(),
         address,
+        rate: destination.rate,
         handle: worker.handle(),
     };
     Ok((worker, target))

@@ -10,6 +10,9 @@ use mainstay_queue::{
 };
 use std::os::unix::ffi::OsStrExt;
 
+/// The header that says which station a document comes from.
+pub(crate) const STATION: &str = "Mainstay-Station";
+
 /// The intake of one route.
 #[derive(Debug, Clone)]
 pub(crate) struct RouteIntake {
@@ -50,7 +53,7 @@ pub(crate) fn template(
         headers: station
             .name
             .iter()
-            .map(|name| ("Mainstay-Station".to_owned(), name.clone()))
+            .map(|name| (STATION.to_owned(), name.clone()))
             .collect(),
         ..Template::of(&route.name)
     })

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
-use mainstay_deliver::{Cause, Content, Destination, Outcome, Outgoing, Sending};
+use mainstay_deliver::{Cause, Checking, Content, Destination, Outcome, Outgoing, Sending};
 use mainstay_http::{Client, ClientSettings};
 use mainstay_lookup::{DOCUMENT_MAX, FailureKind, Lookup, Report, Secret, Verdict};
 use mainstay_queue::DocumentId;
@@ -219,6 +219,10 @@ struct LookedUp {
 impl Destination for LookedUp {
     fn address(&self) -> &str {
         self.destination.address()
+    }
+
+    fn check<'a>(&'a self, route: &'a str) -> Checking<'a> {
+        self.destination.check(route)
     }
 
     fn send(&self, mut document: Outgoing) -> Sending<'_> {

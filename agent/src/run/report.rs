@@ -3,7 +3,7 @@
 use super::agent::{Agent, Folder, Route, Source, Target};
 use crate::hub;
 use crate::status::{self, Status, date};
-use mainstay_deliver::State as DeliverState;
+use mainstay_deliver::{Connectivity, State as DeliverState};
 use mainstay_pickup::State as PickupState;
 use mainstay_queue::{LaneStatus, Mode};
 
@@ -94,6 +94,9 @@ impl status::To {
             address: String::new(),
             state: state.to_owned(),
             reason: String::new(),
+            connectivity: "unknown".to_owned(),
+            breaker: "closed".to_owned(),
+            limit: None,
             next_attempt_seconds: None,
             limited_seconds: None,
             in_flight: lane.map_or(0, |lane| lane.leased),
@@ -195,9 +198,22 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         DeliverState::Paused => ("paused", String::new(), None),
         _ => ("stopped", String::new(), None),
     };
+    let breaker = match (state, told.in_flight) {
+        ("held", 0) => "open",
+        ("held", _) => "half_open",
+        _ => "closed",
+    };
+    let connectivity = match told.connectivity {
+        Connectivity::Unknown => "unknown",
+        Connectivity::Online => "online",
+        Connectivity::Offline => "offline",
+    };
     status::To {
         address: target.address.clone(),
         reason,
+        connectivity: connectivity.to_owned(),
+        breaker: breaker.to_owned(),
+        limit: target.rate.map(|rate| rate.to_string()),
         next_attempt_seconds: until.map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
         limited_seconds: told
             .limited_until

@@ -191,13 +191,22 @@ impl Page {
             Some(seconds) if to.queued > 0 => format!(", its rate lets one go in {seconds:.0} s"),
             _ => String::new(),
         };
+        let offline = if to.connectivity == "offline" {
+            " (cannot be reached)"
+        } else {
+            ""
+        };
+        let limit = match &to.limit {
+            Some(limit) => format!(", at most {limit}"),
+            None => String::new(),
+        };
         let place = if to.address.is_empty() {
             &to.lane
         } else {
             &to.address
         };
         self.line(format_args!(
-            "  to      {}  {colour}{}{PLAIN}, {} queued{}{}{probe}{limited}",
+            "  to      {}  {colour}{}{offline}{PLAIN}, {} queued{}{}{probe}{limit}{limited}",
             visible(place),
             to.state,
             to.queued,

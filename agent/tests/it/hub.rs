@@ -103,7 +103,7 @@ fn a_document_keeps_its_key_its_name_and_its_type_from_an_agent_through_a_hub_to
     let receiver = stage.receiver(&[]);
     let hub = Hub::to(&stage, &receiver.url(), "token = \"t0k3n\"");
     let config = format!(
-        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.http]\nurl = \"http://{}/ingest\"\nauth = {{ bearer = \"t0k3n\" }}\ncompress = \"zstd\"\n",
+        "[station]\nname = \"Prüfplatz 4\"\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.http]\nurl = \"http://{}/ingest\"\nauth = {{ bearer = \"t0k3n\" }}\ncompress = \"zstd\"\n",
         stage.text("drop"),
         hub.address
     );
@@ -134,6 +134,14 @@ fn a_document_keeps_its_key_its_name_and_its_type_from_an_agent_through_a_hub_to
     until("the hub has delivered both", || {
         ledger(&stage, "delivered") == 2
     });
+    for id in &ids {
+        let station = &json(&stage, &["queue", "show", id])["headers"][0];
+        assert_eq!(station[0], "Mainstay-Station");
+        assert_eq!(
+            station[1], "Prüfplatz 4",
+            "who made it, not who passed it on"
+        );
+    }
     let types: Vec<String> = ids
         .iter()
         .map(|id| json(&stage, &["queue", "show", id])["content_type"].to_string())

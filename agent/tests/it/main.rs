@@ -31,4 +31,5 @@ mod status_shape;
 mod stopping;
 mod submitting;
 mod support;
+mod trying_out;
 mod versions_by_hand;

@@ -82,7 +82,7 @@ fn the_page_for_people_says_what_is_wrong_and_where() {
     );
     assert!(
         said.out
-            .contains("http://127.0.0.1:1/ingest  held, 2 queued"),
+            .contains("http://127.0.0.1:1/ingest  held (cannot be reached), 2 queued"),
         "{}",
         said.out
     );

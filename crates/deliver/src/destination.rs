@@ -1,6 +1,6 @@
 //! The one thing that everything a document can go to has in common.
 
-use crate::Outcome;
+use crate::{Checked, Outcome};
 use bytes::Bytes;
 use mainstay_queue::DocumentId;
 use sha2::{Digest, Sha256};
@@ -12,6 +12,9 @@ use std::pin::Pin;
 /// An attempt that is under way.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
+/// A look at a destination that is under way.
+pub type Checking<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
+
 /// Something that documents can be delivered to.
 pub trait Destination: fmt::Debug + Send + Sync + 'static {
     /// Where it is, for people: no user information, no query, no secret.
@@ -22,6 +25,15 @@ pub trait Destination: fmt::Debug + Send + Sync + 'static {
     /// It ends in bounded time, whatever the other side does. Dropping it gives the attempt up; whether the document arrived is
     /// then unknown, and it has to be sent again under the same id.
     fn send(&self, document: Outgoing) -> Sending<'_>;
+
+    /// Finds out whether documents of `route` could be delivered there now, without delivering one.
+    ///
+    /// It ends in bounded time, changes nothing there that outlasts it, and may be dropped at any moment.
+    fn check<'a>(&'a self, _route: &'a str) -> Checking<'a> {
+        Box::pin(std::future::ready(Checked::only_a_document_shows(
+            "it cannot be asked without a document",
+        )))
+    }
 
     /// Hears that the queue has recorded the delivery of `id`, so that this document is not sent again.
     ///

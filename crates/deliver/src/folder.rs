@@ -8,9 +8,9 @@ mod turn;
 
 pub use config::FolderConfig;
 
-use crate::destination::Sending;
+use crate::destination::{Checking, Sending};
 use crate::template::Template;
-use crate::{Destination, Error, Outcome, Outgoing};
+use crate::{Checked, Destination, Error, Outcome, Outgoing};
 use mainstay_clock::SharedClock;
 use mainstay_queue::DocumentId;
 use mainstay_wire::shown_path;
@@ -80,6 +80,16 @@ impl Destination for Folder {
             let placing = tokio::task::spawn_blocking(move || inner.place(document));
             placing.await.unwrap_or_else(|error| {
                 Outcome::retry(format!("the delivery to the folder ended early: {error}"))
+            })
+        })
+    }
+
+    fn check<'a>(&'a self, _route: &'a str) -> Checking<'a> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let looking = tokio::task::spawn_blocking(move || placement::look(&inner.path));
+            looking.await.unwrap_or_else(|error| {
+                Checked::failing(format!("the look at the folder ended early: {error}"))
             })
         })
     }

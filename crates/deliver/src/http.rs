@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod body;
+mod check;
 mod config;
 mod connector;
 mod exchange;
@@ -15,19 +16,20 @@ mod sort;
 
 pub use config::{Auth, Compression, HttpConfig, Method};
 
-use crate::destination::Sending;
+use crate::destination::{Checking, Sending};
 use crate::template::Place;
 use crate::{Content, Destination, Error, Outcome, Outgoing};
 use address::Address;
+use answer::Answer;
 use body::{Fault, Outbound, Trace, coding, encoded};
 use bytes::Bytes;
 use connector::Connector;
-use exchange::{Limits, exchange};
+use exchange::{Broken, Limits, exchange};
 use headers::{CONTENT_DIGEST, Fixed, digest};
 use http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, IF_NONE_MATCH, PROXY_AUTHORIZATION,
 };
-use http::{Method as Verb, Request};
+use http::{Method as Verb, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mainstay_clock::SharedClock;
@@ -149,18 +151,41 @@ impl Http {
             );
             return Outcome::retry(reason);
         }
-        let question = sort::Question {
-            address: self.address.shown(),
-            id: &id,
-            if_none_match: self.if_none_match,
-            body_may_name_key: self.method == Method::Post && !self.address.has(Place::Id),
-            wall: self.clock.wall(),
-            redactor: &self.redactor,
-        };
+        let question = self.question(&id);
         match sort::sort(&answer, &question) {
             Outcome::AlreadyThere if self.if_none_match => self.compare(uri, len, &question).await,
             outcome => outcome,
         }
+    }
+
+    fn question<'a>(&'a self, id: &'a str) -> sort::Question<'a> {
+        sort::Question {
+            address: self.address.shown(),
+            id,
+            if_none_match: self.if_none_match,
+            body_may_name_key: self.method == Method::Post && !self.address.has(Place::Id),
+            wall: self.clock.wall(),
+            redactor: &self.redactor,
+        }
+    }
+
+    /// Asks what is under `uri`, for as long as `timeout`, with everything that a document's request has but the document.
+    async fn head(&self, uri: Uri, timeout: Duration) -> Result<Answer, Broken> {
+        let (body, trace) = Outbound::memory(Bytes::new(), &self.clock);
+        let mut request = Request::new(body);
+        *request.method_mut() = Verb::HEAD;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.fixed.alone();
+        if let Some(credentials) = self.way.credentials_in_request() {
+            let headers = request.headers_mut();
+            headers.insert(PROXY_AUTHORIZATION, credentials.clone());
+        }
+        let limits = Limits {
+            timeout,
+            len: 0,
+            clock: &self.clock,
+        };
+        exchange(&self.client, request, &trace, &limits).await
     }
 
     /// The request for one attempt; or what the document itself stands in the way of.
@@ -247,6 +272,10 @@ impl Destination for Http {
 
     fn send(&self, document: Outgoing) -> Sending<'_> {
         Box::pin(self.attempt(document))
+    }
+
+    fn check<'a>(&'a self, route: &'a str) -> Checking<'a> {
+        Box::pin(self.look(route))
     }
 }
 

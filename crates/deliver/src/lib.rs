@@ -48,6 +48,8 @@
 //!   that is waited, up to an hour. A jump of the date neither stalls nor storms.
 //! - **D6** The bytes that arrive are those that were stored: where the hash is known, nothing that differs from it is ever sent
 //!   to its end. Redirects are not followed, so neither documents nor passwords go where they were not sent.
+//! - **D7** [`Destination::check`] says in words whether documents could be delivered, without one: nothing is left there, and it
+//!   ends within 10 s.
 //! - **K8** TLS is always verified; only `http` and `https` are spoken; link-local addresses are refused; of an answer no more
 //!   than 64 KiB are read.
 //! - Secrets show in no message, status, log line or `Debug`, also where a server sends them back word for word.
@@ -90,6 +92,7 @@
 //! | `Retry-After` | at most 1 h | a wrong year in a header must not stop a station for a year |
 //! | headers that a document brings | 4 KiB | servers refuse a head of more than 8 to 16 KiB |
 //! | memory for each attempt | 256 KiB, or 256 KiB read ahead of a file | larger bodies are streamed, up to any size |
+//! | a look at a destination without a document | 10 s, or its own time limit where that is shorter | a person waits for it |
 //! | the slowest line | 16 KiB/s for a body in a file | no attempt is without an end: 256 MiB may take 4.5 h |
 //! | settlements that wait for the disk | 256 for each worker | one flush takes them all; more could be sent twice after a crash |
 //! | documents set aside while a destination is held | 32 | at most 8 MiB of bodies; after that many probes it begins anew |
@@ -118,6 +121,8 @@
 
 mod outcome;
 
+mod checked;
+
 mod destination;
 
 mod http;
@@ -134,7 +139,8 @@ mod percent;
 
 mod error;
 
-pub use destination::{Content, Destination, Outgoing, Sending};
+pub use checked::{Checked, Verdict};
+pub use destination::{Checking, Content, Destination, Outgoing, Sending};
 pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
 pub use http::{Auth, Compression, Http, HttpConfig, Method};
@@ -142,5 +148,6 @@ pub use mainstay_resilience::{Backoff, RateLimit};
 pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
 pub use outcome::{Cause, Outcome};
 pub use worker::{
-    DeliverConfig, DestinationStatus, LastError, Latency, State, Stopped, Worker, WorkerHandle,
+    Connectivity, DeliverConfig, DestinationStatus, LastError, Latency, State, Stopped, Worker,
+    WorkerHandle,
 };

@@ -52,7 +52,9 @@ pub enum Outcome {
 /// Whom an [`Outcome::Hold`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// The destination alone: unreachable, untrusted, not authorised, full.
+    /// The destination alone: no connection to it can be made, or its folder is not there.
+    Unreachable,
+    /// The destination alone: untrusted, not authorised, full.
     Destination,
     /// Most likely the destination, but one document may cause it alone: a 403 or 404 for just this name, say.
     ///
@@ -73,6 +75,26 @@ impl Outcome {
             reason: reason.into(),
             after: None,
             cause: Cause::Destination,
+        }
+    }
+
+    pub(crate) fn unreachable(reason: impl Into<String>) -> Self {
+        Self::Hold {
+            reason: reason.into(),
+            after: None,
+            cause: Cause::Unreachable,
+        }
+    }
+
+    /// What went wrong, in words; none where the destination has the document.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Delivered | Self::AlreadyThere => None,
+            Self::Retry { reason, .. }
+            | Self::Busy { reason, .. }
+            | Self::Hold { reason, .. }
+            | Self::Reject { reason }
+            | Self::Unsendable { reason } => Some(reason),
         }
     }
 

@@ -15,7 +15,7 @@ const CLAIMED: &[&str] = &[
     "P15", // files
     "Q1", "Q2", "Q3", "Q4", "Q5", "Q6", "Q7", "Q8", "Q9", "Q10", "Q11", "Q12", // queue
     "F1", "F2", "F3", "F4", "F5", // pickup
-    "D1", "D2", "D4", "D5", "D6", // deliver; D3 is not promised yet
+    "D1", "D2", "D4", "D5", "D6", "D7", // deliver; D3 is not promised yet
     "N1", "N2", "N3", "N4", "N5", "N6", "N7", "N8", // resilience
     "H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "H9", // http
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", // cache

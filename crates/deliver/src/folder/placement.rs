@@ -22,7 +22,7 @@
 
 use super::name::candidates;
 use crate::destination::{DAMAGED, matches};
-use crate::{Content, Outcome};
+use crate::{Checked, Content, Outcome};
 use mainstay_files::{Error as FileError, ErrorKind, Writer};
 use mainstay_wire::shown_path;
 use sha2::{Digest, Sha256};
@@ -100,17 +100,7 @@ impl Placement {
 
     /// Sees that the folder is there, and makes the one inside it.
     pub(super) fn prepare(&self) -> Result<(), Outcome> {
-        match std::fs::metadata(&self.folder) {
-            Ok(facts) if facts.is_dir() => {}
-            Ok(_) => return Err(hold(&self.folder, "is a file; name a folder")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(hold(
-                    &self.folder,
-                    "is not there; create the folder, or mount what belongs there",
-                ));
-            }
-            Err(error) => return Err(hold(&self.folder, &format!("cannot be reached: {error}"))),
-        }
+        is_there(&self.folder)?;
         let own = self.folder.join(OWN);
         match mainstay_files::facts(&own) {
             Ok(facts) if facts.is_folder() => Ok(()),
@@ -201,6 +191,29 @@ impl Placement {
         if !matches!(moved, Some(Ok(()))) {
             drop(mainstay_files::remove(&mark(&self.folder, &self.id)));
         }
+    }
+}
+
+/// Whether a document could be placed: the folder is there, and a file can be made in it.
+pub(super) fn look(folder: &Path) -> Checked {
+    let looked = is_there(folder)
+        .and_then(|()| mainstay_files::probe(folder).map_err(|error| failed(&error)));
+    if let Err(outcome) = looked {
+        return Checked::failing(outcome.reason().unwrap_or_default());
+    }
+    Checked::ready(format!("a file can be made in `{}`", shown_path(folder)))
+}
+
+fn is_there(folder: &Path) -> Result<(), Outcome> {
+    let unreachable =
+        |problem: &str| Outcome::unreachable(format!("`{}` {problem}", shown_path(folder)));
+    match std::fs::metadata(folder) {
+        Ok(facts) if facts.is_dir() => Ok(()),
+        Ok(_) => Err(hold(folder, "is a file; name a folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(unreachable(
+            "is not there; create the folder, or mount what belongs there",
+        )),
+        Err(error) => Err(unreachable(&format!("cannot be reached: {error}"))),
     }
 }
 

@@ -310,7 +310,7 @@ async fn a_missing_folder_holds_the_destination_and_is_not_created() {
         .await;
     let Outcome::Hold {
         reason,
-        cause: Cause::Destination,
+        cause: Cause::Unreachable,
         ..
     } = outcome
     else {

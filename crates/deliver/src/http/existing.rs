@@ -4,13 +4,10 @@
 //! broke. So its length is asked for and compared.
 
 use super::Http;
-use super::body::Outbound;
-use super::exchange::{Limits, exchange};
 use super::{failure, sort};
 use crate::Outcome;
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, PROXY_AUTHORIZATION};
-use http::{HeaderMap, Method, Request, Uri};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Uri};
 
 impl Http {
     /// Whether `len` bytes are under `uri`, as they are if the document arrived whole.
@@ -20,23 +17,8 @@ impl Http {
         len: u64,
         question: &sort::Question<'_>,
     ) -> Outcome {
-        let (body, trace) = Outbound::memory(Bytes::new(), &self.clock);
-        let mut request = Request::new(body);
-        *request.method_mut() = Method::HEAD;
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.fixed.alone();
-        if let Some(credentials) = self.way.credentials_in_request() {
-            request
-                .headers_mut()
-                .insert(PROXY_AUTHORIZATION, credentials.clone());
-        }
-        let limits = Limits {
-            timeout: self.timeout,
-            len: 0,
-            clock: &self.clock,
-        };
         let shown = self.address.shown();
-        let answer = match exchange(&self.client, request, &trace, &limits).await {
+        let answer = match self.head(uri, self.timeout).await {
             Ok(answer) => answer,
             Err(broken) => return failure::sort(&broken, shown, &self.way.shown()),
         };

@@ -10,6 +10,7 @@ use crate::Outcome;
 use mainstay_wire::{advice, causes, excerpt, find, is_about_identity};
 use rustls::Error as TlsError;
 use std::error::Error as StdError;
+use std::io;
 
 /// What to do when there was no whole answer.
 ///
@@ -25,7 +26,11 @@ pub(super) fn sort(broken: &Broken, address: &str, way: &str) -> Outcome {
             last_words(&**error)
         )),
         Broken::Request(error) if error.is_connect() => {
-            Outcome::hold(unconnected(error, address, way))
+            let words = unconnected(error, address, way);
+            match find::<TlsError>(error) {
+                Some(_) => Outcome::hold(words),
+                None => Outcome::unreachable(words),
+            }
         }
         Broken::Request(error) => match find::<TlsError>(error) {
             // In TLS 1.3 the client has finished its part before the server says what it thinks of our certificate.
@@ -61,7 +66,23 @@ fn unconnected(error: &(dyn StdError + 'static), address: &str, way: &str) -> St
                 "`{address}` leads to the link-local address {ip}, where no document may go; allow it by `allow_metadata_address` if it is meant"
             )
         }
-        None => format!("cannot connect to `{address}`{way}: {}", last_words(error)),
+        None => format!(
+            "cannot connect to `{address}`{way}: {}{}",
+            last_words(error),
+            find::<io::Error>(error).map_or("", |error| what_to_do(error.kind()))
+        ),
+    }
+}
+
+fn what_to_do(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "; nobody listens there: check the port, and that the server runs"
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            "; no way leads there: check this machine's network"
+        }
+        _ => "",
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person sees of a destination.
 
 use crate::gate::{Held, Quiet};
+use crate::{Cause, Outcome};
 use mainstay_clock::{Moment, SharedClock};
 use serde::Serialize;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct DestinationStatus {
     pub state: State,
     /// Since when it has been doing that.
     pub since: u64,
+    /// Whether a connection to it can be made, by what the last attempt showed.
+    pub connectivity: Connectivity,
     /// Documents that are being sent at this moment.
     pub in_flight: usize,
     /// Documents that the destination confirmed, those that it had already among them.
@@ -70,6 +73,18 @@ pub enum State {
     Stopped,
 }
 
+/// Whether a connection to a destination can be made. Nothing is sent to find out but documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connectivity {
+    /// Nothing was tried yet.
+    Unknown,
+    /// The last attempt reached it, whatever became of the document there.
+    Online,
+    /// The last attempt found nobody: no name, no connection within its time, no folder.
+    Offline,
+}
+
 /// What last went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastError {
@@ -112,6 +127,7 @@ impl DestinationStatus {
             address: address.to_owned(),
             state: State::Idle,
             since: wall,
+            connectivity: Connectivity::Unknown,
             in_flight: 0,
             delivered: 0,
             already_there: 0,
@@ -132,6 +148,18 @@ impl DestinationStatus {
             self.since = wall;
         }
         self.state = state;
+    }
+
+    /// What an attempt says of the way there; what never went out says nothing.
+    pub(super) fn learn(&mut self, outcome: &Outcome) {
+        self.connectivity = match outcome {
+            Outcome::Unsendable { .. } => self.connectivity,
+            Outcome::Hold {
+                cause: Cause::Unreachable,
+                ..
+            } => Connectivity::Offline,
+            _ => Connectivity::Online,
+        };
     }
 
     pub(super) fn succeeded(&mut self, took: Duration, wall: u64) {
@@ -187,6 +215,22 @@ mod tests {
         assert_eq!((status.since, &status.state), (1500, &held(9000)));
         status.enter(State::Idle, 9000);
         assert_eq!(status.since, 9000);
+    }
+
+    #[test]
+    fn what_an_attempt_met_says_whether_there_is_a_way() {
+        let mut status = DestinationStatus::new("https://h/", 0);
+        let mut after = |outcome: Outcome| {
+            status.learn(&outcome);
+            status.connectivity
+        };
+        assert_eq!(after(Outcome::unsendable("x")), Connectivity::Unknown);
+        assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
+        assert_eq!(after(Outcome::unsendable("x")), Connectivity::Offline);
+        // Whoever refuses is there.
+        assert_eq!(after(Outcome::hold("401")), Connectivity::Online);
+        assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
+        assert_eq!(after(Outcome::Delivered), Connectivity::Online);
     }
 
     #[test]

@@ -157,7 +157,7 @@ async fn a_port_where_nobody_listens_holds_the_destination() {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Unreachable,
                 after: None,
                 ..
             }
@@ -183,7 +183,7 @@ async fn a_name_that_is_not_known_holds_the_destination() {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Unreachable,
                 ..
             }
         ),
@@ -230,7 +230,7 @@ async fn a_connection_that_does_not_come_about_holds_the_destination_after_five_
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Unreachable,
                 ..
             }
         ),

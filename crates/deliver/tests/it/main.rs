@@ -10,6 +10,7 @@
 mod answers;
 mod broken_connections;
 mod cancelled;
+mod checked;
 mod every_byte;
 mod http2;
 mod outage;

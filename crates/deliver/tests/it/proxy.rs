@@ -70,7 +70,7 @@ async fn a_proxy_that_does_not_know_us_holds_the_destination() {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Unreachable,
                 ..
             }
         ),

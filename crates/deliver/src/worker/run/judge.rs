@@ -22,6 +22,7 @@ impl<L: Lane> Run<L> {
             self.gate_after_unsent(was_probe);
             return;
         };
+        self.shared.with(|status| status.learn(&outcome));
         match outcome {
             Outcome::Delivered => self.confirmed(document, took, false, was_probe),
             Outcome::AlreadyThere => self.confirmed(document, took, true, was_probe),
@@ -112,7 +113,9 @@ impl<L: Lane> Run<L> {
                     true,
                     was_probe,
                 ),
-                Cause::Destination => self.again(document, reason, after, was_probe),
+                Cause::Destination | Cause::Unreachable => {
+                    self.again(document, reason, after, was_probe);
+                }
             }
             return;
         }
