@@ -4,6 +4,7 @@ use crate::disk::{Disk, DiskFile, Folder};
 use crate::document::{DocumentId, INLINE_BODY_MAX};
 use crate::error::{Error, ErrorKind};
 use crate::sync::{Mutex, MutexGuard};
+use crate::writer::Bell;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -14,20 +15,43 @@ use std::sync::{Arc, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Bodies {
     disk: Arc<dyn Disk>,
-    /// Bodies that were written and whose documents are not stored yet; and the lock under which files come and go.
-    pinned: Mutex<HashMap<[u8; 32], u32>>,
+    held: Mutex<Held>,
+    /// Wakes whoever removes what was left.
+    bell: Arc<Bell>,
+}
+
+/// What is said of bodies that no document needs yet; and the lock under which files come and go.
+#[derive(Debug, Default)]
+struct Held {
+    /// Bodies that were written and whose documents are not stored yet.
+    pinned: HashMap<[u8; 32], u32>,
+    /// Bodies that nobody holds any more. Of most of them the documents are stored.
+    left: Vec<[u8; 32]>,
+    /// Bodies that the log may speak of though the disk did not confirm it: only the next start knows whether they are needed.
+    doubted: HashSet<[u8; 32]>,
 }
 
 impl Bodies {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Arc<Self> {
         Arc::new(Self {
             disk,
-            pinned: Mutex::new(HashMap::new()),
+            held: Mutex::default(),
+            bell: Arc::default(),
         })
     }
 
-    fn pinned(&self) -> MutexGuard<'_, HashMap<[u8; 32], u32>> {
-        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Rung when a body was left, by whoever held it last.
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.bell)
+    }
+
+    /// Bodies that nobody holds any more, since this was asked last; some are needed by their documents.
+    pub(crate) fn take_left(&self) -> Vec<[u8; 32]> {
+        std::mem::take(&mut self.held().left)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn writer(self: &Arc<Self>) -> Result<BodyWriter, Error> {
@@ -55,8 +79,8 @@ impl Bodies {
     /// Removes bodies that nothing refers to, as `is_needed` says under the lock.
     pub(crate) fn remove(&self, hashes: &[[u8; 32]], is_needed: impl Fn(&[u8; 32]) -> bool) {
         for hash in hashes {
-            let pinned = self.pinned();
-            if pinned.contains_key(hash) || is_needed(hash) {
+            let held = self.held();
+            if held.pinned.contains_key(hash) || held.doubted.contains(hash) || is_needed(hash) {
                 continue;
             }
             if let Err(error) = self.disk.remove(Folder::Bodies, &hex(hash))
@@ -89,12 +113,16 @@ impl Bodies {
     }
 
     fn unpin(&self, hash: &[u8; 32]) {
-        let mut pinned = self.pinned();
-        if let Some(count) = pinned.get_mut(hash) {
-            *count -= 1;
-            if *count == 0 {
-                pinned.remove(hash);
-            }
+        let mut held = self.held();
+        let Some(count) = held.pinned.get_mut(hash) else {
+            return;
+        };
+        *count -= 1;
+        if *count == 0 {
+            held.pinned.remove(hash);
+            held.left.push(*hash);
+            drop(held);
+            self.bell.ring();
         }
     }
 }
@@ -159,15 +187,15 @@ impl BodyWriter {
         }
         drop(file);
         let bodies = Arc::clone(&self.bodies);
-        let mut pinned = bodies.pinned();
+        let mut held = bodies.held();
         let renamed = bodies.disk.rename(Folder::Bodies, &self.name, &hex(&hash));
         if let Err(error) = renamed.and_then(|()| bodies.disk.sync_folder(Folder::Bodies)) {
-            drop(pinned);
+            drop(held);
             self.abandon();
             return Err(failed(error));
         }
-        *pinned.entry(hash).or_insert(0) += 1;
-        drop(pinned);
+        *held.pinned.entry(hash).or_insert(0) += 1;
+        drop(held);
         Ok(BodyFile {
             pin: Arc::new(Pin {
                 bodies: Arc::clone(&self.bodies),
@@ -194,7 +222,8 @@ impl Drop for BodyWriter {
     }
 }
 
-/// A large body that is on the disk; it stays as long as this is held, and then as long as a document needs it.
+/// A large body that is on the disk; it stays as long as this is held, and then as long as a document needs it. Where none
+/// does, its file goes soon after; after a write that the disk did not confirm, at the next start.
 #[derive(Clone, Debug)]
 pub struct BodyFile {
     pin: Arc<Pin>,
@@ -215,6 +244,11 @@ impl BodyFile {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// The log may speak of it, though the disk did not confirm that: only the next start knows whether it is needed.
+    pub(crate) fn doubt(&self) {
+        self.pin.bodies.held().doubted.insert(self.pin.hash);
     }
 }
 

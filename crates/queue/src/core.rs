@@ -20,7 +20,7 @@ pub(crate) struct Core {
     pub(crate) store: LogStore,
     pub(crate) config: Config,
     pub(crate) mailbox: Mailbox,
-    pub(crate) bell: Bell,
+    pub(crate) bell: Arc<Bell>,
     /// Documents went: there may be room.
     pub(crate) room: Notify,
     /// Something was committed.
@@ -43,9 +43,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Core {
     pub(crate) fn new(store: LogStore, config: Config, folder: Lock) -> Arc<Self> {
         Arc::new(Self {
+            bell: store.bell(),
             store,
             mailbox: Mailbox::default(),
-            bell: Bell::default(),
             room: Notify::new(),
             changed: Notify::new(),
             ready: Mutex::new(Vec::new()),
@@ -179,14 +179,7 @@ impl Core {
 
     fn try_promise(self: &Arc<Self>, documents: u64, bytes: u64) -> Option<Promise> {
         let mut promised = lock(&self.promised);
-        let (used_documents, used_bytes) = self.store.usage();
-        let fits = |most: u64, used: u64, more: u64| most == 0 || used + more <= most;
-        let fit = fits(
-            self.config.max_documents,
-            used_documents + promised.0,
-            documents,
-        ) && fits(self.config.max_bytes, used_bytes + promised.1, bytes);
-        if !fit {
+        if !self.fits_beside(*promised, documents, bytes) {
             return None;
         }
         promised.0 += documents;
@@ -196,6 +189,22 @@ impl Core {
             documents,
             bytes,
         })
+    }
+
+    /// Whether so much has a place now.
+    pub(crate) fn fits(&self, documents: u64, bytes: u64) -> bool {
+        let promised = *lock(&self.promised);
+        self.fits_beside(promised, documents, bytes)
+    }
+
+    fn fits_beside(&self, promised: (u64, u64), documents: u64, bytes: u64) -> bool {
+        let (used_documents, used_bytes) = self.store.usage();
+        let fits = |most: u64, used: u64, more: u64| most == 0 || used.saturating_add(more) <= most;
+        fits(
+            self.config.max_documents,
+            used_documents + promised.0,
+            documents,
+        ) && fits(self.config.max_bytes, used_bytes + promised.1, bytes)
     }
 
     fn full(&self) -> Error {

@@ -26,6 +26,7 @@ use crate::spare::{self, Spare};
 use crate::store::{Body, Committed, Document, Op, Standing, Store};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
+use crate::writer::Bell;
 use hashbrown::HashSet;
 use mainstay_clock::SharedClock;
 use read::Reader;
@@ -288,6 +289,11 @@ impl LogStore {
     /// What could not be read so far.
     pub fn damage(&self) -> Vec<Damage> {
         lock(&self.damage).clone()
+    }
+
+    /// Wakes whoever calls [`maintain`](LogStore::maintain).
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        self.bodies.bell()
     }
 
     /// Begins a body in a file of its own.

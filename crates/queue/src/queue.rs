@@ -172,13 +172,14 @@ impl Queue {
         self.store().body_writer()
     }
 
-    /// Whether a document of this size would be taken in now.
+    /// Whether a document would be taken in now, if it is small enough.
     pub fn has_room(&self) -> bool {
-        let config = &self.core().config;
-        let (documents, bytes) = self.store().usage();
-        self.store().mode() == Mode::Writable
-            && (config.max_documents == 0 || documents < config.max_documents)
-            && (config.max_bytes == 0 || bytes < config.max_bytes)
+        self.has_room_for(1)
+    }
+
+    /// Whether a document of this many bytes would be taken in now, beside those that are on their way.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        self.store().mode() == Mode::Writable && self.core().fits(1, bytes)
     }
 
     /// Waits until there may be room again; wakes now and then for nothing.

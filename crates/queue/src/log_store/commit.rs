@@ -2,7 +2,7 @@
 
 use super::plan::{Added, Planned, Planner};
 use super::{LogStore, Mode, Writer, lock};
-use crate::document::Receipt;
+use crate::document::{NewBody, Receipt};
 use crate::error::{Error, ErrorKind};
 use crate::index::{Applied, Location, Now};
 use crate::log::{AppendError, Placement, Purpose};
@@ -98,6 +98,7 @@ impl LogStore {
         match self.write_plan(writer, &plan, purpose) {
             Ok(placement) => self.apply(writer, plan, placement, answers, now, made_room),
             Err(error @ AppendError::Full(_)) if has_intake => {
+                doubt_bodies(&ops[..covers]);
                 let error = append_error(error, "the disk is full; nothing was stored");
                 // A batch may be too large for what is left, and a document alone not.
                 if !self.has_room_for_one(writer) {
@@ -112,7 +113,10 @@ impl LogStore {
                 }
                 self.commit_settlements(writer, &ops[..covers], answers, now, made_room);
             }
-            Err(error) => self.refuse(&plan, error, answers),
+            Err(error) => {
+                doubt_bodies(&ops[..covers]);
+                self.refuse(&plan, error, answers);
+            }
         }
         covers
     }
@@ -317,6 +321,20 @@ pub(super) fn append_error(error: AppendError, message: &str) -> Error {
 
 fn source_of(error: &Error) -> String {
     std::error::Error::source(error).map_or_else(String::new, ToString::to_string)
+}
+
+/// What was written before the disk refused may turn out to be whole at the next start, and needs its bodies then.
+fn doubt_bodies(ops: &[Op]) {
+    for op in ops {
+        let Op::Enqueue { documents, .. } = op else {
+            continue;
+        };
+        for document in documents {
+            if let NewBody::File(body) = &document.body {
+                body.doubt();
+            }
+        }
+    }
 }
 
 fn is_intake(op: &Op) -> bool {

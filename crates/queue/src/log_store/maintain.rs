@@ -250,7 +250,8 @@ impl LogStore {
     }
 
     fn remove_bodies(&self) {
-        let unreferenced = std::mem::take(&mut lock(&self.writer).unreferenced);
+        let mut unreferenced = std::mem::take(&mut lock(&self.writer).unreferenced);
+        unreferenced.append(&mut self.bodies.take_left());
         if !unreferenced.is_empty() {
             self.bodies.remove(&unreferenced, |hash| {
                 self.index().body_references().contains_key(hash)

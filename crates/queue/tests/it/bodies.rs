@@ -1,7 +1,7 @@
 //! Large bodies are on the disk before their document is, and go when nothing needs them.
 
 use crate::scratch::{Scratch, body_file, body_of, document, put_file};
-use mainstay_queue::ErrorKind;
+use mainstay_queue::{ErrorKind, NewBody, WhenFull};
 use std::time::Duration;
 
 fn count(scratch: &Scratch) -> usize {
@@ -63,6 +63,27 @@ async fn a_body_whose_document_was_never_stored_is_gone_at_the_next_start() {
     drop(unfinished);
     assert_eq!(count(&scratch), 1, "an unfinished body goes at once");
     drop(unused);
+}
+
+/// A queue without room was given the bodies of all that it refused, once for every attempt, until its next start.
+#[tokio::test]
+async fn a_body_that_was_refused_goes_once_nobody_holds_it_and_one_that_is_needed_stays() {
+    let scratch = Scratch::with(|config| {
+        config.max_documents = 1;
+        config.when_full = WhenFull::Reject;
+    });
+    let (queue, lane) = scratch.open();
+    put_file(&queue, lane, &[1; 300_000]).await;
+    for content in [1, 2] {
+        let body = body_file(&queue, &[content; 300_000]);
+        let mut refused = document(lane, "");
+        refused.body = NewBody::File(body);
+        let error = queue.enqueue(refused).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Full);
+    }
+    drop(body_file(&queue, &[3; 300_000]));
+    until(|| count(&scratch) == 1).await;
+    assert_eq!(body_of(&queue.try_lease(lane).unwrap()), [1; 300_000]);
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use mainstay_queue::disk::{Disk, DiskFile, Entry, Folder, RealDisk};
 use mainstay_queue::store::{Op, Outcome, Store, Verdict};
-use mainstay_queue::{Config, DocumentId, ErrorKind, Io, LaneId, LogStore, Mode, NewDocument};
+use mainstay_queue::{
+    Config, DocumentId, ErrorKind, Io, LaneId, LogStore, Mode, NewBody, NewDocument,
+};
 use std::collections::HashSet;
 use std::io;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -271,6 +273,43 @@ fn a_write_that_fails_is_never_repeated_in_the_same_file() {
     let (store, _) = bench.open();
     assert_eq!(store.ledger().queued, 3);
     assert!(store.load(kept).unwrap().is_some());
+}
+
+/// The log may speak of it after all, once the disk is back; what it needs then must be there.
+#[test]
+fn a_body_whose_document_the_disk_did_not_confirm_stays_until_the_next_start() {
+    let bench = Bench::new();
+    let (store, lane) = bench.open();
+    let mut writer = store.body_writer().unwrap();
+    writer.write(&[1; 300_000]).unwrap();
+    let mut document = NewDocument::new(vec![lane], Vec::new());
+    document.body = NewBody::File(writer.finish().unwrap());
+    let bodies = || {
+        std::fs::read_dir(bench.folder.path().join("bodies"))
+            .unwrap()
+            .count()
+    };
+    bench
+        .faults
+        .commits_that_fail
+        .store(i64::MAX, Ordering::SeqCst);
+    let op = Op::Enqueue {
+        documents: vec![document],
+        claims: Vec::new(),
+    };
+    let answers = store.commit(std::slice::from_ref(&op)).answers;
+    assert!(matches!(&answers[0], Err(error) if error.kind() == ErrorKind::NotDurable));
+    drop(op);
+    bench.heal();
+    store.maintain();
+    assert_eq!(bodies(), 1);
+    drop(store);
+    let (store, _) = bench.open();
+    assert_eq!(
+        bodies() as u64,
+        store.ledger().queued,
+        "it is there exactly if it is needed"
+    );
 }
 
 #[test]

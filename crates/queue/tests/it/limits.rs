@@ -71,6 +71,7 @@ async fn the_limit_of_bytes_holds_too() {
         stored += 1;
     }
     assert_eq!(stored, 9);
+    assert!(queue.has_room_for(1) && !queue.has_room_for(10_000));
 }
 
 #[tokio::test]
