@@ -9,6 +9,7 @@ pub(crate) use decoder::Encoding;
 pub(crate) use digest::ContentDigest;
 
 use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use decoder::Decoder;
 use futures_util::StreamExt;
 use mainstay_clock::SharedClock;
@@ -18,11 +19,24 @@ use std::io::{self, Write};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
+/// RFC 9530: the hash of the body as it is on the wire.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
 /// The largest document, before and after decoding: 256 MiB, as large as `pickup` takes.
 pub(crate) const BODY_MAX: u64 = 256 * 1024 * 1024;
 
 /// A sender that sends nothing for this long is given up; what it began is removed.
 pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// The slowest line that a body may take beyond its time, in bytes per second: as slow as our own senders put up with, so that
+/// 256 MiB may take four and a half hours and a sender that trickles keeps no place for longer than its time.
+const SLOWEST: u64 = 16 * 1024;
+
+/// So long the disk may take for a piece, and at the end for the whole; a sync on the slowest disk that we met takes 1 s.
+const DISK: Duration = Duration::from_secs(10);
+
+/// At the end the disk gets so much more for each second: what a worn memory card writes.
+const DISK_SLOWEST: u64 = 1024 * 1024;
 
 /// What a body may take.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +45,7 @@ pub(crate) struct Bounds {
     pub(crate) len: u64,
     /// Time without a single byte.
     pub(crate) silence: Duration,
-    /// Time from the first byte to the last.
+    /// Time from the first byte to the last, beside what the bytes take at [`SLOWEST`].
     pub(crate) time: Duration,
 }
 
@@ -51,6 +65,8 @@ pub(crate) enum Unfit {
     Wrong(String),
     /// The disk does not take it.
     Disk(io::Error),
+    /// The disk does not answer; what it has of it goes when it does.
+    Stalled(String),
 }
 
 /// A piece of the body, or the word that all of it came.
@@ -78,6 +94,7 @@ pub(crate) async fn receive<S, T>(
     digest: Option<ContentDigest>,
     bounds: Bounds,
     sink: S,
+    clock: &SharedClock,
     end: impl FnOnce(S, Passed) -> Result<T, Unfit> + Send + 'static,
 ) -> Result<T, Unfit>
 where
@@ -89,17 +106,16 @@ where
         let (sink, passed) = drain(pieces, encoding, digest, bounds.len, sink)?;
         end(sink, passed)
     });
-    let clock = mainstay_clock::system();
-    let forwarding = forward(body, bounds.silence, &clock, send);
-    let sent = within(&*clock, bounds.time, forwarding)
+    let (received, sent) = forward(body, bounds, clock, send).await;
+    if let Err(stalled @ Unfit::Stalled(_)) = sent {
+        // The thread ends when the disk lets it, and drops what it has.
+        return Err(stalled);
+    }
+    let patience = DISK + Duration::from_secs(received / DISK_SLOWEST);
+    let written = within(&**clock, patience, writing)
         .await
-        .unwrap_or_else(|| {
-            let limit = bounds.time;
-            Err(Unfit::Slow(format!("the body took longer than {limit:?}")))
-        });
-    let written = writing
-        .await
-        .map_err(|died| Unfit::Disk(io::Error::other(died)))?;
+        .ok_or_else(|| Unfit::Stalled(format!("the disk did not confirm within {patience:?}")))?;
+    let written = written.map_err(|died| Unfit::Disk(io::Error::other(died)))?;
     // When the writer gave up it knows why; the sender only knows that nobody listened.
     written.map_err(|unfit| {
         sent.err()
@@ -108,25 +124,82 @@ where
     })
 }
 
+/// From the network to the thread that writes; answers how many bytes came, and whether that was all.
+///
+/// What the disk takes counts for the disk, not for the sender.
 async fn forward(
     body: Body,
-    silence_max: Duration,
+    bounds: Bounds,
     clock: &SharedClock,
     pieces: mpsc::Sender<Piece>,
-) -> Result<(), Unfit> {
+) -> (u64, Result<(), Unfit>) {
     let mut stream = body.into_data_stream();
+    let (mut received, mut waited) = (0, Duration::ZERO);
     loop {
-        let piece = match within(&**clock, silence_max, stream.next()).await {
-            None => return Err(Unfit::Slow(format!("nothing came for {silence_max:?}"))),
-            Some(Some(Err(error))) => return Err(Unfit::Broken(error.to_string())),
-            Some(Some(Ok(bytes))) => Piece::Bytes(bytes),
+        let allowed = bounds.time + Duration::from_secs(received / SLOWEST);
+        let patience = allowed.saturating_sub(waited);
+        let began = clock.now();
+        let next = within(&**clock, patience.min(bounds.silence), stream.next()).await;
+        waited += clock.now().since(began);
+        let piece = match next {
+            None if patience < bounds.silence => {
+                let words = format!("the body took longer than {allowed:?}");
+                return (received, Err(Unfit::Slow(words)));
+            }
+            None => {
+                let words = format!("nothing came for {:?}", bounds.silence);
+                return (received, Err(Unfit::Slow(words)));
+            }
+            Some(Some(Err(error))) => return (received, Err(Unfit::Broken(error.to_string()))),
+            Some(Some(Ok(bytes))) => {
+                received += bytes.len() as u64;
+                Piece::Bytes(bytes)
+            }
             Some(None) => Piece::End,
         };
         let last = matches!(piece, Piece::End);
-        if pieces.send(piece).await.is_err() || last {
-            return Ok(());
+        match within(&**clock, DISK, pieces.send(piece)).await {
+            None => {
+                let words = format!("the disk took nothing for {DISK:?}");
+                return (received, Err(Unfit::Stalled(words)));
+            }
+            Some(Ok(())) if !last => {}
+            Some(_) => return (received, Ok(())),
         }
     }
+}
+
+/// The value of a header that may be there once.
+///
+/// # Errors
+/// It is there twice, or is not plain text; in words for the sender.
+pub(crate) fn single<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, String> {
+    let mut values = headers.get_all(name).iter();
+    let (value, None) = (values.next(), values.next()) else {
+        return Err(format!("the header {name} is there twice; send it once"));
+    };
+    let text = value.map(HeaderValue::to_str).transpose();
+    text.map_err(|_| format!("the header {name} is not plain text"))
+}
+
+/// The digest of a body, on however many lines it is said (RFC 9110, 5.3).
+///
+/// # Errors
+/// It cannot be read; in words for the sender.
+pub(crate) fn content_digest(headers: &HeaderMap) -> Result<Option<ContentDigest>, String> {
+    let lines: Result<Vec<&str>, _> = headers
+        .get_all(CONTENT_DIGEST)
+        .iter()
+        .map(HeaderValue::to_str)
+        .collect();
+    let lines = lines.map_err(|_| format!("the header {CONTENT_DIGEST} is not plain text"))?;
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    ContentDigest::parse(&lines.join(", "))
 }
 
 fn drain<S: Write>(
@@ -165,3 +238,6 @@ fn drain<S: Write>(
     }
     Ok(done)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod secret;
 mod settings;
 mod show;
 
+pub(crate) use check::CONCURRENT_MAX;
 pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
 pub(crate) use settings::{

@@ -10,6 +10,8 @@
 //! same name each time ([`key`]): whatever is repeated after the queue forgot it goes on under the same id, and the next
 //! receiver knows it again.
 //!
+//! Whoever has no business here (401, 404, 405) is answered and closed.
+//!
 //! A refusal says when to come again (`Retry-After`) where that helps, and the sender hears it even while it still sends:
 //! what it has under way is read for a moment before the connection ends.
 //!
@@ -21,13 +23,15 @@
 //! |---|---|---|
 //! | the head of a request | 64 KiB, 10 s | ours has 1 KiB; the time also ends a connection that nobody uses |
 //! | silence in the middle of a body | 30 s | a network that is away for longer is asked again |
+//! | the slowest line, once `timeout` is over | 16 KiB/s | as slow as our own senders put up with: 256 MiB may take 4.5 h |
 //! | memory for each request | about 1 MiB, with zstd 8 MiB more | the body streams to the disk above 256 KiB |
 //! | waiting for a turn | 1 s, then 429 | a burst is no reason to refuse |
-//! | waiting for the queue | 10 s, then 503 | a sync on the slowest disk we met takes 1 s |
+//! | waiting for the queue or the disk | 10 s, at the end of a body 1 s more for each MiB, then 503 | a sync on the slowest disk we met takes 1 s; a worn memory card writes 1 MiB/s |
+//! | an answer that nobody takes | 30 s | it is short |
 //! | a document's name | 1 KiB | file names have 255 bytes |
 //! | the name of its station | 255 bytes | it is a name |
 //! | in-flight requests at a stop | half the grace, at most 10 s | then their senders ask again; deliveries need the rest |
-//! | keys remembered | as long as the queue keeps the document: until it is delivered, and `queue.retain_after_ack` beyond | |
+//! | keys remembered | as long as the queue keeps the document: until it is delivered, and then for `queue.retain_after_ack`, of at most 65,536 documents or 256 MiB, and not on a disk that is nearly full | what was delivered is the first to go |
 
 mod address;
 mod connection;
@@ -35,10 +39,12 @@ mod counters;
 mod gate;
 mod key;
 mod kinds;
+mod patient;
 mod refused;
 mod request;
 mod server;
 
-pub(crate) use address::{is_local, shown};
+pub(crate) use address::{is_local, overlap, shown};
+pub(crate) use gate::Gate;
 pub(crate) use kinds::Kinds;
 pub(crate) use server::{Hub, Source};

@@ -114,6 +114,8 @@ fn once(
 
 fn many_threads() -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
+        // Each document that comes over HTTP has one while it is written; the rest is what the runtime has by itself.
+        .max_blocking_threads(usize::from(config::CONCURRENT_MAX) + 512)
         .enable_all()
         .build()
         .map_err(no_runtime)

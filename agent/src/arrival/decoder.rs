@@ -1,11 +1,15 @@
 //! From the bytes on the wire to the bytes of the document.
 
 use super::{Passed, Unfit};
+
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
 /// The largest window of zstd, as a power of two: 8 MiB, which RFC 9659 allows on the network, and no sender can make us hold more.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Of a name that is not known so many characters are said again.
+const NAME_SHOWN: usize = 100;
 
 /// How the body is encoded for the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +28,15 @@ impl Encoding {
     /// # Errors
     /// It says something that is not known here.
     pub(crate) fn named(name: Option<&str>) -> Result<Self, String> {
-        match name.map(str::trim) {
+        // Without regard to case (RFC 9110, 8.4.1).
+        let name = name.map(|name| name.trim().to_ascii_lowercase());
+        match name.as_deref() {
             None | Some("" | "identity") => Ok(Self::Identity),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip),
             Some("zstd") => Ok(Self::Zstd),
             Some(other) => Err(format!(
-                "Content-Encoding `{other}` is not known; gzip and zstd are"
+                "Content-Encoding `{}` is not known; gzip and zstd are",
+                other.chars().take(NAME_SHOWN).collect::<String>()
             )),
         }
     }

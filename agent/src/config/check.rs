@@ -6,6 +6,8 @@ mod http;
 mod ingest;
 mod lookup;
 
+pub(crate) use ingest::CONCURRENT_MAX;
+
 use super::document::{self, Document};
 use super::place::{Problem, Source};
 use super::settings::{
@@ -50,6 +52,7 @@ pub(super) fn check(
     check.route_names(&document.route);
     check.folders(&document.route);
     check.addresses(&document.route);
+    check.turns(&document.route);
     let routes: Vec<Route> = document
         .route
         .into_iter()

@@ -42,9 +42,9 @@ use std::time::Duration;
 /// | `from.http.token` | none | on this machine alone; an address that others can reach has to have one |
 /// | `from.http.types` | all | what a document is, its receiver decides |
 /// | `from.http.max_body` | 256 MiB, and no more | as large as pickup takes |
-/// | `from.http.max_concurrent` | 64 | a dozen agents with 5 deliveries each; about 64 MiB of memory at once |
+/// | `from.http.max_concurrent` | 64, all routes together at most 1024 | a dozen agents with 5 deliveries each; about 64 MiB of memory at once, with zstd up to 576 MiB |
 /// | `from.http.max_connections` | 256 | a quarter of the files that a process may usually have open |
-/// | `from.http.timeout` | 5 min | our own senders give up after one; nobody keeps a place for ever |
+/// | `from.http.timeout` | 5 min, and longer for what comes with 16 KiB/s or more | our own senders wait so; nobody keeps a place for ever |
 /// | `to.method` | POST | PUT only where the URL names the document |
 /// | `to.timeout` | 60 s | an attempt as a whole; then it counts as unknown and is repeated |
 /// | `to.rate` | none | most servers know better themselves how much they bear |

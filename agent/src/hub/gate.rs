@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, header};
 use mainstay_deliver::Secret;
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 /// Lets in whoever has the token; everybody, where there is none.
 #[derive(Debug, Clone)]
@@ -25,19 +26,30 @@ impl Fingerprint {
         Self(Sha256::digest(token).into())
     }
 
-    /// Looks at every byte, so that the time taken tells nothing.
+    /// Takes as long whatever they are.
     fn is(&self, other: &Self) -> bool {
-        let differing = self.0.iter().zip(&other.0);
-        std::hint::black_box(differing.fold(0, |sum, (one, two)| sum | (one ^ two))) == 0
+        self.0.ct_eq(&other.0).into()
     }
 }
 
 impl Gate {
     /// A gate that wants this token.
-    pub(crate) fn new(token: Option<&Secret>) -> Self {
-        Self {
-            token: token.map(|token| Fingerprint::of(token.expose().as_bytes())),
+    ///
+    /// # Errors
+    /// Nobody could send it: a header carries neither spaces at its ends nor anything but plain signs.
+    pub(crate) fn new(token: Option<&Secret>) -> Result<Self, &'static str> {
+        let fits = |token: &Secret| {
+            let token = token.expose().as_bytes();
+            !token.is_empty() && token.iter().all(u8::is_ascii_graphic)
+        };
+        if token.is_some_and(|token| !fits(token)) {
+            return Err(
+                "a token is made of letters, digits and signs of ASCII, without a space; look at its end too",
+            );
         }
+        Ok(Self {
+            token: token.map(|token| Fingerprint::of(token.expose().as_bytes())),
+        })
     }
 
     /// Whether a request with these headers may come in.
@@ -77,7 +89,7 @@ mod tests {
 
     #[test]
     fn only_the_token_opens_the_gate_and_nothing_shows_it() {
-        let gate = Gate::new(Some(&Secret::new("s3cret")));
+        let gate = Gate::new(Some(&Secret::new("s3cret"))).unwrap();
         assert!(lets_in(&gate, &["Bearer s3cret"]) && lets_in(&gate, &["bearer s3cret"]));
         for wrong in [
             "",
@@ -93,6 +105,13 @@ mod tests {
         assert!(!lets_in(&gate, &[]));
         assert!(!lets_in(&gate, &["Bearer s3cret", "Bearer s3cret"]));
         assert!(!format!("{gate:?}").contains("s3cret"));
-        assert!(lets_in(&Gate::new(None), &[]));
+        assert!(lets_in(&Gate::new(None).unwrap(), &[]));
+    }
+
+    #[test]
+    fn a_token_that_nobody_could_send_is_refused() {
+        for token in ["", "s3cret ", "\ts3cret", "geheim\u{df}", "two words"] {
+            assert!(Gate::new(Some(&Secret::new(token))).is_err(), "{token:?}");
+        }
     }
 }

@@ -77,6 +77,11 @@ impl Reason {
         }
     }
 
+    /// Whoever has no business here keeps no place by asking again and again.
+    fn ends_the_connection(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::NotFound | Self::Method)
+    }
+
     /// What has to be said beside the reason: when to come again, how to prove who one is, what is possible here.
     fn header(self) -> Option<(HeaderName, HeaderValue)> {
         let (name, value) = match self {
@@ -136,6 +141,7 @@ impl Refused {
             Unfit::Slow(words) => Self::new(Reason::TooSlow, words),
             Unfit::TooLarge => Self::too_large(len_max),
             Unfit::Disk(error) => Self::disk(&error),
+            Unfit::Stalled(words) => Self::new(Reason::Full, words),
         }
     }
 
@@ -165,6 +171,10 @@ impl IntoResponse for Refused {
             (self.reason.status(), Json(json!({ "error": self.words }))).into_response();
         if let Some((name, value)) = self.reason.header() {
             response.headers_mut().insert(name, value);
+        }
+        if self.reason.ends_the_connection() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
         response
     }

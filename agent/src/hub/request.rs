@@ -20,13 +20,13 @@ use mainstay_queue::{DocumentId, LaneSummary, NewBody, NewDocument, Queue, Recei
 use mainstay_resilience::within;
 use serde_json::json;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SOURCE: HeaderName = HeaderName::from_static("mainstay-source");
 
 /// A burst is no reason to refuse: so long a request waits for its turn.
@@ -43,6 +43,11 @@ const STATION_MAX: usize = 255;
 
 /// The longest media type with its parameters, in bytes.
 const TYPE_MAX: usize = 255;
+
+const NO_ROOM: &str = "the queue has no room; ask again when documents were delivered";
+
+/// A place among those that are served at once.
+type Turn = OwnedSemaphorePermit;
 
 /// What every request needs.
 #[derive(Debug)]
@@ -66,6 +71,8 @@ struct Announced {
     name: Vec<u8>,
     /// Who made it, where its sender says so.
     station: Option<String>,
+    /// As far as it is said, on the wire.
+    length: u64,
     content_type: Option<String>,
     encoding: Encoding,
     digest: Option<ContentDigest>,
@@ -80,7 +87,7 @@ struct Known {
 
 impl Desk {
     /// Takes one document, or says why not.
-    pub(super) async fn serve(&self, request: Request) -> Response {
+    pub(super) async fn serve(&self, request: Request, peer: SocketAddr) -> Response {
         let (parts, body) = request.into_parts();
         let _under_way = self.counters.begin();
         match self.take(&parts, body).await {
@@ -91,7 +98,8 @@ impl Desk {
                 response
             }
             Err(refused) => {
-                let words = refused.to_string();
+                // Whose it was; the port says nothing to people.
+                let words = format!("{} was told {refused}", peer.ip());
                 tracing::info!(route = self.template.route, "refused: {words}");
                 self.counters.refused(refused.reason, &words);
                 refused.into_response()
@@ -108,26 +116,29 @@ impl Desk {
             return self.looked_at(parts);
         }
         let announced = self.announced(parts)?;
-        let Some(turn) = within(&*self.clock, TURN, self.turns.acquire()).await else {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let Some(Ok(turn)) = within(&*self.clock, TURN, turn).await else {
             let words = "too many documents at once; ask again";
             return Err(Refused::new(Reason::Busy, words));
         };
-        let known = self.known(announced.id)?;
-        if known.is_none() && !self.queue.has_room() && !self.makes_room {
-            return Err(full());
+        // It ends with the request and with the thread that writes, whichever is later: a sender that went away leaves one behind
+        // that still works.
+        let turn = Arc::new(turn);
+        match self.known(announced.id)? {
+            Some(known) => self.compare(known, announced, body, &turn).await,
+            None if !self.has_room_for(announced.length) => Err(full()),
+            None => self.store(announced, body, &turn).await,
         }
-        let response = match known {
-            Some(known) => self.compare(known, announced, body).await,
-            None => self.store(announced, body).await,
-        };
-        drop(turn);
-        response
+    }
+
+    fn has_room_for(&self, bytes: u64) -> bool {
+        self.makes_room || self.queue.has_room_for(bytes)
     }
 
     /// What a sender is told who only wants to know whether its documents would be taken.
     fn looked_at(&self, parts: &Parts) -> Result<Response, Refused> {
         self.admitted(parts)?;
-        if !self.queue.has_room() && !self.makes_room {
+        if !self.has_room_for(1) {
             return Err(full());
         }
         Ok(StatusCode::NO_CONTENT.into_response())
@@ -159,12 +170,12 @@ impl Desk {
         let bad = |words: String| Refused::new(Reason::Bad, words);
         let name = self.admitted(parts)?;
         let headers = &parts.headers;
-        let Some(key) = headers.get(&IDEMPOTENCY_KEY) else {
+        let Some(key) = text(headers, &IDEMPOTENCY_KEY)? else {
             let words = "Idempotency-Key is missing; send one that names this document, and the same when you repeat it";
             return Err(bad(words.to_owned()));
         };
         let key = Key::parse(key.as_bytes()).map_err(bad)?;
-        self.length(headers)?;
+        let length = self.length(headers)?;
         let name = headers.get(&SOURCE).map_or(name, |name| name.as_bytes());
         let name = percent::decode(name);
         if name.len() > NAME_MAX {
@@ -172,14 +183,12 @@ impl Desk {
                 "the document's name has more than {NAME_MAX} bytes"
             )));
         }
-        let digest = match text(headers, &CONTENT_DIGEST)? {
-            Some(digest) => ContentDigest::parse(digest).map_err(bad)?,
-            None => None,
-        };
+        let digest = arrival::content_digest(headers).map_err(bad)?;
         Ok(Announced {
             id: key.document(&self.template.route),
             name,
             station: station(headers)?,
+            length: length.unwrap_or(1),
             content_type: self.content_type(headers)?,
             encoding: Encoding::named(text(headers, &header::CONTENT_ENCODING)?)
                 .map_err(|words| Refused::new(Reason::Type, words))?,
@@ -188,10 +197,10 @@ impl Desk {
     }
 
     /// A body without an end in sight is refused, and so is one that is too large, before a byte of it is read.
-    fn length(&self, headers: &HeaderMap) -> Result<(), Refused> {
+    fn length(&self, headers: &HeaderMap) -> Result<Option<u64>, Refused> {
         let Some(length) = headers.get(header::CONTENT_LENGTH) else {
             if headers.contains_key(header::TRANSFER_ENCODING) {
-                return Ok(());
+                return Ok(None);
             }
             let words = "say how long the document is: Content-Length, or send it in chunks";
             return Err(Refused::new(Reason::Length, words));
@@ -199,7 +208,7 @@ impl Desk {
         let length = length.to_str().ok().and_then(|text| text.parse().ok());
         match length {
             Some(length) if self.bounds.len < length => Err(Refused::too_large(self.bounds.len)),
-            Some(_) => Ok(()),
+            Some(length) => Ok(Some(length)),
             None => Err(Refused::new(
                 Reason::Bad,
                 "Content-Length is not a number of bytes",
@@ -223,13 +232,25 @@ impl Desk {
     }
 
     /// Stores a document that the queue does not know.
-    async fn store(&self, announced: Announced, body: Body) -> Result<Response, Refused> {
-        let (encoding, digest) = (announced.encoding, announced.digest);
-        let maker = Sink(BodyMaker::new(self.queue.clone()));
-        let end = |maker: Sink, _| maker.0.finish().map_err(|error| unfit(&error));
-        let (body, hash) = arrival::receive(body, encoding, digest, self.bounds, maker, end)
-            .await
-            .map_err(|unfit| Refused::unfit(unfit, self.bounds.len))?;
+    async fn store(
+        &self,
+        announced: Announced,
+        body: Body,
+        turn: &Arc<Turn>,
+    ) -> Result<Response, Refused> {
+        let sink = Sink {
+            inner: BodyMaker::new(self.queue.clone()),
+            _turn: Arc::clone(turn),
+        };
+        let (queue, makes_room) = (self.queue.clone(), self.makes_room);
+        let end = move |sink: Sink<BodyMaker>, passed: arrival::Passed| {
+            // What is encoded or comes in chunks says only now how large it is; its bytes need not be synced to be refused.
+            if !makes_room && !queue.has_room_for(passed.len) {
+                return Err(Unfit::Stalled(NO_ROOM.to_owned()));
+            }
+            sink.inner.finish().map_err(|error| unfit(&error))
+        };
+        let (body, hash) = self.receive(&announced, body, sink, end).await?;
         let id = announced.id;
         let storing = self.queue.enqueue(self.document(announced, body, hash));
         let Some(stored) = within(&*self.clock, STORE, storing).await else {
@@ -272,13 +293,31 @@ impl Desk {
         known: Known,
         announced: Announced,
         body: Body,
+        turn: &Arc<Turn>,
     ) -> Result<Response, Refused> {
-        let (encoding, digest) = (announced.encoding, announced.digest);
+        let sink = Sink {
+            inner: io::sink(),
+            _turn: Arc::clone(turn),
+        };
         let end = |_, passed: arrival::Passed| Ok(passed.sha256);
-        let hash = arrival::receive(body, encoding, digest, self.bounds, io::sink(), end)
-            .await
-            .map_err(|unfit| Refused::unfit(unfit, self.bounds.len))?;
+        let hash = self.receive(&announced, body, sink, end).await?;
         self.repeat(announced.id, &known, hash)
+    }
+
+    async fn receive<S: Send + 'static, T: Send + 'static>(
+        &self,
+        announced: &Announced,
+        body: Body,
+        sink: Sink<S>,
+        end: impl FnOnce(Sink<S>, arrival::Passed) -> Result<T, Unfit> + Send + 'static,
+    ) -> Result<T, Refused>
+    where
+        Sink<S>: Write,
+    {
+        let (encoding, digest) = (announced.encoding, announced.digest);
+        arrival::receive(body, encoding, digest, self.bounds, sink, &self.clock, end)
+            .await
+            .map_err(|unfit| Refused::unfit(unfit, self.bounds.len))
     }
 
     /// Two documents under one key would be a loss in disguise, and so would one that goes two ways and took only the first.
@@ -313,8 +352,7 @@ impl Desk {
 }
 
 fn full() -> Refused {
-    let words = "the queue has no room; ask again when documents were delivered";
-    Refused::new(Reason::Full, words)
+    Refused::new(Reason::Full, NO_ROOM)
 }
 
 /// Where a document stands on all its lanes together: the worst that can still become better comes first.
@@ -331,12 +369,25 @@ fn state(lanes: &[LaneSummary]) -> &'static str {
     }
 }
 
-/// A body on its way into the queue.
-struct Sink(BodyMaker);
+/// Where a body goes, with the turn that it takes.
+struct Sink<S> {
+    inner: S,
+    _turn: Arc<Turn>,
+}
 
-impl Write for Sink {
+impl Write for Sink<BodyMaker> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes).map_err(io::Error::other)?;
+        self.inner.write(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Write for Sink<io::Sink> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         Ok(bytes.len())
     }
 
@@ -363,10 +414,5 @@ fn station(headers: &HeaderMap) -> Result<Option<String>, Refused> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refused> {
-    let unreadable = |_| {
-        let words = format!("the header {name} is not plain text");
-        Refused::new(Reason::Bad, words)
-    };
-    let value = headers.get(name).map(|value| value.to_str());
-    value.transpose().map_err(unreadable)
+    arrival::single(headers, name).map_err(|words| Refused::new(Reason::Bad, words))
 }

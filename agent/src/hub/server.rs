@@ -64,6 +64,10 @@ impl Hub {
             Some(token) => Some(token.fetch().map_err(missing)?),
             None => None,
         };
+        let gate = Gate::new(token.as_ref()).map_err(|why| {
+            let message = format!("the token of route `{route}` cannot be sent by anybody: {why}");
+            Failure::new(Exit::ConfigInvalid, message)
+        })?;
         let listener = TcpListener::bind(ingest.listen)
             .await
             .map_err(|error| cannot_listen(route, ingest.listen, error))?;
@@ -71,7 +75,7 @@ impl Hub {
             queue,
             template,
             makes_room: settings.queue.when_full == WhenFull::DropOldest,
-            gate: Gate::new(token.as_ref()),
+            gate,
             kinds: ingest.types.clone(),
             bounds: Bounds {
                 len: ingest.max_body,
@@ -129,10 +133,10 @@ impl Hub {
                 return;
             };
             match self.listener.accept().await {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let desk = Arc::clone(&self.desk);
                     running.spawn(async move {
-                        connection::serve(stream, desk).await;
+                        connection::serve(stream, peer, desk).await;
                         drop(place);
                     });
                 }

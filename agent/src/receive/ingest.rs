@@ -24,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const SOURCE: HeaderName = HeaderName::from_static("mainstay-source");
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 
 /// A body may trickle for as long as it does not stop.
 const BOUNDS: Bounds = Bounds {
@@ -109,6 +108,7 @@ async fn refuse_as_told(desk: &Desk, status: StatusCode, body: Body) -> Result<R
         None,
         BOUNDS,
         io::sink(),
+        &desk.clock,
         |_, _| Ok(()),
     );
     tokio::select! {
@@ -128,28 +128,19 @@ async fn serve(desk: &Desk, parts: &Parts, body: Body) -> Result<Response, Refus
             ));
         }
     };
-    let digest = match text(parts, &CONTENT_DIGEST)? {
-        Some(digest) => ContentDigest::parse(digest).map_err(bad)?,
-        None => None,
-    };
+    let digest = arrival::content_digest(&parts.headers).map_err(bad)?;
     let encoding = encoding(parts)?;
     let (status, answer) = match desk.store.find(&key).await {
         Found::New(arrival) => {
-            store(
-                arrival,
-                key.file_name(source(parts).as_deref()),
-                body,
-                encoding,
-                digest,
-            )
-            .await?;
+            let file_name = key.file_name(source(parts).as_deref());
+            store(desk, arrival, file_name, body, (encoding, digest)).await?;
             (
                 StatusCode::CREATED,
                 json!({ "stored": true, "id": key.to_string() }),
             )
         }
         Found::There(file) => {
-            compare(file, body, encoding, digest).await?;
+            compare(desk, file, body, (encoding, digest)).await?;
             desk.store
                 .counters()
                 .duplicates
@@ -168,11 +159,11 @@ async fn serve(desk: &Desk, parts: &Parts, body: Body) -> Result<Response, Refus
 }
 
 async fn store(
+    desk: &Desk,
     arrival: Arrival,
     file_name: String,
     body: Body,
-    encoding: Encoding,
-    digest: Option<ContentDigest>,
+    (encoding, digest): (Encoding, Option<ContentDigest>),
 ) -> Result<(), Refused> {
     let writer = arrival
         .writer(&file_name)
@@ -182,20 +173,21 @@ async fn store(
             .keep(writer, file_name, passed.len)
             .map_err(|error| Unfit::Disk(error.into()))
     };
-    arrival::receive(body, encoding, digest, BOUNDS, writer, end)
+    arrival::receive(body, encoding, digest, BOUNDS, writer, &desk.clock, end)
         .await
         .map_err(refusal)
 }
 
 /// A repeated key has to come with the same content; two documents under one key would be a loss in disguise.
 async fn compare(
+    desk: &Desk,
     file: PathBuf,
     body: Body,
-    encoding: Encoding,
-    digest: Option<ContentDigest>,
+    (encoding, digest): (Encoding, Option<ContentDigest>),
 ) -> Result<(), Refused> {
     let end = move |_, passed: Passed| Ok((passed, stored_hash(&file).map_err(Unfit::Disk)?));
-    let (passed, stored) = arrival::receive(body, encoding, digest, BOUNDS, io::sink(), end)
+    let (sink, clock) = (io::sink(), &desk.clock);
+    let (passed, stored) = arrival::receive(body, encoding, digest, BOUNDS, sink, clock, end)
         .await
         .map_err(refusal)?;
     if passed.sha256 == stored {
@@ -221,6 +213,7 @@ fn refusal(unfit: Unfit) -> Refused {
             )
         }
         Unfit::Disk(error) => disk(&error),
+        Unfit::Stalled(reason) => Refused(StatusCode::SERVICE_UNAVAILABLE, reason),
     }
 }
 
@@ -246,15 +239,5 @@ fn source(parts: &Parts) -> Option<Vec<u8>> {
 }
 
 fn text<'a>(parts: &'a Parts, name: &HeaderName) -> Result<Option<&'a str>, Refused> {
-    let unreadable = |_| {
-        Refused(
-            StatusCode::BAD_REQUEST,
-            format!("the header {name} is not plain text"),
-        )
-    };
-    parts
-        .headers
-        .get(name)
-        .map(|value| value.to_str().map_err(unreadable))
-        .transpose()
+    arrival::single(&parts.headers, name).map_err(|reason| Refused(StatusCode::BAD_REQUEST, reason))
 }

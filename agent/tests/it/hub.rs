@@ -142,11 +142,100 @@ fn a_document_keeps_its_key_its_name_and_its_type_from_an_agent_through_a_hub_to
             "who made it, not who passed it on"
         );
     }
-    let types: Vec<String> = ids
-        .iter()
-        .map(|id| json(&stage, &["queue", "show", id])["content_type"].to_string())
-        .collect();
-    assert!(types.contains(&"\"text/csv\"".to_owned()), "{types:?}");
+}
+
+/// A hub before a hub: what the second has in its queue is what arrived there.
+#[test]
+fn the_type_that_a_sender_gives_arrives_whatever_the_name_suggests() {
+    let (first, second) = (Stage::new(), Stage::new());
+    let there = Hub::to(&second, NOWHERE, "");
+    let here = Hub::to(&first, &format!("http://{}/ingest", there.address), "");
+    let lab = "content-type: application/x-lab; version=2";
+    let answer = here.ask("POST", "/ingest/report.csv", &[KEY, lab], b"part;result\n");
+    assert_eq!(answer.status, 202, "{answer:?}");
+    until("it is passed on", || ledger(&second, "queued") == 1);
+    let arrived = json(&second, &["queue", "show", ID]);
+    assert_eq!(arrived["content_type"], "application/x-lab; version=2");
+    assert_eq!(arrived["source"], "report.csv");
+}
+
+#[test]
+fn of_two_documents_under_one_key_at_the_same_time_one_is_stored_and_the_other_refused() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    // Both are known to nobody while they come, and both are whole.
+    let bodies = [vec![1; 700_000], vec![2; 700_000]];
+    let mut streams = bodies.each_ref().map(|body| {
+        let mut stream = hub.connect();
+        let mut request = head("POST", "/ingest", &[KEY], body.len());
+        request.extend(&body[1..]);
+        stream.write_all(&request).unwrap();
+        stream
+    });
+    until("both are under way", || {
+        status(&stage)["routes"][0]["from"]["under_way"] == 2
+    });
+    for (stream, body) in streams.iter_mut().zip(&bodies) {
+        stream.write_all(&body[..1]).unwrap();
+    }
+    let mut codes = streams.map(|stream| hubs::Answer::read(stream).status);
+    codes.sort_unstable();
+    assert_eq!(codes, [202, 422]);
+    assert_eq!(ledger(&stage, "accepted"), 1);
+    let bodies = stage.path("hub/queue/bodies");
+    until("the body of the refused one is gone", || {
+        std::fs::read_dir(&bodies).unwrap().count() == 1
+    });
+}
+
+#[test]
+fn a_document_that_has_no_room_is_refused_before_its_body_is_read_and_a_smaller_one_is_taken() {
+    let stage = Stage::new();
+    let http = "listen = \"127.0.0.1:0\"";
+    configure(&stage, "max_bytes = \"1 MiB\"", http, NOWHERE);
+    let hub = Hub::start(&stage);
+    assert_eq!(
+        hub.post(&["idempotency-key: 1"], &vec![1; 600_000]).status,
+        202
+    );
+    let mut large = hub.connect();
+    large
+        .write_all(&head("POST", "/ingest", &["idempotency-key: 2"], 600_000))
+        .unwrap();
+    let answer = hubs::Answer::read(large);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.has("retry-after: 10"), "{answer:?}");
+    let packed = zstd::encode_all(&vec![2; 600_000][..], 3).unwrap();
+    let answer = hub.post(&["idempotency-key: 2", "content-encoding: zstd"], &packed);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.body.contains("no room"), "{answer:?}");
+    assert_eq!(hub.post(&["idempotency-key: 3"], &[3; 1000]).status, 202);
+}
+
+#[test]
+fn a_header_that_is_there_twice_is_no_puzzle_for_the_hub() {
+    let stage = Stage::new();
+    let hub = Hub::to(&stage, NOWHERE, "");
+    let second = "idempotency-key: 0192f0c1-2b3c-7d4e-8f90-a1b2c3d4e5f7";
+    let twice = [
+        vec![KEY, second],
+        vec![KEY, "content-encoding: gzip", "content-encoding: zstd"],
+    ];
+    for headers in twice {
+        let answer = hub.post(&headers, b"abc");
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.body.contains("is there twice"), "{answer:?}");
+    }
+    // On two lines a digest is one list (RFC 9110, 5.3), and its second half counts.
+    let wrong = "content-digest: sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
+    let answer = hub.post(&[KEY, "content-digest: sha-512=:AAAA:", wrong], b"abc");
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.body.contains("damaged on the way"), "{answer:?}");
+    assert_eq!(
+        hub.post(&[KEY, "content-encoding: IDENTITY"], b"abc")
+            .status,
+        202
+    );
 }
 
 #[test]

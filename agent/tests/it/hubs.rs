@@ -7,6 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 pub(crate) const KEY: &str = "idempotency-key: 0192f0c1-2b3c-7d4e-8f90-a1b2c3d4e5f6";
 pub(crate) const ID: &str = "0192f0c1-2b3c-7d4e-8f90-a1b2c3d4e5f6";
@@ -16,8 +17,10 @@ pub(crate) const NOWHERE: &str = "http://127.0.0.1:1/ingest";
 
 /// A port that is free now, and that the system gives to nobody by itself while its owner is away.
 pub(crate) fn quiet_port() -> u16 {
-    // Tests run beside each other: each begins to look somewhere else.
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    // Tests run beside each other, as processes or as threads of one: each begins to look somewhere else.
     let start = (std::process::id() * 7 % 10_000) as u16;
+    let start = start + ASKED.fetch_add(500, Ordering::Relaxed) % 10_000;
     let mut ports = (0..10_000).map(|step| 20_000 + (start + step) % 10_000);
     ports
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
@@ -88,7 +91,7 @@ impl Hub {
         stream
     }
 
-    /// Sends these bytes, says that nothing more follows, and gives the whole answer.
+    /// Sends these bytes, and gives the whole answer.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
         // A server that has refused already need not take the rest.

@@ -3,15 +3,16 @@
 use super::Check;
 use crate::arrival::BODY_MAX;
 use crate::config::document;
+use crate::config::secret::SecretRef;
 use crate::config::settings::{INGEST_TIMEOUT, Ingest, MAX_CONCURRENT, MAX_CONNECTIONS};
-use crate::hub::{Kinds, is_local};
+use crate::hub::{Gate, Kinds, is_local, overlap};
 use crate::units::{Size, Span};
 use std::net::SocketAddr;
 use std::ops::Range;
 use toml::Spanned;
 
-/// More at once take more memory and more open files than a process usually has.
-const CONCURRENT_MAX: u16 = 1024;
+/// More at once take more memory and more open files than a process usually has; over all routes, because each takes a thread.
+pub(crate) const CONCURRENT_MAX: u16 = 1024;
 const CONNECTIONS_MAX: u16 = 16 * 1024;
 
 impl Check<'_> {
@@ -19,6 +20,9 @@ impl Check<'_> {
         let http = http.into_inner();
         let listen = self.listen(&http.listen);
         let token = http.token.as_ref().map(|token| self.secret(token));
+        if let (Some(fetched), Some(given)) = (&token, &http.token) {
+            self.token(fetched, &given.span());
+        }
         if let Some(listen) = listen {
             self.exposed(listen, &http);
         }
@@ -70,6 +74,16 @@ impl Check<'_> {
             self.refuse(&listen.span(), message, help);
         }
         parsed
+    }
+
+    /// What nobody can send opens to nobody. One that cannot be read now may be there when the agent starts.
+    fn token(&mut self, token: &SecretRef, span: &Range<usize>) {
+        let Ok(token) = token.fetch() else { return };
+        if let Err(why) = Gate::new(Some(&token)) {
+            let message = format!("this token cannot be sent by anybody: {why}");
+            let help = "make one with `openssl rand -hex 32`, and give the same to the senders";
+            self.refuse(span, message, help);
+        }
     }
 
     /// Where others can come, they have to prove who they are, and should not be overheard.
@@ -148,15 +162,32 @@ impl Check<'_> {
             let Ok(address) = listen.get_ref().parse::<SocketAddr>() else {
                 continue;
             };
-            if let Some((_, place)) = seen
-                .iter()
-                .find(|(other, _)| *other == address && address.port() != 0)
-            {
+            if let Some((_, place)) = seen.iter().find(|(other, _)| overlap(*other, address)) {
                 let message = format!("two routes listen on {address}, see {place}");
                 let help = "give each route a port of its own";
                 self.refuse(&listen.span(), message, help);
             }
             seen.push((address, self.source.place(&listen.span())));
+        }
+    }
+
+    /// All routes share the threads that write what comes.
+    pub(super) fn turns(&mut self, routes: &[Spanned<document::Route>]) {
+        let mut all = 0;
+        let from = routes
+            .iter()
+            .filter_map(|route| route.get_ref().from.as_ref());
+        for http in from.filter_map(|from| from.get_ref().http.as_ref()) {
+            let given = http.get_ref().max_concurrent.as_ref();
+            all += u32::from(given.map_or(MAX_CONCURRENT, |number| *number.get_ref()));
+            if u32::from(CONCURRENT_MAX) < all {
+                let message = format!(
+                    "the routes up to here take {all} documents at once; {CONCURRENT_MAX} are as many as all together may"
+                );
+                let help = "give `max_concurrent` less in some of them";
+                self.refuse(&http.span(), message, help);
+                return;
+            }
         }
     }
 }
