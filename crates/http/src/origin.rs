@@ -150,16 +150,16 @@ impl Origin {
     /// Takes its parts from the list, except those that another client still has: it would go on with one, and the next with
     /// another.
     fn unlist(self: Arc<Self>, registry: &Registry) {
-        // Besides the registry, only we have it.
+        // Besides the registry, only we have it; and while it is asked, nobody gets it from there.
         const OURS: usize = 2;
-        for (part, count) in [
-            ("breaker", Arc::strong_count(&self.breaker)),
-            ("limiter", Arc::strong_count(&self.limiter)),
-            ("bulkhead", Arc::strong_count(&self.bulkhead)),
-        ] {
-            if count <= OURS {
-                drop(registry.remove(&format!("{}/{part}", self.name)));
-            }
+        let is_ours_alone = |part: &Part| match part {
+            Part::Breaker(part) => Arc::strong_count(part) <= OURS,
+            Part::Limiter(part) => Arc::strong_count(part) <= OURS,
+            Part::Bulkhead(part) => Arc::strong_count(part) <= OURS,
+            _ => false,
+        };
+        for part in ["breaker", "limiter", "bulkhead"] {
+            drop(registry.remove_if(&format!("{}/{part}", self.name), is_ours_alone));
         }
     }
 
@@ -299,6 +299,34 @@ mod tests {
             assert!(Arc::ptr_eq(&one.breaker, &other.breaker), "{round}");
             assert!(Arc::ptr_eq(&one.limiter, &other.limiter), "{round}");
             assert!(Arc::ptr_eq(&one.bulkhead, &other.bulkhead), "{round}");
+        }
+    }
+
+    /// Between the look at who has a part, and its leaving the list, another client took it from there: it went on with one
+    /// breaker, and the next with another.
+    #[test]
+    fn a_part_that_somebody_takes_at_the_last_moment_stays_listed() {
+        for round in 0..2_000 {
+            let registry = Arc::new(Registry::new());
+            let name = "a";
+            let one = Origins::new(Arc::clone(&registry));
+            drop(of(&one, name));
+            drop(of(&one, "b"));
+            let start = Barrier::new(2);
+            let other = std::thread::scope(|scope| {
+                let forgetting = scope.spawn(|| {
+                    start.wait();
+                    drop(of(&one, "c"));
+                });
+                start.wait();
+                let other = of(&Origins::new(Arc::clone(&registry)), name);
+                forgetting.join().unwrap();
+                other
+            });
+            let third = of(&Origins::new(Arc::clone(&registry)), name);
+            assert!(Arc::ptr_eq(&other.breaker, &third.breaker), "{round}");
+            assert!(Arc::ptr_eq(&other.limiter, &third.limiter), "{round}");
+            assert!(Arc::ptr_eq(&other.bulkhead, &third.bulkhead), "{round}");
         }
     }
 }

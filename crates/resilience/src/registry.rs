@@ -129,6 +129,16 @@ impl Registry {
         parts.remove(name)
     }
 
+    /// Forgets a name where `is_to_go` holds for its part. Nobody gets the part by its name meanwhile; `is_to_go` must not ask the
+    /// registry.
+    pub fn remove_if(&self, name: &str, is_to_go: impl FnOnce(&Part) -> bool) -> Option<Part> {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_to_go(parts.get(name)?) {
+            return None;
+        }
+        parts.remove(name)
+    }
+
     /// The part of a name.
     pub fn get(&self, name: &str) -> Option<Part> {
         let parts = self.parts.read().unwrap_or_else(PoisonError::into_inner);
@@ -238,6 +248,25 @@ mod tests {
         assert!(Arc::ptr_eq(&found, &breaker));
         let again = registry.add("hub/breaker", Part::Breaker(found));
         assert_eq!(again, Err(Unregistered::Taken("hub/breaker".to_owned())));
+    }
+
+    #[test]
+    fn a_part_is_removed_only_where_the_condition_holds() {
+        let (registry, breaker) = registry();
+        drop(breaker);
+        let mut asked = 0;
+        let mut remove = |name, is_to_go| {
+            let removed = registry.remove_if(name, |_| {
+                asked += 1;
+                is_to_go
+            });
+            removed.is_some()
+        };
+        assert!(!remove("hub", true), "there is none");
+        assert!(!remove("hub/breaker", false));
+        assert!(registry.get("hub/breaker").is_some());
+        assert!(remove("hub/breaker", true));
+        assert!(registry.get("hub/breaker").is_none() && asked == 2);
     }
 
     #[test]
