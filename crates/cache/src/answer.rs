@@ -28,6 +28,8 @@ pub struct Answer {
 pub(crate) struct Origin {
     pub(crate) id: i64,
     pub(crate) seal: [u8; 32],
+    /// When it came, or was confirmed, in milliseconds since 1970.
+    pub(crate) stored_at: u64,
     /// As stored, without `Age`; and the whole body, for `HEAD` too.
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -99,6 +101,8 @@ pub enum Refusal {
     TooLarge,
     /// It would have to be asked for again each time, and has nothing to compare.
     Useless,
+    /// What it is of was made void while it was on its way: see [`Cache::store_unless`](crate::Cache::store_unless).
+    Outdated,
 }
 
 impl Answer {

@@ -12,12 +12,12 @@ use crate::settings::{CacheSettings, Rules};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use mainstay_clock::SharedClock;
 use rusqlite::{Connection, Transaction};
 use std::fmt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 mod memory;
@@ -143,6 +143,28 @@ impl Cache {
         })
     }
 
+    /// As [`stale_on_error`](Self::stale_on_error), of an answer that [`lookup`](Self::lookup) found before, for whoever cannot wait:
+    /// it does not block, and does not know what became of the answer since.
+    pub fn at_hand_on_error(&self, request: &Parts, seen: &Answer) -> Option<Answer> {
+        let address = self.address_to_look_at(request)?;
+        let candidate = self.candidate(&address, request, seen.status, seen.origin.clone());
+        let now = self.clock.wall();
+        if !candidate
+            .freshness
+            .may_serve_on_error(&request.headers, now, &self.settings)
+        {
+            return None;
+        }
+        let mut memory = self.memory();
+        memory.tally.add(Counter::StaleServed, 1);
+        let saved = candidate.answer.body.len() as u64;
+        memory.tally.add(Counter::BytesSaved, saved);
+        Some(Answer {
+            is_stale: true,
+            ..candidate.answer
+        })
+    }
+
     /// What there is for a request where no network is wanted, however old; the answer says how old, and that nobody was asked.
     ///
     /// What the server wants to be asked about each time (`no-cache`, `must-revalidate`, `proxy-revalidate`, `s-maxage`) is not
@@ -153,6 +175,12 @@ impl Cache {
             is_offline: true,
             ..answer
         })
+    }
+
+    /// The address under which answers of this URL lie, whoever asks; none where that is no complete `http` or `https` one, or is
+    /// too long.
+    pub fn key_of(url: &Uri) -> Option<String> {
+        Some(Address::of(url)?.url)
     }
 
     /// The address under which an answer to this request lies, for [`Flights`](crate::Flights); none where the cache keeps out.
@@ -235,11 +263,11 @@ impl Cache {
                     let origin = Origin {
                         id: found.id,
                         seal: *seal,
+                        stored_at: entry.stored_at,
                         headers,
                         body,
                     };
-                    let candidate =
-                        self.candidate(address, request, status, entry.stored_at, origin);
+                    let candidate = self.candidate(address, request, status, origin);
                     return Some(Looked::Whole(Box::new(candidate)));
                 }
                 (Found::Damaged, _) | (Found::Whole(_), None) => {
@@ -256,13 +284,12 @@ impl Cache {
         address: &Address,
         request: &Parts,
         status: StatusCode,
-        stored_at: u64,
         origin: Origin,
     ) -> Candidate {
         let known = Known {
             status,
             headers: &origin.headers,
-            stored_at,
+            stored_at: origin.stored_at,
         };
         let freshness = Freshness::of(known, self.rules.of(address), &self.settings);
         let age = freshness.age(self.clock.wall());
@@ -304,39 +331,6 @@ impl Cache {
         true
     }
 
-    // === What is remembered until it is written down ===
-
-    /// Counts a lookup, and that an answer was served.
-    fn count(&self, counter: Counter, served: Option<&Answer>) {
-        let wall = self.clock.wall();
-        let is_full = {
-            let mut memory = self.memory();
-            memory.tally.add(counter, 1);
-            if let Some(answer) = served {
-                let saved = answer.body.len() as u64;
-                memory.tally.add(Counter::BytesSaved, saved);
-                memory.touch(answer.origin.id, wall);
-            }
-            memory.is_full()
-        };
-        if is_full {
-            let flushed = self.flush();
-            self.told(flushed);
-        }
-    }
-
-    /// Writes down what is remembered.
-    fn flush(&self) -> Result<(), Error> {
-        if self.memory().is_empty() {
-            return Ok(());
-        }
-        self.change(false, |_| Ok(()))
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     // === The index, and what is said of its failures ===
 
     fn read<T>(
@@ -344,7 +338,7 @@ impl Cache {
         work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let store = self.opened()?;
-        let (done, opened) = store.index.with(work)?;
+        let (done, opened) = store.index.read(work)?;
         self.notice(store, opened);
         Ok(done)
     }
@@ -549,5 +543,29 @@ mod tests {
         assert!(cache.drop_damaged(&seen(&cache), host));
         assert!(matches!(cache.lookup(&request), Lookup::Miss));
         assert_eq!(cache.stats().unwrap().damaged, 1);
+    }
+
+    /// All went through one connection: whoever waited to store held up everybody who looked, and a lookup in a hundred waited to
+    /// write down the others.
+    #[test]
+    fn who_looks_waits_for_nobody_who_changes_something() {
+        let (_folder, cache, request) = stage();
+        put(&cache, &request, b"kept");
+        let (done, looked) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let looking = || {
+                for _ in 0..250 {
+                    assert!(matches!(cache.lookup(&request), Lookup::Fresh(_)));
+                }
+                done.send(()).unwrap();
+            };
+            let changed = cache.change(false, |_| {
+                scope.spawn(looking);
+                let looked = looked.recv_timeout(Duration::from_secs(20));
+                Ok(looked.is_ok())
+            });
+            assert!(changed.unwrap(), "it waited for us");
+        });
+        assert_eq!(cache.stats().unwrap().hits, 250);
     }
 }

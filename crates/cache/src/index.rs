@@ -35,7 +35,9 @@ const PATIENCE_OPENING: Duration = Duration::from_secs(10);
 pub(crate) struct Index {
     folder: PathBuf,
     path: PathBuf,
-    open: Mutex<Option<Open>>,
+    /// For those who look, so that none of them waits behind whoever waits for another process's transaction.
+    reading: Mutex<Option<Open>>,
+    writing: Mutex<Option<Open>>,
 }
 
 #[derive(Debug)]
@@ -73,11 +75,21 @@ impl Index {
         let index = Self {
             folder: folder.to_owned(),
             path: folder.join(NAME),
-            open: Mutex::new(None),
+            reading: Mutex::new(None),
+            writing: Mutex::new(None),
         };
         let (open, opened) = index.open_checked()?;
-        *index.lock() = Some(open);
+        *lock(&index.reading) = index.open_beside(&open);
+        *lock(&index.writing) = Some(open);
         Ok((index, opened))
+    }
+
+    /// As [`with`](Self::with), to look at it: not behind those who change it, nor behind another process's transaction.
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<(T, Opened), Error> {
+        self.with_one_of(&self.reading, work)
     }
 
     /// Does `work` with the index. Where the index turns out to be damaged it is begun anew, and `work` done once more.
@@ -85,9 +97,17 @@ impl Index {
     /// Says, too, whether the index was begun anew.
     pub(crate) fn with<T>(
         &self,
+        work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<(T, Opened), Error> {
+        self.with_one_of(&self.writing, work)
+    }
+
+    fn with_one_of<T>(
+        &self,
+        connections: &Mutex<Option<Open>>,
         mut work: impl FnMut(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<(T, Opened), Error> {
-        let mut guard = self.lock();
+        let mut guard = lock(connections);
         let mut opened = self.find(&mut guard)?;
         for is_last in [false, true] {
             let Some(open) = guard.as_mut() else {
@@ -126,6 +146,40 @@ impl Index {
         })
     }
 
+    /// As [`change`](Self::change) where nobody is in the way, in this process or another; none where somebody is.
+    pub(crate) fn change_at_once<T>(
+        &self,
+        mut work: impl FnMut(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<(T, Opened)>, Error> {
+        let failed = |error| Error::of_index(&self.path, error);
+        let Ok(mut guard) = self.writing.try_lock() else {
+            return Ok(None);
+        };
+        let path = identity(&self.path);
+        let found = guard.as_mut().filter(|open| open.file == path);
+        let done = match found {
+            None => None,
+            Some(open) => {
+                let connection = &mut open.connection;
+                connection.busy_timeout(Duration::ZERO).map_err(failed)?;
+                let done = in_transaction(connection, &mut work);
+                connection.busy_timeout(PATIENCE).map_err(failed)?;
+                Some(done)
+            }
+        };
+        drop(guard);
+        match done {
+            Some(Ok(done)) => Ok(Some((done, Opened::Sound))),
+            Some(Err(error)) if is_damage(&error) => self.change(false, work).map(Some),
+            Some(Err(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                Ok(None)
+            }
+            Some(Err(error)) => Err(failed(error)),
+            // Somebody began it anew, which is found by whoever comes in turn.
+            None => self.change(false, work).map(Some),
+        }
+    }
+
     /// Gives free pages back to the file system, and empties the log. Another process's reading may keep some of it for later.
     pub(crate) fn give_back(&self) -> Result<(), Error> {
         self.with(schema::give_back).map(|_| ())
@@ -146,10 +200,6 @@ impl Index {
                 tracing::warn!(path = %path.display(), %error, "a damaged index stays for now");
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens the index once more where its path leads to another file by now: another process began it anew.
@@ -177,6 +227,12 @@ impl Index {
             }
             Err(error) => Err(Error::of_index(&self.path, error)),
         }
+    }
+
+    /// The same file once more, without checking it again; none where that fails, or another file is there by now.
+    fn open_beside(&self, checked: &Open) -> Option<Open> {
+        let (connection, file) = (self.connection().ok()?, identity(&self.path));
+        (file.is_some() && file == checked.file).then_some(Open { connection, file })
     }
 
     /// Sets the `damaged` file aside, unless another process did.
@@ -247,13 +303,23 @@ impl Index {
     }
 
     fn connect(&self) -> rusqlite::Result<Open> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(PATIENCE)?;
+        let mut connection = self.connection()?;
         schema::prepare(&mut connection)?;
         let file = identity(&self.path);
         Ok(Open { connection, file })
     }
+
+    fn connection(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(PATIENCE)?;
+        schema::configure(&connection)?;
+        Ok(connection)
+    }
+}
+
+fn lock(connection: &Mutex<Option<Open>>) -> MutexGuard<'_, Option<Open>> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn in_transaction<T>(

@@ -47,7 +47,8 @@
 //!   beside `public` are not stored; `max-stale` and `only-if-cached` in a request are not heard.
 //! - That the time for which an answer was on its way to this machine counts as its age, unless its date or a cache on the way
 //!   tells (RFC 9111, 4.2.3, without the delay of the answer): the caller is not asked when it asked.
-//! - That an answer that was under way while its address was invalidated is not stored afterwards.
+//! - That an answer that was under way while its address was invalidated is not stored afterwards, unless the caller says so:
+//!   [`Cache::store_unless`].
 //! - The exact order of use across processes: each writes its last hundred lookups down together. Single flight ends with the
 //!   process, too.
 //! - Anything against another program of the same user, or root, that means harm; bodies lie on the disk as they came.
@@ -62,8 +63,8 @@
 //! | variants of one address | 16 | each is looked at |
 //! | headers that an answer varies with | 16 | none that is meant for machines names more than a few |
 //! | rules, and bytes of a pattern | 256, 1,024 | each is looked at for every request |
-//! | lookups that are remembered before they are written down | 100 | a hit costs no write |
-//! | wait for another process's transaction | 2 s | the longest, which removes 50,000 answers, takes about one |
+//! | lookups that are remembered before they are written down | 100 | a hit costs no write; no lookup waits for one, but the next hundred try again |
+//! | wait of a change for another process's transaction | 2 s | lookups wait for none; the longest, which removes 50,000 answers, takes about one |
 //! | bodies that are removed in one transaction | 256 | others come in between |
 //! | wait for another process that opens or checks the index | 10 s | it is read as a whole |
 //! | age at which a body without an entry goes | 1 h, at once where the index is begun anew | its entry may be on the way |

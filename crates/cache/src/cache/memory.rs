@@ -1,7 +1,12 @@
 //! What happened since it was last written down: a hit costs no write.
 
-use crate::counters::Tally;
+use super::Cache;
+use crate::answer::Answer;
+use crate::counters::{Counter, Tally};
+use crate::error::Error;
+use crate::index::rows;
 use std::collections::HashMap;
+use std::sync::{MutexGuard, PoisonError};
 
 /// So many lookups are remembered before they are written down together: a hit then costs a hundredth of a write.
 const REMEMBERED_MAX: usize = 100;
@@ -60,5 +65,55 @@ impl Memory {
 
     pub(super) fn is_empty(&self) -> bool {
         self.touched.is_empty() && self.tally.is_empty()
+    }
+}
+
+impl Cache {
+    /// Counts a lookup, and that an answer was served.
+    pub(super) fn count(&self, counter: Counter, served: Option<&Answer>) {
+        let wall = self.clock.wall();
+        let is_full = {
+            let mut memory = self.memory();
+            memory.tally.add(counter, 1);
+            if let Some(answer) = served {
+                let saved = answer.body.len() as u64;
+                memory.tally.add(Counter::BytesSaved, saved);
+                memory.touch(answer.origin.id, wall);
+            }
+            memory.is_full()
+        };
+        if is_full {
+            let flushed = self.flush_at_once();
+            self.told(flushed);
+        }
+    }
+
+    /// Writes down what is remembered, where nobody is in the way: no lookup waits for that.
+    fn flush_at_once(&self) -> Result<(), Error> {
+        let store = self.opened()?;
+        let remembered = self.memory().take();
+        let flushed = store.index.change_at_once(|transaction| {
+            rows::touch(transaction, remembered.touched.iter())?;
+            rows::count(transaction, &remembered.tally)
+        });
+        if !matches!(flushed, Ok(Some(_))) {
+            self.memory().put_back(remembered);
+        }
+        if let Some(((), opened)) = flushed? {
+            self.notice(store, opened);
+        }
+        Ok(())
+    }
+
+    /// Writes down what is remembered.
+    pub(super) fn flush(&self) -> Result<(), Error> {
+        if self.memory().is_empty() {
+            return Ok(());
+        }
+        self.change(false, |_| Ok(()))
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

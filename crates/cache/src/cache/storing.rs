@@ -2,7 +2,7 @@
 
 use super::{Cache, answer};
 use crate::address::Address;
-use crate::answer::{Answer, Refusal, Stored};
+use crate::answer::{Answer, Origin, Refusal, Stored};
 use crate::counters::Counter;
 use crate::directives::Directives;
 use crate::entry::{self, Entry, Hash};
@@ -56,6 +56,24 @@ impl Cache {
         response: &response::Parts,
         body: &[u8],
     ) -> Result<Stored, Error> {
+        self.store_unless(request, response, body, || false)
+    }
+
+    /// As [`store`](Self::store), unless `is_outdated` says that what the answer is of was made void while it was on its way.
+    ///
+    /// It is asked where no removal can come between: one that says so before it begins, and removes then, leaves nothing behind of
+    /// what was on its way.
+    ///
+    /// # Errors
+    ///
+    /// As [`store`](Self::store).
+    pub fn store_unless(
+        &self,
+        request: &request::Parts,
+        response: &response::Parts,
+        body: &[u8],
+        is_outdated: impl Fn() -> bool,
+    ) -> Result<Stored, Error> {
         if self.store.is_some() && !request.method.is_safe() {
             self.invalidate_after(request, response)?;
         }
@@ -66,8 +84,12 @@ impl Cache {
         };
         match self.admit(&address, request, response, body) {
             Ok(entry) => {
-                let evicted = self.keep(&entry, body)?;
-                Ok(Stored::Kept { evicted })
+                let evicted = self.keep(&entry, body, is_outdated)?;
+                Ok(
+                    evicted.map_or(Stored::Refused(Refusal::Outdated), |evicted| Stored::Kept {
+                        evicted,
+                    }),
+                )
             }
             Err(refusal) => {
                 if makes_void(refusal, response.status) {
@@ -92,29 +114,23 @@ impl Cache {
         response: &response::Parts,
     ) -> Option<Answer> {
         let address = self.address(request).ok()?;
-        let old = stale.origin;
         if response.status != StatusCode::NOT_MODIFIED {
             return None;
         }
+        let (id, seal) = (stale.origin.id, stale.origin.seal);
         let is_same = |transaction: &Transaction<'_>| {
-            rows::remove(
-                transaction,
-                "id = ?1 AND seal = ?2",
-                params![old.id, old.seal],
-            )
+            rows::remove(transaction, "id = ?1 AND seal = ?2", params![id, seal])
         };
-        if !confirms(&old.headers, &response.headers) {
+        let Some(mut confirmed) = self.confirmed(request, &stale, response) else {
             let dropped = self.invalidate(is_same);
             self.told(dropped);
             return None;
-        }
-        let mut origin = old.clone();
-        origin.headers = head::confirmed(&old.headers, &response.headers);
-        let now = self.clock.wall();
+        };
+        let origin = &mut confirmed.origin;
         let known = Known {
             status: stale.status,
             headers: &origin.headers,
-            stored_at: now,
+            stored_at: origin.stored_at,
         };
         if let Ok(entry) = self.describe(&address, request, known, &origin.body) {
             let renewed = self.renew(&entry, is_same);
@@ -126,10 +142,38 @@ impl Cache {
             let dropped = self.invalidate(is_same);
             self.told(dropped);
         }
-        let age = Freshness::of(known, self.rules.of(&address), &self.settings).age(now);
-        let confirmed = answer(request, stale.status, age, origin);
         self.count(Counter::Revalidated, Some(&confirmed));
         Some(confirmed)
+    }
+
+    /// What [`revalidated`](Self::revalidated) answers, for whoever cannot wait until it is written down: it does not block, and
+    /// changes nothing.
+    pub fn confirmed(
+        &self,
+        request: &request::Parts,
+        stale: &Answer,
+        response: &response::Parts,
+    ) -> Option<Answer> {
+        let address = self.address(request).ok()?;
+        let old = &stale.origin;
+        let is_about_it = response.status == StatusCode::NOT_MODIFIED
+            && confirms(&old.headers, &response.headers);
+        if !is_about_it {
+            return None;
+        }
+        let now = self.clock.wall();
+        let origin = Origin {
+            headers: head::confirmed(&old.headers, &response.headers),
+            stored_at: now,
+            ..old.clone()
+        };
+        let known = Known {
+            status: stale.status,
+            headers: &origin.headers,
+            stored_at: now,
+        };
+        let age = Freshness::of(known, self.rules.of(&address), &self.settings).age(now);
+        Some(answer(request, stale.status, age, origin))
     }
 
     /// Drops what a request made void that may have changed something, as far as it succeeded (RFC 9111, 4.4): what is stored
@@ -145,19 +189,24 @@ impl Cache {
         request: &request::Parts,
         response: &response::Parts,
     ) -> Result<usize, Error> {
-        let is_success = response.status.is_success() || response.status.is_redirection();
-        if request.method.is_safe() || !is_success {
-            return Ok(0);
-        }
-        let mut went = self.invalidate_url(&request.uri)?;
-        for name in [header::LOCATION, header::CONTENT_LOCATION] {
-            let named = response.headers.get(name);
-            let uri = named.and_then(|named| on_same_server(&request.uri, named.as_bytes()));
-            if let Some(uri) = uri {
-                went += self.invalidate_url(&uri)?;
-            }
+        let mut went = 0;
+        for url in Self::voided_by(request, response) {
+            went += self.invalidate_url(&url)?;
         }
         Ok(went)
+    }
+
+    /// The addresses of which [`invalidate_after`](Self::invalidate_after) drops what is stored: three at most.
+    pub fn voided_by(request: &request::Parts, response: &response::Parts) -> Vec<Uri> {
+        let is_success = response.status.is_success() || response.status.is_redirection();
+        if request.method.is_safe() || !is_success {
+            return Vec::new();
+        }
+        let named = [header::LOCATION, header::CONTENT_LOCATION]
+            .into_iter()
+            .filter_map(|name| response.headers.get(name))
+            .filter_map(|named| on_same_server(&request.uri, named.as_bytes()));
+        std::iter::once(request.uri.clone()).chain(named).collect()
     }
 
     /// The entry that an answer becomes, or why it becomes none.
@@ -213,22 +262,34 @@ impl Cache {
         Ok(entry)
     }
 
-    /// Body first, entry second: a process that is killed in between leaves a file that no entry needs.
-    fn keep(&self, entry: &Entry, body: &[u8]) -> Result<usize, Error> {
+    /// Body first, entry second: a process that is killed in between leaves a file that no entry needs. Answers how many others
+    /// went; none where it is outdated.
+    fn keep(
+        &self,
+        entry: &Entry,
+        body: &[u8],
+        is_outdated: impl Fn() -> bool,
+    ) -> Result<Option<usize>, Error> {
         let store = self.opened()?;
         let failed = |error| Error::of_files(store.bodies.folder(), error);
         store.bodies.keep(&entry.body, body).map_err(failed)?;
         let removed = self.change(false, |transaction| {
+            if is_outdated() {
+                return Ok(Ok(None));
+            }
             // Another process may have taken the body for an orphan; none can from here on.
             if let Err(error) = store.bodies.keep_still(&entry.body, body) {
                 return Ok(Err(error));
             }
-            self.put(transaction, entry).map(Ok)
+            Ok(Ok(Some(self.put(transaction, entry)?)))
         })?;
-        let (replaced, evicted, _) = removed.map_err(failed)?;
+        let Some((replaced, evicted, _)) = removed.map_err(failed)? else {
+            self.told(store.let_go(&[&entry.body]));
+            return Ok(None);
+        };
         self.memory().tally.add(Counter::Stored, 1);
         self.gone(&replaced, &evicted);
-        Ok(evicted.entries)
+        Ok(Some(evicted.entries))
     }
 
     /// Puts the confirmed entry in the place of the old one, where it is still there; answers its number.

@@ -34,10 +34,8 @@ const SCHEMA: &[&str] = &[
     "CREATE INDEX uses_last_used ON uses (last_used)",
 ];
 
-/// Makes a new index, or checks the one that is there.
-///
-/// What does not fit is an error that means damage.
-pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+/// How a connection goes about the index.
+pub(super) fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(64);
     // It has to stand before the first table is made.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -47,7 +45,13 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cell_size_check", "ON")?;
     connection.pragma_update(None, "trusted_schema", "OFF")?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_PAGES * 4096, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_PAGES * 4096, |_| Ok(()))
+}
+
+/// Makes a new index, or checks the one that is there.
+///
+/// What does not fit is an error that means damage.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     if schema(connection)?.is_empty() {
         make(connection)?;
     }

@@ -1,8 +1,8 @@
 //! What was removed is not served again.
 
-use crate::stage::{PAGE, Stage, asked, said};
+use crate::stage::{PAGE, Stage, asked, files, get, said};
 use http::Method;
-use mainstay_cache::{CacheSettings, ErrorKind};
+use mainstay_cache::{Cache, CacheSettings, ErrorKind, Refusal, Stored};
 use std::time::Duration;
 
 fn full() -> Stage {
@@ -194,4 +194,41 @@ fn what_was_removed_is_gone_after_the_cache_was_opened_again() {
     assert_eq!(stage.cache.clear().unwrap(), 1);
     let stage = stage.reopened(CacheSettings::default(), |_| {});
     assert_eq!(stage.stats().entries, 0);
+}
+
+#[test]
+fn what_was_made_void_on_its_way_is_not_kept_and_leaves_no_body() {
+    let stage = Stage::new();
+    let (request, response) = (get(PAGE), said(200, &[("cache-control", "max-age=60")]));
+    let store = |is_outdated| {
+        let cache = &stage.cache;
+        cache.store_unless(&request, &response, b"old", || is_outdated)
+    };
+    let refused = Stored::Refused(Refusal::Outdated);
+    assert_eq!(store(true).unwrap(), refused);
+    assert!(!stage.has(PAGE));
+    assert_eq!(
+        files(&stage.folder().join("bodies")),
+        [""; 0].map(std::path::PathBuf::from)
+    );
+    assert_eq!(store(false).unwrap(), Stored::Kept { evicted: 0 });
+    assert!(stage.has(PAGE));
+}
+
+#[test]
+fn what_a_change_makes_void_is_told_before_it_goes() {
+    let put = asked(Method::PUT, PAGE, &[("authorization", "Bearer a")]);
+    let location = [
+        ("location", "/new"),
+        ("content-location", "https://cdn.example.org/"),
+    ];
+    let void = |status| {
+        let urls = Cache::voided_by(&put, &said(status, &location));
+        let keys = urls.iter().map(|url| Cache::key_of(url).unwrap());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(void(201), [PAGE, "https://example.org/new"]);
+    assert_eq!(void(422), [""; 0]);
+    let read = Cache::voided_by(&get(PAGE), &said(200, &location));
+    assert!(read.is_empty());
 }
