@@ -34,6 +34,8 @@ pub(crate) struct Way<'a> {
     ends: Moment,
     phase: Phase,
     attempts: AtomicU32,
+    /// Attempts that may have had an effect.
+    perhaps_done: AtomicU32,
     /// What the last attempt failed with, where something else ended it all.
     last: Mutex<Option<(ErrorKind, String)>>,
 }
@@ -65,6 +67,7 @@ impl<'a> Way<'a> {
             ends: client.clock.now() + limits.total,
             phase: Phase::default(),
             attempts: AtomicU32::new(0),
+            perhaps_done: AtomicU32::new(0),
             last: Mutex::new(None),
         }
     }
@@ -72,6 +75,12 @@ impl<'a> Way<'a> {
     /// How many attempts were made so far.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts.load(Ordering::Relaxed)
+    }
+
+    /// How many attempts so far may have done what was asked for: all that were begun, but those that never got as far as being
+    /// sent, and those that the server refused.
+    pub(crate) fn perhaps_done(&self) -> u32 {
+        self.perhaps_done.load(Ordering::Relaxed)
     }
 
     /// Waits, unless its time would be over before.
@@ -168,10 +177,15 @@ impl<'a> Way<'a> {
         taker: &T,
     ) -> Result<End<T::Value>, Failure> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
+        // Before it is sent: it may be given up at any moment.
+        self.perhaps_done.fetch_add(1, Ordering::Relaxed);
         let url = shown::url(&hop.url);
         tracing::debug!(method = %hop.method, url, attempt = attempt.number, "request");
         let result = self.exchange(hop, origin, taker).await;
         self.phase.set(Doing::Waiting);
+        if result.as_ref().is_err_and(is_surely_undone) {
+            self.perhaps_done.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Err(Failure::Error(error)) = &result {
             tracing::debug!(method = %hop.method, url, kind = ?error.kind(), "attempt failed");
             self.note(origin, error);
@@ -306,6 +320,25 @@ impl<'a> Way<'a> {
             None => error,
         }
     }
+}
+
+/// Whether an attempt had no effect: it was not sent, or the server refused it. Whoever answers 5xx may have failed after it was done.
+fn is_surely_undone(failure: &Failure) -> bool {
+    let kind = match failure {
+        Failure::CallersOwn(_) => return true,
+        Failure::Error(error) => error.kind(),
+    };
+    matches!(
+        kind,
+        ErrorKind::Url
+            | ErrorKind::Dns
+            | ErrorKind::Refused
+            | ErrorKind::Unreachable
+            | ErrorKind::Tls
+            | ErrorKind::ConnectTimeout
+            | ErrorKind::LimitedUntil
+            | ErrorKind::Status(..500)
+    )
 }
 
 /// The error that an answer of a status is.

@@ -1,41 +1,47 @@
 //! What earlier requests brought: looked at before a server is asked, and given what comes.
 //!
 //! Each hop of a request goes through it by itself, so that a redirect leads to what is kept of where it leads. Nothing of it
-//! blocks the runtime: the cache is asked on threads for that.
+//! blocks the runtime: the cache is asked on threads for that, and waited for no longer than a moment.
 
+mod addresses;
 mod refreshing;
+mod steps;
+mod wording;
 
 use crate::answer::{Answer, Because, Source};
 use crate::client::Shared;
 use crate::course::{Passing, Way};
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::exchange::{End, Failure, Whole};
 use crate::hop::Hop;
 use crate::limits::Limits;
 use crate::shown;
-use http::header::{ACCEPT, HeaderValue, LOCATION, USER_AGENT};
-use http::{Method, StatusCode, request, response};
-use mainstay_cache::{Cache, Flights, Lookup, Stale, Stored, Turn};
+use addresses::{Addresses, Stand};
+use http::{Method, StatusCode, request};
+use mainstay_cache::{Cache, Flights, Lookup, Stale, Turn};
 use mainstay_resilience::{Error as Stopped, within};
-use refreshing::Seen;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
+use wording::{head, seen_by_the_cache, served};
 
 /// So often a request looks again after another one brought something; then it goes by itself.
 const LOOKS_MAX: usize = 3;
 
-/// So long is waited, after the time of a request is over, for what may be served instead of an answer.
-const LAST_LOOK: Duration = Duration::from_secs(1);
+/// So long the cache is waited for at each step. It mostly takes less than a millisecond; where it takes longer than this, the
+/// server is as quick.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A cache, and who is under way for what.
 #[derive(Debug)]
 pub(crate) struct Kept {
     cache: Arc<Cache>,
     flights: Flights<String>,
-    /// Counts what was stored, so that whoever looked before can tell.
-    landed: AtomicU64,
+    addresses: Arc<Addresses>,
+    /// Places for those who look, and for what is on its way into the cache.
+    looks: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
     refreshing: Mutex<HashSet<String>>,
 }
 
@@ -50,10 +56,23 @@ pub(crate) struct Through<'a> {
 /// A request that goes to no server: what is kept is the answer.
 pub(crate) struct Staying<'a> {
     pub(crate) client: &'a Shared,
+    pub(crate) way: &'a Way<'a>,
 }
 
 /// What came of one hop.
 type Passed = Result<End<Answer>, Stopped<Failure>>;
+
+/// What the cache is asked for, and the address under which it lies.
+struct Wanted {
+    request: Arc<request::Parts>,
+    key: String,
+}
+
+/// An answer whose time is over, and how its address stood before it was looked at.
+struct Seen {
+    stale: Stale,
+    stand: Stand,
+}
 
 /// What came of asking the server, and whether others find it in the cache.
 struct Asked {
@@ -66,7 +85,9 @@ impl Kept {
         Self {
             cache,
             flights: Flights::new(),
-            landed: AtomicU64::new(0),
+            addresses: Arc::new(Addresses::new()),
+            looks: Arc::new(Semaphore::new(steps::LOOKS_AT_ONCE)),
+            writes: Arc::new(Semaphore::new(steps::WRITES_AT_ONCE)),
             refreshing: Mutex::default(),
         }
     }
@@ -91,11 +112,6 @@ impl Kept {
         }
     }
 
-    /// How often something was stored so far.
-    fn landed(&self) -> u64 {
-        self.landed.load(Ordering::Acquire)
-    }
-
     fn refreshing(&self) -> MutexGuard<'_, HashSet<String>> {
         self.refreshing
             .lock()
@@ -108,8 +124,9 @@ impl Passing<Answer> for Staying<'_> {
         let nothing = || Stopped::Failed(crate::request::offline(&hop.url).into());
         let kept = self.client.kept.as_ref().ok_or_else(nothing)?;
         let request = seen_by_the_cache(self.client, hop).ok_or_else(nothing)?;
-        let looking = kept.on_a_thread(move |cache| cache.offline(&request));
-        let answer = looking.await.flatten().ok_or_else(nothing)?;
+        let left = self.way.left().min(PATIENCE);
+        let looked = within(&*self.client.clock, left, kept.offline(request)).await;
+        let answer = looked.flatten().ok_or_else(nothing)?;
         let source = Source::Offline {
             age: answer.age,
             is_stale: answer.is_stale,
@@ -131,7 +148,6 @@ impl Through<'_> {
         let Some(request) = seen_by_the_cache(self.client, hop) else {
             return self.way.pass(hop, &self.whole()).await;
         };
-        let request = Arc::new(request);
         if !hop.method.is_safe() {
             return self.change(hop, &request).await;
         }
@@ -139,34 +155,38 @@ impl Through<'_> {
             // It has credentials, or wants nothing kept: the cache keeps out of it.
             return self.way.pass(hop, &self.whole()).await;
         };
+        let request = Arc::new(request);
+        self.pass_wanted(hop, Wanted { request, key }).await
+    }
+
+    async fn pass_wanted(&self, hop: &Hop, wanted: Wanted) -> Passed {
+        // What was seen last goes along to the end: it is what to compare, and what to fall back on.
+        let mut seen = None;
         for _ in 0..LOOKS_MAX {
-            let landed = self.kept.landed();
-            let stale = match self.look(&request).await? {
+            let stand = self.kept.addresses.stand(&wanted.key);
+            match self.look(&wanted).await {
                 Lookup::Fresh(answer) => {
                     let source = Source::Cache { age: answer.age };
                     return Ok(served(hop, *answer, source));
                 }
-                Lookup::Stale(stale) if stale.may_serve_while_revalidating => {
-                    let seen = Seen {
-                        stale: *stale,
-                        landed,
-                    };
-                    return Ok(self.serve_and_refresh(hop, request, key, seen));
-                }
-                Lookup::Stale(stale) => Some(*stale),
-                Lookup::Miss => None,
-            };
-            if hop.method == Method::HEAD {
-                return self.ask_or_serve(hop, &request, stale).await.pass();
-            }
-            let turn = self.kept.flights.turn(key.clone());
-            match self.in_time(turn).await? {
-                Turn::Lead(lead) => {
-                    if self.kept.landed() != landed {
-                        // Somebody brought something between our look and our turn.
-                        continue;
+                Lookup::Stale(stale) => {
+                    let stale = *stale;
+                    if stale.may_serve_while_revalidating {
+                        return Ok(self.serve_and_refresh(hop, wanted, Seen { stale, stand }));
                     }
-                    let asked = self.ask_or_serve(hop, &request, stale).await;
+                    seen = Some(Seen { stale, stand });
+                }
+                Lookup::Miss => {}
+            }
+            if hop.method == Method::HEAD {
+                break;
+            }
+            let turn = self.kept.flights.turn(wanted.key.clone());
+            match within(&*self.client.clock, self.way.left(), turn).await {
+                // Somebody brought something between our look and our turn.
+                Some(Turn::Lead(_)) if self.kept.addresses.has_landed(stand) => {}
+                Some(Turn::Lead(lead)) => {
+                    let asked = self.ask_or_serve(hop, &wanted, seen.as_ref()).await;
                     if asked.is_kept {
                         lead.shared();
                     } else {
@@ -174,80 +194,92 @@ impl Through<'_> {
                     }
                     return asked.pass();
                 }
-                Turn::Look => {}
-                Turn::Alone => return self.ask_or_serve(hop, &request, stale).await.pass(),
+                Some(Turn::Look) => {}
+                Some(Turn::Alone) => break,
+                None => {
+                    let over = Stopped::TimedOut(self.limits.total);
+                    let over = self.way.ended(over, &hop.url);
+                    let end = self.or_older(hop, &wanted, seen.as_ref(), over).await;
+                    return end.map_err(Stopped::Failed);
+                }
             }
         }
-        self.ask_or_serve(hop, &request, None).await.pass()
+        let asked = self.ask_or_serve(hop, &wanted, seen.as_ref()).await;
+        asked.pass()
     }
 
     /// Asks the server; where that fails, what is kept is served instead, if it may be.
-    async fn ask_or_serve(
+    async fn ask_or_serve(&self, hop: &Hop, wanted: &Wanted, seen: Option<&Seen>) -> Asked {
+        let Asked { end, is_kept } = self.ask(hop, wanted, seen).await;
+        let end = match end {
+            Ok(end) => Ok(end),
+            Err(failure) => self.or_older(hop, wanted, seen, failure).await,
+        };
+        Asked { end, is_kept }
+    }
+
+    /// What was kept before, where the server failed and it may be served; or else the failure.
+    async fn or_older(
         &self,
         hop: &Hop,
-        request: &Arc<request::Parts>,
-        stale: Option<Stale>,
-    ) -> Asked {
-        let mut asked = self.ask(hop, request, stale.as_ref()).await;
-        let Err(Failure::Error(error)) = &asked.end else {
-            return asked;
+        wanted: &Wanted,
+        seen: Option<&Seen>,
+        failure: Failure,
+    ) -> Result<End<Answer>, Failure> {
+        let Failure::Error(error) = &failure else {
+            return Err(failure);
         };
         let kind = error.kind();
-        if stale.is_none() || !is_of_the_server(kind) {
-            return asked;
-        }
-        let request = Arc::clone(request);
-        let looking = self
-            .kept
-            .on_a_thread(move |cache| cache.stale_on_error(&request));
-        // What is left of the request may be nothing.
-        let looked = within(&*self.client.clock, LAST_LOOK, looking).await;
-        if let Some(answer) = looked.flatten().flatten() {
-            let url = shown::url(&hop.url);
-            tracing::info!(
-                url,
-                ?kind,
-                "an older answer is served, since the server fails"
-            );
-            let source = if answer.is_stale {
-                Source::Stale {
-                    age: answer.age,
-                    because: Because::Failed(kind),
-                }
-            } else {
-                Source::Cache { age: answer.age }
-            };
-            asked.end = Ok(served(hop, answer, source));
-        }
-        asked
+        let Some(seen) = seen.filter(|_| is_of_the_server(kind)) else {
+            return Err(failure);
+        };
+        let Some(answer) = self.older(wanted, seen).await else {
+            return Err(failure);
+        };
+        let url = shown::url(&hop.url);
+        tracing::info!(
+            url,
+            ?kind,
+            "an older answer is served, since the server fails"
+        );
+        let source = if answer.is_stale {
+            Source::Stale {
+                age: answer.age,
+                because: Because::Failed(kind),
+            }
+        } else {
+            Source::Cache { age: answer.age }
+        };
+        Ok(served(hop, answer, source))
     }
 
     /// Asks the server, with what is kept to compare, and gives the cache what comes.
-    async fn ask(&self, hop: &Hop, request: &Arc<request::Parts>, stale: Option<&Stale>) -> Asked {
+    async fn ask(&self, hop: &Hop, wanted: &Wanted, seen: Option<&Seen>) -> Asked {
         let mut conditional = hop.clone();
-        if let Some(stale) = stale {
-            conditional.headers.extend(stale.conditions.clone());
+        if let Some(seen) = seen {
+            conditional.headers.extend(seen.stale.conditions.clone());
         }
+        let mut stand = self.kept.addresses.stand(&wanted.key);
         let mut passed = self.way.pass(&conditional, &self.whole()).await;
-        if let (Some(stale), Ok(End::Value(answer))) = (stale, &passed)
+        if let (Some(seen), Ok(End::Value(answer))) = (seen, &passed)
             && answer.status == StatusCode::NOT_MODIFIED
         {
-            if let Some(confirmed) = self.confirm(request, stale, answer).await {
-                self.kept.landed.fetch_add(1, Ordering::Release);
-                return Asked {
-                    end: Ok(served(hop, confirmed, Source::Revalidated)),
-                    is_kept: true,
-                };
+            let confirmed = self.confirm(wanted, &seen.stale.answer, answer).await;
+            if let Some((confirmed, is_kept)) = confirmed {
+                let end = Ok(served(hop, confirmed, Source::Revalidated));
+                return Asked { end, is_kept };
             }
             // It confirmed something else: what is there now?
+            self.void(vec![wanted.request.uri.clone()]).await;
+            stand = self.kept.addresses.stand(&wanted.key);
             passed = self.way.pass(hop, &self.whole()).await;
         }
         let end = passed.map_err(|stopped| self.way.ended(stopped, &hop.url));
         let is_kept = match &end {
-            Ok(End::Value(answer)) => self.store(request, answer).await,
-            Err(Failure::CallersOwn(answer)) => self.store(request, answer).await,
-            Ok(End::Moved(..)) if stale.is_some() => {
-                self.drop_kept(request).await;
+            Ok(End::Value(answer)) => self.store(wanted, stand, answer).await,
+            Err(Failure::CallersOwn(answer)) => self.store(wanted, stand, answer).await,
+            Ok(End::Moved(..)) if seen.is_some() => {
+                self.void(vec![wanted.request.uri.clone()]).await;
                 false
             }
             Ok(End::Moved(..)) | Err(Failure::Error(_)) => false,
@@ -255,78 +287,23 @@ impl Through<'_> {
         Asked { end, is_kept }
     }
 
-    /// A request that may change something: what is kept of it is void then.
-    async fn change(&self, hop: &Hop, request: &Arc<request::Parts>) -> Passed {
+    /// A request that may change something: what is kept of it is void then, and of what the answer says was changed, too.
+    async fn change(&self, hop: &Hop, request: &request::Parts) -> Passed {
+        let before = self.way.perhaps_done();
         let passed = self.way.pass(hop, &self.whole()).await;
         let end = passed.map_err(|stopped| self.way.ended(stopped, &hop.url));
-        match &end {
-            Ok(end) => {
-                let (request, response) = (Arc::clone(request), head(end));
-                let changing = self
-                    .kept
-                    .on_a_thread(move |cache| cache.invalidate_after(&request, &response));
-                told(self.in_time(changing).await.ok().flatten());
-            }
-            // Nobody knows whether it happened.
-            Err(Failure::Error(error)) if was_sent(error) => self.drop_kept(request).await,
-            Err(_) => {}
+        let mut void = match &end {
+            Ok(end) => Cache::voided_by(request, &head(end)),
+            Err(_) => Vec::new(),
+        };
+        // Whatever came of the last attempt, nobody knows what an earlier one did that broke off.
+        if void.is_empty() && self.way.perhaps_done() != before {
+            void.push(request.uri.clone());
+        }
+        if !void.is_empty() {
+            self.void(void).await;
         }
         end.map_err(Stopped::Failed)
-    }
-
-    async fn look(&self, request: &Arc<request::Parts>) -> Result<Lookup, Stopped<Failure>> {
-        let request = Arc::clone(request);
-        let looking = self.kept.on_a_thread(move |cache| cache.lookup(&request));
-        Ok(self.in_time(looking).await?.unwrap_or(Lookup::Miss))
-    }
-
-    async fn confirm(
-        &self,
-        request: &Arc<request::Parts>,
-        stale: &Stale,
-        answer: &Answer,
-    ) -> Option<mainstay_cache::Answer> {
-        let (request, kept) = (Arc::clone(request), stale.answer.clone());
-        let response = parts(answer);
-        let confirming = self
-            .kept
-            .on_a_thread(move |cache| cache.revalidated(&request, kept, &response));
-        confirming.await?
-    }
-
-    /// Gives the cache an answer; whether it is kept. What fails in the cache does not fail the request.
-    async fn store(&self, request: &Arc<request::Parts>, answer: &Answer) -> bool {
-        if request.method != Method::GET {
-            return false;
-        }
-        let (request, response) = (Arc::clone(request), parts(answer));
-        let body = answer.body.clone();
-        let storing = self
-            .kept
-            .on_a_thread(move |cache| cache.store(&request, &response, &body));
-        // In time, or else it is kept a little later.
-        let stored = told(self.in_time(storing).await.ok().flatten());
-        let is_kept = matches!(stored, Some(Stored::Kept { .. }));
-        if is_kept {
-            self.kept.landed.fetch_add(1, Ordering::Release);
-        }
-        is_kept
-    }
-
-    async fn drop_kept(&self, request: &Arc<request::Parts>) {
-        let uri = request.uri.clone();
-        let dropping = self
-            .kept
-            .on_a_thread(move |cache| cache.invalidate_url(&uri));
-        told(self.in_time(dropping).await.ok().flatten());
-    }
-
-    /// What comes within what is left of the request's time.
-    async fn in_time<T>(&self, future: impl Future<Output = T>) -> Result<T, Stopped<Failure>> {
-        let left = self.way.left();
-        within(&*self.client.clock, left, future)
-            .await
-            .ok_or(Stopped::TimedOut(self.limits.total))
     }
 
     fn whole(&self) -> Whole {
@@ -339,60 +316,6 @@ impl Through<'_> {
 impl Asked {
     fn pass(self) -> Passed {
         self.end.map_err(Stopped::Failed)
-    }
-}
-
-/// The request as the cache sees it: with what the client itself says of the caller, since answers may vary with it.
-fn seen_by_the_cache(client: &Shared, hop: &Hop) -> Option<request::Parts> {
-    let mut request = http::Request::new(());
-    *request.method_mut() = hop.method.clone();
-    *request.uri_mut() = hop.url.as_str().parse().ok()?;
-    let headers = request.headers_mut();
-    *headers = hop.headers.clone();
-    if !headers.contains_key(ACCEPT) {
-        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    }
-    if !headers.contains_key(USER_AGENT) {
-        let name = HeaderValue::from_str(&client.settings.user_agent).ok()?;
-        headers.insert(USER_AGENT, name);
-    }
-    Some(request.into_parts().0)
-}
-
-/// A kept answer in the place of the server's: where it leads elsewhere, it does so as that would.
-fn served(hop: &Hop, kept: mainstay_cache::Answer, source: Source) -> End<Answer> {
-    let code = kept.status.as_u16();
-    let location = kept.headers.get(LOCATION).cloned();
-    if let (301 | 302 | 303 | 307 | 308, Some(location)) = (code, location) {
-        return End::Moved(code, location);
-    }
-    End::Value(Answer {
-        status: kept.status,
-        headers: kept.headers,
-        body: kept.body,
-        url: hop.url.clone(),
-        attempts: 0,
-        source,
-    })
-}
-
-/// What the server answered, without the body.
-fn parts(answer: &Answer) -> response::Parts {
-    let mut response = http::Response::new(());
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers.clone();
-    response.into_parts().0
-}
-
-fn head(end: &End<Answer>) -> response::Parts {
-    match end {
-        End::Value(answer) => parts(answer),
-        End::Moved(code, location) => {
-            let mut response = http::Response::new(());
-            *response.status_mut() = StatusCode::from_u16(*code).unwrap_or(StatusCode::FOUND);
-            response.headers_mut().insert(LOCATION, location.clone());
-            response.into_parts().0
-        }
     }
 }
 
@@ -414,20 +337,9 @@ fn is_of_the_server(kind: ErrorKind) -> bool {
     )
 }
 
-/// Whether a request may have reached the server, although nobody said so.
-fn was_sent(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ReadTimeout
-            | ErrorKind::TotalTimeout
-            | ErrorKind::BrokenAnswer
-            | ErrorKind::TooLarge
-    )
-}
-
 /// A word about a failure of the cache that no caller is told of.
-fn told<T>(outcome: Option<Result<T, mainstay_cache::Error>>) -> Option<T> {
-    match outcome? {
+fn told<T>(outcome: Result<T, mainstay_cache::Error>) -> Option<T> {
+    match outcome {
         Ok(done) => Some(done),
         Err(error) => {
             tracing::warn!(%error, "the client goes on without its cache");

@@ -48,7 +48,10 @@
 //! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
 //! - That a download goes on after its process ended: it begins anew, and what is left is removed by [`mainstay_files::sweep()`].
 //! - To keep cookies or passwords; answers are kept only in a cache that was handed in, and neither redirects nor downloads.
-//! - That what is kept is void after a request that was taken back, and may have changed something all the same.
+//! - That what is kept is void after a request that was taken back, and may have changed something all the same; or after one that
+//!   changed something while another process did not let the cache be written for 2 s.
+//! - That of many who want what has to be confirmed each time (`no-cache`), one asks: each does in turn, and after three turns by
+//!   itself, with its conditions.
 //!
 //! # Limits
 //!
@@ -61,7 +64,10 @@
 //! | bytes of a download in memory | 256 KiB, and what a socket holds | |
 //! | kept answers that are asked for again in the background | 16 at once | others wait for the next request |
 //! | looks into the cache after somebody else brought something | 3 | then a request goes by itself |
-//! | a look for an older answer after the total limit | 1 s | a disk that takes longer helps nobody |
+//! | wait for the cache, at each step of a request and within its total limit | 1 s | it mostly takes less than a millisecond; a server is as quick as a disk that takes longer |
+//! | looks into the cache on threads | 64 at once | others wait for their turn, or go on without; more only come together where a disk says nothing |
+//! | answers on their way into the cache | 16 at once | each has its body; others are not kept |
+//! | places in which it is counted what was kept and made void | 1,024, 24 KiB in all | two addresses that share one cost each other a look, or an answer that is not kept |
 //! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | the age of what it knows | 30 s | |
 //! | the head of an answer | 100 headers, 16 KiB with HTTP/2 | what hyper takes |

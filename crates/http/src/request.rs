@@ -116,7 +116,8 @@ impl RequestBuilder {
 
     /// Asks nobody: what is kept is the answer, however old, and says so; see [`Source::Offline`](crate::Source::Offline).
     ///
-    /// What the server wants to be asked about each time (`no-cache`, `must-revalidate`) is not served once its time is over.
+    /// What the server wants to be asked about each time (`no-cache`, `must-revalidate`) is not served once its time is over. Where
+    /// the disk takes longer than a second to say what is kept, nothing is.
     pub fn offline(self) -> Self {
         Self {
             is_offline: true,
@@ -137,7 +138,11 @@ impl RequestBuilder {
         let sending = async {
             let way = Way::begin(&client, limits);
             let outcome = if is_offline {
-                way.follow(&hop, &Staying { client: &client }).await?
+                let staying = Staying {
+                    client: &client,
+                    way: &way,
+                };
+                way.follow(&hop, &staying).await?
             } else if let Some(kept) = &client.kept {
                 let through = Through {
                     client: &client,

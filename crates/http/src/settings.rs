@@ -61,7 +61,13 @@ pub struct ClientSettings {
     pub tls: Tls,
     /// Whether to go through a proxy.
     pub proxy: Proxy,
-    /// What answers to GET are kept in, and looked for in; not with a certificate of our own, which answers may depend on.
+    /// What answers to GET are kept in, and looked for in.
+    ///
+    /// A request that shows who asks is neither answered from it, nor is its answer kept: one with `Authorization`, `Cookie` or another
+    /// of [`credential_headers`](mainstay_cache::CacheSettings::credential_headers), with a
+    /// [secret header](crate::RequestBuilder::secret_header), or with a secret in the query, such as `api_key` (see
+    /// [`credential_parameters`](mainstay_cache::CacheSettings::credential_parameters)). Such a request always goes to the server. With a
+    /// certificate of our own, which all answers may depend on, a cache is refused.
     pub cache: Option<Arc<Cache>>,
 }
 

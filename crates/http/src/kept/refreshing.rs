@@ -1,22 +1,17 @@
 //! What is asked for again in the background, because the server allows that an older answer is served meanwhile.
 
-use super::{Kept, Through, served};
+use super::wording::served;
+use super::{Kept, Seen, Through, Wanted};
 use crate::answer::{Answer, Because, Source};
 use crate::course::Way;
 use crate::exchange::{End, Failure};
 use crate::hop::Hop;
-use http::request;
-use mainstay_cache::{Stale, Turn};
+use mainstay_cache::Turn;
+use mainstay_resilience::within;
 use std::sync::Arc;
 
 /// So many answers at once are asked for again in the background; what is over beyond that waits for the next request.
 const REFRESHING_MAX: usize = 16;
-
-/// An answer whose time is over, and what had landed before it was looked at.
-pub(super) struct Seen {
-    pub(super) stale: Stale,
-    pub(super) landed: u64,
-}
 
 /// That an answer is asked for again in the background, while this lives.
 struct Refreshing {
@@ -46,20 +41,14 @@ impl Drop for Refreshing {
 
 impl Through<'_> {
     /// What is served at once, while it is asked for again by a task that nobody waits for, within the limits of this request.
-    pub(super) fn serve_and_refresh(
-        &self,
-        hop: &Hop,
-        request: Arc<request::Parts>,
-        key: String,
-        seen: Seen,
-    ) -> End<Answer> {
-        let Seen { stale, landed } = seen;
+    pub(super) fn serve_and_refresh(&self, hop: &Hop, wanted: Wanted, seen: Seen) -> End<Answer> {
+        let older = seen.stale.answer.clone();
         let source = Source::Stale {
-            age: stale.answer.age,
+            age: older.age,
             because: Because::Refreshing,
         };
-        let end = served(hop, stale.answer.clone(), source);
-        let Some(refreshing) = self.kept.refresh(&key) else {
+        let end = served(hop, older, source);
+        let Some(refreshing) = self.kept.refresh(&wanted.key) else {
             return end;
         };
         let (client, hop, limits) = (Arc::clone(self.client), hop.clone(), self.limits);
@@ -71,12 +60,12 @@ impl Through<'_> {
                 way: &way,
                 limits,
             };
-            let turn = through.kept.flights.turn(key);
-            if let Ok(Turn::Lead(lead)) = through.in_time(turn).await
+            let turn = through.kept.flights.turn(wanted.key.clone());
+            if let Some(Turn::Lead(lead)) = within(&*client.clock, way.left(), turn).await
                 // Otherwise somebody brought something between our look and our turn.
-                && through.kept.landed() == landed
+                && !through.kept.addresses.has_landed(seen.stand)
             {
-                let asked = through.ask(&hop, &request, Some(&stale)).await;
+                let asked = through.ask(&hop, &wanted, Some(&seen)).await;
                 if let Err(Failure::Error(error)) = &asked.end {
                     tracing::debug!(kind = ?error.kind(), "what is kept could not be confirmed");
                 }

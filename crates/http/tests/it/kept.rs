@@ -1,7 +1,7 @@
 //! What is kept of earlier answers is asked first, says so, and never costs anybody more than to go without it.
 
 use crate::support::{asked, server, settings, soon};
-use mainstay_clock::ManualClock;
+use mainstay_clock::{ManualClock, SharedClock};
 use mainstay_http::{
     Answer, Because, Cache, CacheSettings, Client, ClientCertificate, ClientSettings, Download,
     ErrorKind, Method, Source,
@@ -13,25 +13,40 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 /// A client with a cache, on a clock that is moved by hand.
-struct Stage {
-    folder: TempDir,
-    clock: ManualClock,
-    client: Client,
+pub(crate) struct Stage {
+    pub(crate) folder: TempDir,
+    pub(crate) clock: ManualClock,
+    pub(crate) client: Client,
 }
 
 impl Stage {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+    pub(crate) fn new() -> Self {
         let clock = ManualClock::new();
+        let shared = Arc::new(clock.clone());
+        Self::on(clock, shared, |settings| settings.retry.attempts = 1)
+    }
+
+    /// On a clock that goes by itself, so that pauses pass.
+    pub(crate) fn by_the_day(change: impl FnOnce(&mut ClientSettings)) -> Self {
+        Self::on(ManualClock::new(), mainstay_clock::system(), change)
+    }
+
+    /// On another clock, that is moved with this one.
+    pub(crate) fn on(
+        clock: ManualClock,
+        shared: SharedClock,
+        change: impl FnOnce(&mut ClientSettings),
+    ) -> Self {
+        let folder = TempDir::new().unwrap();
         let settings = CacheSettings::default();
-        let cache = Cache::open(folder.path(), settings, Arc::new(clock.clone())).unwrap();
+        let cache = Cache::open(folder.path(), settings, Arc::clone(&shared)).unwrap();
         let mut settings = ClientSettings {
             cache: Some(Arc::new(cache)),
             ..crate::support::settings()
         };
-        settings.retry.attempts = 1;
         settings.breaker.consecutive = Some(1_000);
-        let client = Client::new(settings, Arc::new(clock.clone())).unwrap();
+        change(&mut settings);
+        let client = Client::new(settings, shared).unwrap();
         Self {
             folder,
             clock,
@@ -39,36 +54,36 @@ impl Stage {
         }
     }
 
-    async fn get(&self, url: &str) -> Answer {
+    pub(crate) async fn get(&self, url: &str) -> Answer {
         self.try_get(url).await.unwrap()
     }
 
-    async fn try_get(&self, url: &str) -> Result<Answer, ErrorKind> {
+    pub(crate) async fn try_get(&self, url: &str) -> Result<Answer, ErrorKind> {
         let answer = soon("the answer", self.client.get(url).send()).await;
         answer.map_err(|error| error.kind())
     }
 
-    async fn send(&self, method: Method, url: &str) -> Result<Answer, ErrorKind> {
+    pub(crate) async fn send(&self, method: Method, url: &str) -> Result<Answer, ErrorKind> {
         let answer = soon("the answer", self.client.request(method, url).send()).await;
         answer.map_err(|error| error.kind())
     }
 
-    fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    async fn stats(&self) -> mainstay_http::CacheStats {
+    pub(crate) async fn stats(&self) -> mainstay_http::CacheStats {
         self.client.cache_stats().await.unwrap().unwrap()
     }
 }
 
-fn of(seconds: u64) -> Source {
+pub(crate) fn of(seconds: u64) -> Source {
     Source::Cache {
         age: Duration::from_secs(seconds),
     }
 }
 
-fn stale(seconds: u64, because: Because) -> Source {
+pub(crate) fn stale(seconds: u64, because: Because) -> Source {
     Source::Stale {
         age: Duration::from_secs(seconds),
         because,
@@ -76,7 +91,7 @@ fn stale(seconds: u64, because: Because) -> Source {
 }
 
 /// An answer for a minute, with a tag.
-fn lasting(body: &str) -> Reaction {
+pub(crate) fn lasting(body: &str) -> Reaction {
     Reaction::answer(200)
         .header("Cache-Control", "max-age=60")
         .header("ETag", "\"1\"")

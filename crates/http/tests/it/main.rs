@@ -7,6 +7,8 @@ mod connectivity;
 mod download;
 mod http2;
 mod kept;
+mod kept_bounds;
+mod kept_changes;
 mod limits;
 mod proxy;
 mod redirects;

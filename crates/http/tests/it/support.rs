@@ -99,10 +99,20 @@ impl AskedClock {
 }
 
 impl AskedClock {
+    /// How many waits of this length there were.
+    pub(crate) fn asked_for(&self, wait: Duration) -> usize {
+        let asked = self.asked.borrow();
+        asked.iter().filter(|other| **other == wait).count()
+    }
+
     /// Lets each wait of this length pass as soon as somebody waits for it; never ends.
     pub(crate) async fn pass_each(&self, wait: Duration) -> ! {
+        self.pass_each_after(0, wait).await
+    }
+
+    /// The same, for all but the first so many.
+    pub(crate) async fn pass_each_after(&self, mut passed: usize, wait: Duration) -> ! {
         let mut asked = self.asked.subscribe();
-        let mut passed = 0;
         loop {
             let waits = asked.borrow_and_update().clone();
             let so_far = waits.iter().filter(|other| **other == wait).count();

@@ -1,0 +1,153 @@
+//! What the cache is asked for on the way of a request, each time no longer than a moment: it may be on a disk that says nothing,
+//! or wait for another process, and a request goes on as well without it.
+
+use super::addresses::Stand;
+use super::wording::parts;
+use super::{Kept, PATIENCE, Seen, Through, Wanted, told};
+use crate::answer::Answer;
+use http::{Method, Uri, request};
+use mainstay_cache::{Answer as Older, Cache, Lookup, Stored};
+use mainstay_resilience::within;
+use std::sync::Arc;
+
+/// So many looks at once are under way on threads; whoever comes then waits for its turn, or goes on without a look. A look takes
+/// less than a millisecond: more of them wait for a disk that says nothing.
+pub(super) const LOOKS_AT_ONCE: usize = 64;
+
+/// So many answers at once are on their way into the cache, each with its body; what comes then is not kept.
+pub(super) const WRITES_AT_ONCE: usize = 16;
+
+impl Kept {
+    /// Looks at the cache where that may block; nothing where that thread failed.
+    pub(super) async fn looking<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Cache) -> T + Send + 'static,
+    ) -> Option<T> {
+        // It is never closed.
+        let place = Arc::clone(&self.looks).acquire_owned().await.ok()?;
+        let looking = self.on_a_thread(move |cache| {
+            let _place = place;
+            look(cache)
+        });
+        looking.await
+    }
+
+    /// What is kept, where no network is wanted.
+    pub(super) async fn offline(&self, request: request::Parts) -> Option<Older> {
+        let key = self.cache.key(&request)?;
+        let found = self.looking(move |cache| cache.offline(&request)).await;
+        found.flatten().filter(|_| !self.addresses.is_void(&key))
+    }
+}
+
+impl Through<'_> {
+    /// What comes within a moment, and within what is left of the request's time.
+    async fn soon<T>(&self, future: impl Future<Output = Option<T>>) -> Option<T> {
+        let left = self.way.left().min(PATIENCE);
+        if left.is_zero() {
+            return None;
+        }
+        within(&*self.client.clock, left, future).await.flatten()
+    }
+
+    /// What is kept; a miss where that takes too long.
+    pub(super) async fn look(&self, wanted: &Wanted) -> Lookup {
+        let request = Arc::clone(&wanted.request);
+        let looking = self.kept.looking(move |cache| cache.lookup(&request));
+        let found = self.soon(looking).await.unwrap_or(Lookup::Miss);
+        if self.kept.addresses.is_void(&wanted.key) {
+            return Lookup::Miss;
+        }
+        found
+    }
+
+    /// What may be served because the server fails: what is kept by now, or what was seen before where that takes too long.
+    pub(super) async fn older(&self, wanted: &Wanted, seen: &Seen) -> Option<Older> {
+        let request = Arc::clone(&wanted.request);
+        let looking = self
+            .kept
+            .looking(move |cache| cache.stale_on_error(&request));
+        let found = self.soon(looking).await;
+        let addresses = &self.kept.addresses;
+        match found {
+            Some(found) => found.filter(|_| !addresses.is_void(&wanted.key)),
+            None if addresses.is_outdated(seen.stand) => None,
+            None => {
+                let stale = &seen.stale.answer;
+                self.kept.cache.at_hand_on_error(&wanted.request, stale)
+            }
+        }
+    }
+
+    /// What the server confirmed, and whether the cache has it that way; none where it confirmed something else.
+    pub(super) async fn confirm(
+        &self,
+        wanted: &Wanted,
+        stale: &Older,
+        answer: &Answer,
+    ) -> Option<(Older, bool)> {
+        let response = parts(answer);
+        let confirmed = self
+            .kept
+            .cache
+            .confirmed(&wanted.request, stale, &response)?;
+        let Ok(place) = Arc::clone(&self.kept.writes).try_acquire_owned() else {
+            return Some((confirmed, false));
+        };
+        let (request, stale) = (Arc::clone(&wanted.request), stale.clone());
+        let (addresses, key) = (Arc::clone(&self.kept.addresses), wanted.key.clone());
+        let confirming = self.kept.on_a_thread(move |cache| {
+            let _place = place;
+            let confirmed = cache.revalidated(&request, stale, &response);
+            if confirmed.is_some() {
+                addresses.land(&key);
+            }
+            confirmed
+        });
+        let noted = self.soon(async { confirming.await.flatten() }).await;
+        Some(match noted {
+            Some(noted) => (noted, true),
+            None => (confirmed, false),
+        })
+    }
+
+    /// Gives the cache an answer, unless what it was asked of was changed since; whether it is kept by now.
+    ///
+    /// What fails in the cache does not fail the request, and where it takes too long, it is kept a little later.
+    pub(super) async fn store(&self, wanted: &Wanted, asked: Stand, answer: &Answer) -> bool {
+        if wanted.request.method != Method::GET {
+            return false;
+        }
+        let Ok(place) = Arc::clone(&self.kept.writes).try_acquire_owned() else {
+            tracing::debug!("an answer is not kept: too many are on their way into the cache");
+            return false;
+        };
+        let (request, response) = (Arc::clone(&wanted.request), parts(answer));
+        let (addresses, key) = (Arc::clone(&self.kept.addresses), wanted.key.clone());
+        let body = answer.body.clone();
+        let storing = self.kept.on_a_thread(move |cache| {
+            let _place = place;
+            let is_outdated = || addresses.is_outdated(asked);
+            let stored = told(cache.store_unless(&request, &response, &body, is_outdated));
+            let is_kept = matches!(stored, Some(Stored::Kept { .. }));
+            if is_kept {
+                addresses.land(&key);
+            }
+            is_kept
+        });
+        self.soon(storing).await.unwrap_or(false)
+    }
+
+    /// Makes void what is kept of these addresses. Nothing of it is served from here on, whenever the cache lets go of it.
+    pub(super) async fn void(&self, urls: Vec<Uri>) {
+        let keys: Vec<String> = urls.iter().filter_map(Cache::key_of).collect();
+        let voiding = self.kept.addresses.void(&keys);
+        let letting_go = self.kept.on_a_thread(move |cache| {
+            for url in &urls {
+                told(cache.invalidate_url(url));
+            }
+            drop(voiding);
+        });
+        self.soon(letting_go).await;
+    }
+}
