@@ -221,4 +221,4 @@ pub use text::{Difference, Merged, diff, merge};
 pub use transaction::{Recovered, Transaction, Transactions};
 pub use trash::Trash;
 pub use watch::{Change, ChangeKind, Ours, Watch, WatchOptions};
-pub use writer::Writer;
+pub use writer::{Prepared, Writer};

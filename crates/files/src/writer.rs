@@ -14,9 +14,10 @@ use std::path::{Path, PathBuf};
 /// What a file is that is about to get its name, and its checksum where that was computed.
 pub(crate) type Known = (Facts, Option<Checksum>);
 
-/// A written file that has yet to get its name; dropped without it, it leaves nothing behind.
+/// A written file that has yet to get its name, from [`Writer::prepared`]; dropped without it, it leaves nothing behind.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+#[must_use = "without a commit nothing is written"]
+pub struct Prepared {
     writer: Writer,
     known: Known,
 }
@@ -92,11 +93,16 @@ impl Writer {
     /// - [`ErrorKind::Unconfirmed`]: the new content is in place, but a power cut may bring the old one back.
     /// - Every other kind, also that of an earlier write that failed: the old content is untouched.
     pub fn commit(self) -> Result<(), Error> {
-        self.prepared()?.publish().map(drop)
+        self.prepared()?.commit()
     }
 
-    /// Checked, on the disk, and compared: all that is left is to give it its name.
-    pub(crate) fn prepared(mut self) -> Result<Prepared, Error> {
+    /// Does all of [`commit`](Self::commit) that takes long: checked, on the disk, and compared, it only has to get its name. Up to
+    /// there it can be given up.
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit), without those of the name; the old content is untouched.
+    pub fn prepared(mut self) -> Result<Prepared, Error> {
         let known = self.prepare()?;
         Ok(Prepared {
             writer: self,
@@ -202,6 +208,15 @@ impl Writer {
 }
 
 impl Prepared {
+    /// Puts it in the place of the target; durable when it returns `Ok`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::commit`].
+    pub fn commit(self) -> Result<(), Error> {
+        self.publish().map(drop)
+    }
+
     /// Puts it in the place of the target, and answers what it is, and its checksum where that was computed.
     pub(crate) fn publish(self) -> Result<Known, Error> {
         let Writer {

@@ -12,7 +12,7 @@ use crate::origin::{self, Origin};
 use crate::shown;
 use crate::status::{self, Meaning};
 use mainstay_clock::Moment;
-use mainstay_resilience::{Attempt, Error as Stopped, RejectedBy, Rejection};
+use mainstay_resilience::{Attempt, Error as Stopped, RejectedBy, Rejection, within};
 use mainstay_wire::Told;
 use reqwest::{Response, Url};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,6 +91,21 @@ impl<'a> Way<'a> {
         }
         clock.sleep(pause).await;
         Ok(())
+    }
+
+    /// What comes of something that the disk does for the request, unless its time is over before.
+    pub(crate) async fn in_time<T>(
+        &self,
+        url: &Url,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.phase.set(Doing::Writing);
+        let done = within(&*self.client.clock, self.left(), work).await;
+        let Some(done) = done else {
+            return Err(self.out_of_time(url).after_attempts(self.attempts()));
+        };
+        self.phase.set(Doing::Waiting);
+        done
     }
 
     /// What is left of its time.

@@ -17,7 +17,7 @@ use crate::shown;
 use http::Method;
 use mainstay_files::Checksum;
 use mainstay_resilience::Random;
-use partial::{End, Partial};
+use partial::{End, Finished, Partial};
 use reqwest::Url;
 use std::fmt;
 use std::path::Path;
@@ -98,12 +98,14 @@ impl RequestBuilder {
     /// Sends it as a [`Class::Download`], and puts what comes at `path`, durable and verified, when this returns `Ok`.
     ///
     /// Until then the bytes lie in a temporary file beside it, which goes when the future is dropped; after a kill
-    /// [`mainstay_files::sweep()`] removes it. Without a checksum, a server that does not tell the length can cut the file short.
+    /// [`mainstay_files::sweep()`] removes it. Putting them on the disk counts towards the total limit; giving the file its name, which
+    /// comes last, is neither limited nor taken back, so that an error means that it is not there. Without a checksum, a server that does not tell the length can cut the file short.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send), where every 4xx is an error too; [`ErrorKind::Mismatch`], [`ErrorKind::File`],
-    /// [`ErrorKind::TooLarge`]. What was at `path` before is untouched.
+    /// [`ErrorKind::TooLarge`]. What was at `path` before is untouched; only where the source of [`ErrorKind::File`] says that
+    /// the name is not confirmed, the file is there, and a power cut may bring the old one back.
     pub async fn download(self, path: &Path, download: Download) -> Result<Downloaded, Error> {
         let is_offline = self.is_offline();
         let (client, hop, limits, cancelled) = self.class(Class::Download).parts()?;
@@ -118,7 +120,9 @@ impl RequestBuilder {
         }
         let client = Client { shared: client };
         let taking = Box::pin(client.take(&hop, limits, path, download));
-        crate::request::unless(cancelled, &hop.url, taking).await
+        let finished = crate::request::unless(cancelled, &hop.url, taking).await?;
+        // From here on it is not taken back any more, and the answer is true.
+        finished.commit().await
     }
 }
 
@@ -129,15 +133,17 @@ impl Client {
         limits: Limits,
         path: &Path,
         download: Download,
-    ) -> Result<Downloaded, Error> {
+    ) -> Result<Finished, Error> {
         let shared = &*self.shared;
         let way = Way::begin(shared, limits);
-        let partial = Partial::begin(&shared.clock, path, download).await?;
+        let beginning = Partial::begin(&shared.clock, path, download);
+        let partial = way.in_time(&hop.url, beginning).await?;
         let random = Random::from_system();
         for cut in 0..=CUTS_MAX {
             match way.run(hop, &partial).await? {
                 Outcome::Value(End::Whole(url)) => {
-                    return partial.finish(url, way.attempts(), cut).await;
+                    let finishing = partial.finish(url, way.attempts(), cut);
+                    return way.in_time(&hop.url, finishing).await;
                 }
                 Outcome::Value(End::Cut) => {
                     let backoff = &shared.settings.retry.backoff;
@@ -146,7 +152,7 @@ impl Client {
                 }
                 Outcome::CallersOwn(answer) => {
                     let code = answer.status.as_u16();
-                    if code != 416 || !partial.begin_anew().await? {
+                    if code != 416 || !way.in_time(&hop.url, partial.begin_anew()).await? {
                         let attempts = way.attempts();
                         let refused = answer.error_for_status().map(drop);
                         let error = refused.err().unwrap_or_else(|| cut_too_often(hop));

@@ -35,6 +35,8 @@ pub(crate) enum Doing {
     Asking = 1,
     /// Reads the answer.
     Reading = 2,
+    /// Waits for the disk.
+    Writing = 3,
 }
 
 /// What an attempt came to that may be tried again, or that is no answer of the server's own.
@@ -97,6 +99,7 @@ impl Phase {
         match self.0.load(Ordering::Relaxed) {
             1 => Doing::Asking,
             2 => Doing::Reading,
+            3 => Doing::Writing,
             _ => Doing::Waiting,
         }
     }
@@ -109,6 +112,7 @@ impl Doing {
             Self::Waiting => "it was waiting for its turn, or to try again",
             Self::Asking => "it was waiting for the answer to begin",
             Self::Reading => "it was reading the answer",
+            Self::Writing => "it was waiting for the disk",
         }
     }
 }

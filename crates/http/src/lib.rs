@@ -52,6 +52,7 @@
 //!   changed something while another process did not let the cache be written for 2 s.
 //! - That of many who want what has to be confirmed each time (`no-cache`), one asks: each does in turn, and after three turns by
 //!   itself, with its conditions.
+//! - That the disk is quick about giving a download its name: that comes last, and is neither limited nor taken back.
 //!
 //! # Limits
 //!

@@ -1,6 +1,6 @@
 //! A download under way: what came so far, and what has to be asked for.
 
-use super::sink::Sink;
+use super::sink::{Ended, Sink};
 use super::{Download, Downloaded, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Reading, Taker};
@@ -48,11 +48,25 @@ pub(super) enum End {
     Cut,
 }
 
+/// A download that only needs its name; dropped, it leaves nothing behind.
+pub(super) struct Finished {
+    downloaded: Downloaded,
+    ended: Ended,
+}
+
 /// What of the file an answer brings.
 #[derive(Debug, PartialEq, Eq)]
 struct Part {
     from: u64,
     total: Option<u64>,
+}
+
+impl Finished {
+    /// Gives it its name, however long that takes: who gave it up in the middle could not say whether the file is there.
+    pub(super) async fn commit(self) -> Result<Downloaded, Error> {
+        self.ended.commit().await?;
+        Ok(self.downloaded)
+    }
 }
 
 impl Partial {
@@ -85,16 +99,16 @@ impl Partial {
         Ok(had_some)
     }
 
-    /// Compares it with what was expected, and gives it its name.
+    /// Compares it with what was expected, and puts it on the disk: it only needs its name then.
     pub(super) async fn finish(
         self,
         url: Url,
         attempts: u32,
         resumed: u32,
-    ) -> Result<Downloaded, Error> {
+    ) -> Result<Finished, Error> {
         self.tell(true);
         let bytes = self.with(|place| place.at);
-        let (checksum, ended) = self.sink.into_inner().end().await?;
+        let (checksum, written) = self.sink.into_inner().end().await?;
         if let Some(expected) = self
             .download
             .checksum
@@ -107,15 +121,16 @@ impl Partial {
             );
             return Err(Error::new(ErrorKind::Mismatch, message).after_attempts(attempts));
         }
-        ended.commit().await?;
-        Ok(Downloaded {
+        let downloaded = Downloaded {
             bytes,
             checksum,
             is_verified: self.download.checksum.is_some(),
             attempts,
             resumed,
             url,
-        })
+        };
+        let ended = written.sync().await?;
+        Ok(Finished { downloaded, ended })
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Place) -> T) -> T {

@@ -1,7 +1,7 @@
 //! Where the bytes of a download go: a file that nobody sees yet, and a checksum.
 
 use crate::error::{Error, ErrorKind};
-use mainstay_files::{Algorithm, Checksum, Hasher, Writer};
+use mainstay_files::{Algorithm, Checksum, Hasher, Prepared, Writer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -63,13 +63,13 @@ impl Sink {
         Ok(())
     }
 
-    /// Everything is written; its checksum, and what gives it its name.
-    pub(super) async fn end(mut self) -> Result<(Checksum, Ended), Error> {
+    /// Everything is written; its checksum, and what is to become the file.
+    pub(super) async fn end(mut self) -> Result<(Checksum, Written), Error> {
         self.write().await?;
         match self.file {
             Some((writer, hasher)) => {
                 let path = self.path;
-                Ok((hasher.end(), Ended { path, writer }))
+                Ok((hasher.end(), Written { path, writer }))
             }
             None => Err(failed(
                 &self.path,
@@ -79,16 +79,32 @@ impl Sink {
     }
 }
 
-/// A file that only needs its name; dropped, it leaves nothing behind.
-pub(super) struct Ended {
+/// A file that has to be put on the disk; dropped, it leaves nothing behind.
+pub(super) struct Written {
     path: PathBuf,
     writer: Writer,
 }
 
+impl Written {
+    /// Puts it on the disk, which takes as long as that takes.
+    pub(super) async fn sync(self) -> Result<Ended, Error> {
+        let Self { path, writer } = self;
+        let prepared = on_a_thread(&path, move || writer.prepared()).await?;
+        Ok(Ended { path, prepared })
+    }
+}
+
+/// A file that only needs its name; dropped, it leaves nothing behind.
+pub(super) struct Ended {
+    path: PathBuf,
+    prepared: Prepared,
+}
+
 impl Ended {
+    /// Gives it its name. Once begun, it goes on whether or not somebody waits for it.
     pub(super) async fn commit(self) -> Result<(), Error> {
-        let writer = self.writer;
-        on_a_thread(&self.path, move || writer.commit()).await
+        let prepared = self.prepared;
+        on_a_thread(&self.path, move || prepared.commit()).await
     }
 }
 

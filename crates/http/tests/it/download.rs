@@ -463,3 +463,87 @@ async fn the_total_limit_covers_all_pieces() {
     assert_eq!(error.attempts(), 20);
     assert_eq!(place.names(), [""; 0]);
 }
+
+/// The file appeared, and the answer was that it had been taken back, and that nothing was changed.
+#[tokio::test]
+async fn a_file_that_gets_its_name_is_not_taken_back_any_more() {
+    let server = server(|_, _| Reaction::answer(200).body("whole")).await;
+    let client = client(settings());
+    for _ in 0..50 {
+        let place = Place::new();
+        let token = CancellationToken::new();
+        let request = client.get(&server.url("/file")).cancelled_by(token.clone());
+        let downloading = request.download(&place.path, Download::default());
+        let cancel = async {
+            while place.content().is_none() {
+                tokio::task::yield_now().await;
+            }
+            token.cancel();
+        };
+        let (done, ()) = tokio::join!(soon("the end", downloading), soon("the file", cancel));
+        assert_eq!(done.unwrap().bytes, 5);
+    }
+}
+
+/// How a download with a limit of 10 s ends, of which only the disk takes any, from a moment on.
+async fn held_up(from: Option<u64>) -> (ErrorKind, Vec<String>) {
+    let server = server(|_, _| Reaction::answer(200).body("whole")).await;
+    let place = Place::new();
+    let clock = AskedClock::new();
+    let client = Client::new(settings(), clock.shared()).unwrap();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let ended = Arc::new(Mutex::new(ended));
+    let silence = move || {
+        let ended = Arc::clone(&ended);
+        drop(tokio::task::spawn_blocking(move || {
+            let _ended = ended.lock().unwrap().recv();
+        }));
+    };
+    let begun = Arc::new(tokio::sync::Notify::new());
+    let begin = Arc::clone(&begun);
+    if from.is_none() {
+        silence();
+        begin.notify_one();
+    }
+    let how = Download {
+        progress: Some(Arc::new(move |progress: Progress| {
+            if Some(progress.bytes) == from {
+                silence();
+                begin.notify_one();
+            }
+        })),
+        progress_every: Duration::MAX,
+        ..Download::default()
+    };
+    let request = client
+        .get(&server.url("/file"))
+        .timeout(Duration::from_secs(10));
+    let (done, ()) = tokio::join!(soon("the end", request.download(&place.path, how)), async {
+        begun.notified().await;
+        clock.manual.advance(Duration::from_secs(10));
+    });
+    drop(end);
+    soon("the end of it", async {
+        while !place.names().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    (done.unwrap_err().kind(), place.names())
+}
+
+/// What the disk takes for it counted for nothing, before the first byte and after the last.
+#[test]
+fn a_disk_that_takes_for_ever_ends_a_download_in_time() {
+    for from in [None, Some(5)] {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (kind, names) = runtime.block_on(held_up(from));
+        assert_eq!(kind, ErrorKind::TotalTimeout, "{from:?}");
+        assert_eq!(names, [""; 0]);
+    }
+}
