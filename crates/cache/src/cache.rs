@@ -551,7 +551,7 @@ mod tests {
     fn who_looks_waits_for_nobody_who_changes_something() {
         let (_folder, cache, request) = stage();
         put(&cache, &request, b"kept");
-        let (done, looked) = std::sync::mpsc::channel();
+        let (done, looked) = std::sync::mpsc::sync_channel(1);
         std::thread::scope(|scope| {
             let looking = || {
                 for _ in 0..250 {

@@ -162,7 +162,8 @@ impl RequestBuilder {
             answer.attempts = way.attempts();
             Ok(answer)
         };
-        unless(cancelled, &hop.url, sending).await
+        // In a box: callers would hold it several times otherwise.
+        unless(cancelled, &hop.url, Box::pin(sending)).await
     }
 
     pub(crate) fn is_offline(&self) -> bool {

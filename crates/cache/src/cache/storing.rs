@@ -110,7 +110,7 @@ impl Cache {
     pub fn revalidated(
         &self,
         request: &request::Parts,
-        stale: Answer,
+        stale: &Answer,
         response: &response::Parts,
     ) -> Option<Answer> {
         let address = self.address(request).ok()?;
@@ -121,7 +121,7 @@ impl Cache {
         let is_same = |transaction: &Transaction<'_>| {
             rows::remove(transaction, "id = ?1 AND seal = ?2", params![id, seal])
         };
-        let Some(mut confirmed) = self.confirmed(request, &stale, response) else {
+        let Some(mut confirmed) = self.confirmed(request, stale, response) else {
             let dropped = self.invalidate(is_same);
             self.told(dropped);
             return None;

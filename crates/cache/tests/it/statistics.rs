@@ -27,7 +27,7 @@ fn every_kind_of_lookup_is_counted_once() {
     stage.cache.offline(&get(PAGE)).unwrap();
     stage
         .cache
-        .revalidated(&get(PAGE), stale.answer, &said(304, &[]))
+        .revalidated(&get(PAGE), &stale.answer, &said(304, &[]))
         .unwrap();
     // What the cache keeps out of is neither found nor missed.
     stage

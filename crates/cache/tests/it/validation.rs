@@ -47,7 +47,7 @@ fn a_confirmed_answer_holds_again_with_what_the_confirmation_says() {
     );
     let answer = stage
         .cache
-        .revalidated(&request, stale.answer, &confirmation)
+        .revalidated(&request, &stale.answer, &confirmation)
         .unwrap();
     assert_eq!((answer.is_stale, &answer.body[..]), (false, &b"body"[..]));
     assert_eq!(
@@ -79,7 +79,7 @@ fn an_answer_that_was_confirmed_is_as_old_as_its_confirmation() {
         let stale = stage.stale(PAGE).unwrap().answer;
         let confirmed = stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(304, &confirms))
+            .revalidated(&get(PAGE), &stale, &said(304, &confirms))
             .unwrap();
         assert_eq!(confirmed.age.as_secs(), age, "{confirms:?}");
         assert_eq!(stage.fresh(PAGE).unwrap().age.as_secs(), age);
@@ -102,7 +102,7 @@ fn what_confirms_something_else_confirms_nothing() {
         let stale = stage.stale(PAGE).unwrap().answer;
         let answer = stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(304, headers));
+            .revalidated(&get(PAGE), &stale, &said(304, headers));
         assert_eq!(answer.is_some(), *confirms, "{headers:?}");
         // What the server does not know any more is not kept.
         assert_eq!(stage.has(PAGE), *confirms, "{headers:?}");
@@ -112,7 +112,7 @@ fn what_confirms_something_else_confirms_nothing() {
     assert!(
         stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(200, &[]))
+            .revalidated(&get(PAGE), &stale, &said(200, &[]))
             .is_none()
     );
     // A weak tag is not confirmed by a strong one.
@@ -121,7 +121,7 @@ fn what_confirms_something_else_confirms_nothing() {
     assert!(
         stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(304, &[("etag", "\"1\"")]))
+            .revalidated(&get(PAGE), &stale, &said(304, &[("etag", "\"1\"")]))
             .is_none()
     );
 }
@@ -137,7 +137,7 @@ fn a_confirmation_that_makes_an_answer_one_caller_s_own_drops_it() {
         let stale = stage.stale(PAGE).unwrap().answer;
         let answer = stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(304, &[header]));
+            .revalidated(&get(PAGE), &stale, &said(304, &[header]));
         assert_eq!(&answer.unwrap().body[..], b"body");
         assert!(!stage.has(PAGE), "{header:?}");
     }
@@ -150,7 +150,7 @@ fn a_confirmation_of_what_was_replaced_meanwhile_changes_nothing() {
     stage.put(PAGE, &[("etag", "\"2\"")], b"newer");
     let answer = stage
         .cache
-        .revalidated(&get(PAGE), stale, &said(304, &[("etag", "\"1\"")]));
+        .revalidated(&get(PAGE), &stale, &said(304, &[("etag", "\"1\"")]));
     assert_eq!(&answer.unwrap().body[..], b"body");
     assert_eq!(&stage.fresh(PAGE).unwrap().body[..], b"newer");
 }
@@ -164,7 +164,7 @@ fn head_is_confirmed_like_get() {
     };
     let answer = stage
         .cache
-        .revalidated(&head, stale.answer, &said(304, &[]))
+        .revalidated(&head, &stale.answer, &said(304, &[]))
         .unwrap();
     assert!(answer.body.is_empty());
     assert_eq!(&stage.fresh(PAGE).unwrap().body[..], b"body");
@@ -216,7 +216,7 @@ fn a_confirmation_counts_to_the_byte() {
     let stale = stage.stale(PAGE).unwrap().answer;
     stage
         .cache
-        .revalidated(&get(PAGE), stale, &said(304, &[("x-new", "1")]))
+        .revalidated(&get(PAGE), &stale, &said(304, &[("x-new", "1")]))
         .unwrap();
     assert_eq!(stage.stats().bytes, before + "x-new:1\n".len() as u64);
     // And may cost others their place, never the limit.
@@ -233,7 +233,7 @@ fn a_confirmation_counts_to_the_byte() {
     assert!(
         stage
             .cache
-            .revalidated(&get(PAGE), stale, &said(304, &[("x-more", "1")]))
+            .revalidated(&get(PAGE), &stale, &said(304, &[("x-more", "1")]))
             .is_some()
     );
     assert!(stage.stats().bytes <= limit);

@@ -98,7 +98,7 @@ impl Through<'_> {
         let (addresses, key) = (Arc::clone(&self.kept.addresses), wanted.key.clone());
         let confirming = self.kept.on_a_thread(move |cache| {
             let _place = place;
-            let confirmed = cache.revalidated(&request, stale, &response);
+            let confirmed = cache.revalidated(&request, &stale, &response);
             if confirmed.is_some() {
                 addresses.land(&key);
             }

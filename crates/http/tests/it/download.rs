@@ -491,7 +491,7 @@ async fn held_up(from: Option<u64>) -> (ErrorKind, Vec<String>) {
     let place = Place::new();
     let clock = AskedClock::new();
     let client = Client::new(settings(), clock.shared()).unwrap();
-    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
     let ended = Arc::new(Mutex::new(ended));
     let silence = move || {
         let ended = Arc::clone(&ended);

@@ -115,10 +115,10 @@ fn with_one_thread() -> Runtime {
 }
 
 /// Takes that thread, as a disk that has gone silent does; given back when dropped.
-struct Silent(#[expect(dead_code, reason = "it is held")] mpsc::Sender<()>);
+struct Silent(#[expect(dead_code, reason = "it is held")] mpsc::SyncSender<()>);
 
 fn silence() -> Silent {
-    let (end, ended) = mpsc::channel();
+    let (end, ended) = mpsc::sync_channel(1);
     drop(tokio::task::spawn_blocking(move || ended.recv()));
     Silent(end)
 }
@@ -187,14 +187,14 @@ fn what_was_confirmed_is_served_although_the_cache_does_not_say_so() {
     with_one_thread().block_on(async {
         let (later, (clock, stage)) = (Later::default(), stage());
         let (silence, asked) = (later.clone(), clock.clone());
-        let server = server(move |_, number| match number {
-            0 => lasting("one"),
-            _ => {
-                silence.begin(&asked);
-                Reaction::answer(304)
-                    .header("ETag", "\"1\"")
-                    .header("X-New", "1")
+        let server = server(move |_, number| {
+            if number == 0 {
+                return lasting("one");
             }
+            silence.begin(&asked);
+            Reaction::answer(304)
+                .header("ETag", "\"1\"")
+                .header("X-New", "1")
         })
         .await;
         let url = server.url("/a");
@@ -213,12 +213,12 @@ fn what_was_confirmed_is_served_although_the_cache_does_not_say_so() {
 async fn failing(clock: &AskedClock, reaction: Reaction) -> (FaultyServer, Later) {
     let later = Later::default();
     let (silence, clock) = (later.clone(), clock.clone());
-    let server = server(move |_, number| match number {
-        0 => lasting("old"),
-        _ => {
-            silence.begin(&clock);
-            reaction.clone()
+    let server = server(move |_, number| {
+        if number == 0 {
+            return lasting("old");
         }
+        silence.begin(&clock);
+        reaction.clone()
     })
     .await;
     (server, later)
