@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("paths", &[]),
     ("files", &[]),
     ("resilience", &[]),
+    ("supervise", &["resilience"]),
     ("wire", &[]),
     ("cache", &["files"]),
     ("http", &["resilience", "files", "wire", "cache"]),

@@ -1,0 +1,8 @@
+//! What supervision promises, from the outside.
+
+#![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
+
+mod heartbeats;
+mod restarts;
+mod support;
+mod tasks_seen;
