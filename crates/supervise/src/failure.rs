@@ -157,3 +157,16 @@ pub(crate) fn words_of(panic: Box<dyn Any + Send>) -> String {
         |text| (*text).to_owned(),
     )
 }
+
+/// An error with its causes, in one line.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    // As many causes as an `ErrorContext` keeps.
+    for _ in 0..ErrorContext::CHAIN_MAX {
+        let Some(cause) = next else { break };
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,9 +1,9 @@
-//! No task dies unseen.
+//! No task dies unseen, and stopping is phased and bounded.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use mainstay_supervise::{
-//!     Event, Supervisor, SupervisorSettings, TaskContext, TaskSpec,
+//!     Event, StopOutcome, StopSettings, Stopping, Supervisor, SupervisorSettings, TaskContext, TaskSpec,
 //! };
 //! # use mainstay_resilience::Backoff;
 //! # use std::time::Duration;
@@ -23,7 +23,9 @@
 //! supervisor.started();
 //! while !matches!(events.recv().await?, Event::Restarting { .. }) {}
 //!
-//! supervisor.close().await;
+//! let stopping = Stopping::new(&supervisor, StopSettings::default())?;
+//! stopping.signal().ask("SIGTERM");
+//! assert_eq!(stopping.run().await.outcome, StopOutcome::Clean);
 //! # Ok(())
 //! # }
 //! ```
@@ -36,10 +38,17 @@
 //!   puts the service in error, another one degrades it, until somebody has seen to it.
 //! - **S6** A task that misses its heartbeat, a runtime that stands still, and a task that outlives its [`Owner`] are seen while it
 //!   lasts, by a thread that hangs on none of them.
+//! - **S7** A [`Stopping`] comes to its end within [`longest`](Stopping::longest), whatever hangs, fails or panics in it: each
+//!   component and hook is reached, in reverse, and what does not listen is abandoned by name. A second request ends it at once.
 //!
 //! # Does not promise
 //!
 //! - To end a thread, or a task that blocks one: nothing can. It is named, and not started beside itself.
+//! - That a component that blocks where it must not ([`pause`](Component::pause) may, [`in_flight`](Component::in_flight) and
+//!   [`cancel`](Component::cancel) may not) keeps to any time.
+//! - A stop on a runtime whose every thread is blocked: it waits for one like everything else. The monitor tells of it.
+//! - That anything was stopped well: a kill at any instant has to be survived without it.
+//! - Anything after the process: whoever wants to know of earlier lives keeps the [`StopRecord`].
 //!
 //! # Limits
 //!
@@ -50,6 +59,8 @@
 //! | changes of the service that are remembered | 64 | a bad day |
 //! | failures that are remembered with their causes | 1,000 | as in [`ErrorLog`](mainstay_resilience::ErrorLog) |
 //! | how far a subscriber may be behind | 256 | a burst; then it loses the oldest, and is told how many |
+//! | steps of a stop | 256 | they are named by people |
+//! | lives that a [`StopRecord`] remembers | 32 | a month of nightly restarts |
 //!
 //! # When it fails
 //!
@@ -90,11 +101,24 @@ mod event;
 
 mod shared;
 
+mod stopping;
+
+mod holding;
+
+mod bounded;
+
+pub use bounded::StepOutcome;
 pub use error::{Error, ErrorKind};
 pub use event::{Event, TaskName};
 pub use failure::{Failure, FailureKind, TaskError, TaskOutput};
+pub use holding::{Held, HeldStatus, Holdings, Resource, StillHeld};
 pub use settings::SupervisorSettings;
 pub use spec::{Restart, RestartLimit, TaskSpec, Until};
 pub use state::{Counts, ServiceState, ServiceStatus, StateChange, TaskState, TaskStatus};
+pub use stopping::{
+    Asked, BadStops, Component, ComponentOutcome, ComponentReport, Drained, InFlight, PhaseReport,
+    RecordedLife, RecordedStop, Remaining, StepReport, StopOutcome, StopPhase, StopProgress,
+    StopRecord, StopReport, StopSettings, StopSignal, Stopping, TasksReport,
+};
 pub use supervisor::{Owner, Supervisor};
 pub use task::{TaskContext, TaskHandle};

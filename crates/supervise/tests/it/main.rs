@@ -4,5 +4,6 @@
 
 mod heartbeats;
 mod restarts;
+mod stopping;
 mod support;
 mod tasks_seen;
