@@ -1,4 +1,4 @@
-//! No task dies unseen, and stopping is phased and bounded.
+//! No task dies unseen; stopping is phased and bounded; health is what was observed.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,6 +40,8 @@
 //!   lasts, by a thread that hangs on none of them.
 //! - **S7** A [`Stopping`] comes to its end within [`longest`](Stopping::longest), whatever hangs, fails or panics in it: each
 //!   component and hook is reached, in reverse, and what does not listen is abandoned by name. A second request ends it at once.
+//! - **S8** [`Health`] is what was observed: without checks, before they ran and when they are no longer run, it is unknown. A check
+//!   that hangs, blocks or panics is unhealthy in its time and holds up no other. Each change is told once.
 //!
 //! # Does not promise
 //!
@@ -61,6 +63,8 @@
 //! | how far a subscriber may be behind | 256 | a burst; then it loses the oldest, and is told how many |
 //! | steps of a stop | 256 | they are named by people |
 //! | lives that a [`StopRecord`] remembers | 32 | a month of nightly restarts |
+//! | checks | 256 | they are named by people |
+//! | observations that are remembered of each | 100 | an hour at the default interval |
 //!
 //! # When it fails
 //!
@@ -103,6 +107,8 @@ mod shared;
 
 mod stopping;
 
+mod health;
+
 mod holding;
 
 mod bounded;
@@ -111,6 +117,10 @@ pub use bounded::StepOutcome;
 pub use error::{Error, ErrorKind};
 pub use event::{Event, TaskName};
 pub use failure::{Failure, FailureKind, TaskError, TaskOutput};
+pub use health::{
+    CheckOutput, CheckSpec, CheckStatus, Health, HealthChange, HealthSnapshot, HealthState,
+    Observation, Observed, Readiness,
+};
 pub use holding::{Held, HeldStatus, Holdings, Resource, StillHeld};
 pub use settings::SupervisorSettings;
 pub use spec::{Restart, RestartLimit, TaskSpec, Until};

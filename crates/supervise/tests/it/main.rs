@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
 
+mod health;
 mod heartbeats;
 mod restarts;
 mod stopping;
