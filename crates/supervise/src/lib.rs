@@ -42,6 +42,7 @@
 //!   component and hook is reached, in reverse, and what does not listen is abandoned by name. A second request ends it at once.
 //! - **S8** [`Health`] is what was observed: without checks, before they ran and when they are no longer run, it is unknown. A check
 //!   that hangs, blocks or panics is unhealthy in its time and holds up no other. Each change is told once.
+//! - **S9** What is opened and closed again leaves no task, descriptor, thread, child or memory behind.
 //!
 //! # Does not promise
 //!
@@ -65,6 +66,9 @@
 //! | lives that a [`StopRecord`] remembers | 32 | a month of nightly restarts |
 //! | checks | 256 | they are named by people |
 //! | observations that are remembered of each | 100 | an hour at the default interval |
+//!
+//! What it costs was measured with `examples/overhead.rs`: a task 0.9 µs more than one of tokio alone (0.25 µs), a
+//! pass of 20 cheap checks 20 µs (2 cores, 2026-11-22).
 //!
 //! # When it fails
 //!
@@ -112,6 +116,8 @@ mod health;
 mod holding;
 
 mod bounded;
+
+mod exposition;
 
 pub use bounded::StepOutcome;
 pub use error::{Error, ErrorKind};

@@ -92,6 +92,13 @@ async fn the_worst_wins_and_of_a_check_it_is_told_what_it_saw_how_long_it_took_a
     assert_eq!(why, "cannot read the folder: the disk is gone");
     let written = serde_json::to_value(&snapshot).unwrap();
     assert_eq!(written["checks"]["disk"]["state"], "degraded");
+    let metrics = snapshot.prometheus();
+    let line = "mainstay_health_check_state{check=\"disk\",state=\"degraded\"} 1\n";
+    assert!(metrics.contains(line), "{metrics}");
+    assert!(
+        metrics.contains("mainstay_health_state{state=\"unhealthy\"} 1\n"),
+        "{metrics}"
+    );
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod health;
 mod heartbeats;
+mod open_and_close;
 mod restarts;
 mod stopping;
 mod support;

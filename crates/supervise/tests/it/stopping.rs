@@ -441,6 +441,11 @@ async fn a_run_of_bad_stops_is_noticed_at_the_next_start() {
         bad.complaints
             .contains(&"the queue was not drained".to_owned())
     );
+    let metrics = record.prometheus();
+    assert!(
+        metrics.contains("mainstay_stops{outcome=\"none\"} 2\n"),
+        "{metrics}"
+    );
     record.stopped(&clean);
     assert_eq!(record.started(6), None, "a clean one ends the run");
     for start in 0..100 {
