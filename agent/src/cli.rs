@@ -15,7 +15,7 @@ pub(crate) use backups::{
 pub(crate) use caching::{
     CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb,
 };
-pub(crate) use configuring::{ConfigVerb, RouteTestArgs, RouteVerb};
+pub(crate) use configuring::{ConfigVerb, RouteTestArgs, RouteVerb, RunbookArgs};
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
 };
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Paths(StatusArgs),
     /// Give a folder another place, as the data folder of an agent that does not run; finishes what was cut.
     Migrate(MigrateArgs),
+    /// Say what to do when something is wrong, with what is so now.
+    Runbook(RunbookArgs),
     /// Look for what would keep the agent from its work, and say what to do.
     Doctor(StatusArgs),
     /// Measure how quickly this machine's own disk stores documents.

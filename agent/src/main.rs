@@ -21,6 +21,7 @@ mod opened;
 mod percent;
 mod receive;
 mod run;
+mod runbook;
 mod scratch;
 mod scrubbing;
 mod selftest;
@@ -76,6 +77,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         // What it breaks on purpose is nothing for the log.
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
+        Command::Runbook(args) => once(log_level, commands::runbook(args)),
         Command::Route(verb) => once(log_level, commands::route(verb)),
         Command::Files(FilesVerb::Watch(args)) => once(log_level, commands::watch(args)),
         Command::Files(FilesVerb::Checksum(args)) => commands::checksum(&args),

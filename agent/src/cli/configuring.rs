@@ -22,6 +22,21 @@ pub(crate) enum RouteVerb {
     Test(RouteTestArgs),
 }
 
+/// `mainstay runbook`.
+#[derive(Debug, Args)]
+pub(crate) struct RunbookArgs {
+    /// Which one [default: all are listed].
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
 /// `mainstay route test`.
 #[derive(Debug, Args)]
 pub(crate) struct RouteTestArgs {

@@ -25,6 +25,7 @@ mod moving_by_hand;
 mod places_by_hand;
 mod receiver;
 mod redelivering;
+mod runbooks;
 mod selftest;
 mod standing_by_hand;
 mod status_shape;

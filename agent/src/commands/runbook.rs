@@ -1,0 +1,106 @@
+//! `mainstay runbook`.
+
+use crate::cli::RunbookArgs;
+use crate::control::{Client, Purpose, Reach, answers};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::runbook::{self, Runbook};
+use crate::status::Status;
+use crate::terminal::{self, BOLD, DIM, PLAIN, Text, visible};
+use serde::Serialize;
+
+/// Lists the runbooks, or prints one with what is so now.
+///
+/// # Errors
+/// There is none of that name.
+pub(crate) async fn runbook(args: RunbookArgs) -> Result<Exit, Failure> {
+    let Some(name) = &args.name else {
+        return list(args.json);
+    };
+    let Some(book) = runbook::find(name) else {
+        let names: Vec<&str> = runbook::all().iter().map(|book| book.name).collect();
+        let message = format!("there is no runbook `{}`", visible(name));
+        return Err(
+            Failure::new(Exit::Usage, message).help(format!("there is: {}", names.join(", ")))
+        );
+    };
+    let data = DataDir::of(&args.place)?;
+    let status = status(&args, &data).await;
+    let now = match &status {
+        Ok(status) => evidence(book, status),
+        // The text helps all the same.
+        Err(failure) => vec![format!("nothing can be said of now: {}", failure.account())],
+    };
+    if args.json {
+        terminal::print_json(&Printed { book, now })?;
+        return Ok(Exit::Done);
+    }
+    terminal::print(&page(book, &now, &data))?;
+    Ok(Exit::Done)
+}
+
+/// A runbook for programs.
+#[derive(Debug, Serialize)]
+struct Printed<'a> {
+    #[serde(flatten)]
+    book: &'a Runbook,
+    now: Vec<String>,
+}
+
+async fn status(args: &RunbookArgs, data: &DataDir) -> Result<Status, Failure> {
+    if answers(data).await {
+        return Client::of(data).status().await;
+    }
+    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    let status = reach.status().await;
+    reach.done().await;
+    status
+}
+
+fn list(json: bool) -> Result<Exit, Failure> {
+    let books = runbook::all();
+    if json {
+        terminal::print_json(&books)?;
+        return Ok(Exit::Done);
+    }
+    let width = books.iter().map(|book| book.name.len()).max().unwrap_or(0);
+    let mut text = Text::default();
+    for book in books {
+        text.line(format_args!(
+            "{BOLD}{:width$}{PLAIN}  {}",
+            book.name, book.front.title
+        ));
+    }
+    text.line(format_args!("\n{DIM}mainstay runbook NAME{PLAIN}"));
+    terminal::print(&text.finish())?;
+    Ok(Exit::Done)
+}
+
+fn evidence(book: &Runbook, status: &Status) -> Vec<String> {
+    let evidence = book.front.evidence.iter();
+    evidence
+        .flat_map(|evidence| evidence.lines(status))
+        .collect()
+}
+
+/// The title, what is so now, and the text, with the real data folder where it speaks of it.
+fn page(book: &Runbook, now: &[String], data: &DataDir) -> String {
+    let mut text = Text::default();
+    let (title, body) = book.text.split_once('\n').unwrap_or((book.text, ""));
+    text.line(format_args!(
+        "{BOLD}{}{PLAIN}\n",
+        title.trim_start_matches("# ")
+    ));
+    text.line(format_args!("{BOLD}Now{PLAIN}\n"));
+    for line in now {
+        text.line(format_args!("  {}", visible(line)));
+    }
+    let place = visible(&data.path().display().to_string());
+    for line in body.replace("<data>", &place).lines() {
+        match line.strip_prefix("## ") {
+            Some(heading) => text.line(format_args!("{BOLD}{heading}{PLAIN}")),
+            None => text.line(format_args!("{line}")),
+        }
+    }
+    text.finish()
+}
