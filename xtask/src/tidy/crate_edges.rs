@@ -16,6 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("resilience", &[]),
     ("supervise", &["resilience"]),
     ("wire", &[]),
+    ("work", &[]),
     ("cache", &["files"]),
     ("http", &["resilience", "files", "wire", "cache"]),
     ("queue", &["files"]),

@@ -102,6 +102,8 @@ const LONG_LIVED: &[&str] = &[
     // The monitor ends with the supervisor; a thread of a task is watched by it, asked to stop, and named when it does not.
     "crates/supervise/src/monitor.rs",
     "crates/supervise/src/drive.rs",
+    // Workers end when the pool is closed, or its last handle dropped, and their job is over; nothing ends a job by force.
+    "crates/work/src/pool/worker.rs",
     // Workloads, campaigns and checks own the whole process.
     "xtask/",
     "bench/",

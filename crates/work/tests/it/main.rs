@@ -1,0 +1,10 @@
+//! What long work promises, from the outside.
+
+#![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
+
+mod held;
+mod panics;
+mod places;
+mod progress;
+mod stopping;
+mod turns;
