@@ -41,6 +41,8 @@
 //!   not. Dropping a pool or a handle never waits.
 //! - **W5** Whoever watches a [`Progress`] hears of its first state at once, then no more often than at its own interval, and always of
 //!   the last: whether the work is done, failed, was cancelled, panicked or was dropped. No number goes back.
+//! - **W6** What is posted to an [`Inbox`] runs on the thread that made it, in its order, and wakes its event loop once until it
+//!   looks; no flood keeps that loop from its other work.
 //!
 //! Time comes from a [`Clock`](mainstay_clock::Clock): a date that jumps changes nothing.
 //!
@@ -60,6 +62,7 @@
 //! | workers of a pool | 1,024 | more threads cost more than they bring |
 //! | jobs that pass over a less urgent one | 16 in a row | a sixteenth of the turns is little for the urgent, and enough for the rest; where two priorities are due, one waits for one turn more |
 //! | rate of a progress | of the last 10 s, 40 samples | steady, and soon right again after a change |
+//! | closures that wait in an inbox | 256, or as chosen | four seconds of a screen that changes 60 times in one |
 //!
 //! Every number that a person may change stands in the `# Defaults` table of its settings.
 //!
@@ -94,6 +97,8 @@ mod handle;
 
 mod progress;
 
+mod owner_thread;
+
 mod bytes;
 
 mod blocking;
@@ -103,6 +108,7 @@ pub use error::{Error, ErrorKind, Failure};
 pub use handle::{Handle, Ticket};
 pub use job::{Job, Work};
 pub use line::Priority;
+pub use owner_thread::{Answered, INBOX_DEFAULT, Inbox, Poster, Turn, inbox};
 pub use pool::{Leftover, Place, Pool, PoolStatus, Unfinished};
 pub use progress::{
     Counter, LogLines, Progress, ProgressState, Show, Snapshot, Unit, Updates, Watch,

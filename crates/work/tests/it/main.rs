@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
 
 mod held;
+#[cfg(unix)]
+mod owner_thread;
 mod panics;
 mod places;
 mod progress;
