@@ -43,6 +43,8 @@
 //!   the last: whether the work is done, failed, was cancelled, panicked or was dropped. No number goes back.
 //! - **W6** What is posted to an [`Inbox`] runs on the thread that made it, in its order, and wakes its event loop once until it
 //!   looks; no flood keeps that loop from its other work.
+//! - **W7** A debounced value is told after its pause, and at the latest at its longest wait; the last one is never lost, unless it
+//!   is taken back.
 //!
 //! Time comes from a [`Clock`](mainstay_clock::Clock): a date that jumps changes nothing.
 //!
@@ -99,11 +101,14 @@ mod progress;
 
 mod owner_thread;
 
+mod debounce;
+
 mod bytes;
 
 mod blocking;
 
 pub use bytes::Bytes;
+pub use debounce::{DebounceSettings, Debounced, Trigger, debounce};
 pub use error::{Error, ErrorKind, Failure};
 pub use handle::{Handle, Ticket};
 pub use job::{Job, Work};
