@@ -20,7 +20,7 @@ const CLAIMED: &[&str] = &[
     "H1", "H2", "H3", "H4", "H5", "H6", "H7", "H8", "H9", // http
     "A1", "A2", "A3", "A4", "A5", "A6", "A7", // cache
     "E1", "E2", "E3", "E4", // lookup
-    "W1", "W2", "W3", "W4", "W5", "W6", "W7", // work
+    "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", // work
     "I1", "I2", "I3", "I4", "I5", // the hub
     "S1", "S2", "S3", // stopping
     "S4", "S5", "S6", "S7", "S8", "S9", "S10", // supervise

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
 
+mod budgets;
 mod debounce;
 mod held;
 #[cfg(unix)]
