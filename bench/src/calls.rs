@@ -1,4 +1,4 @@
-//! What a protection costs a call that goes well, and one that is turned away.
+//! What a protection costs a call that goes well, and one that is turned away; and what it costs to be watched and measured.
 
 use crate::options::Options;
 use crate::report::{median, range};
@@ -8,6 +8,7 @@ use mainstay_resilience::{
     Breaker, BreakerSettings, Bulkhead, BulkheadSettings, Category, Class, Classify, Rate,
     RateLimit, RateLimiter, Retry, RetrySettings, Severity, Stack,
 };
+use mainstay_work::{Budget, Budgets, Progress};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -22,7 +23,7 @@ const CALLS: u32 = 1_000_000;
 const CONTROL: &str = "control: reading the clock";
 
 /// What is measured, and the most that is aimed at, in nanoseconds.
-const GOALS: [(&str, f64); 8] = [
+const GOALS: [(&str, f64); 10] = [
     ("breaker, closed", 5.0),
     ("breaker, closed, with a window of 30 s", 40.0),
     ("breaker, open", 20.0),
@@ -33,6 +34,8 @@ const GOALS: [(&str, f64); 8] = [
         "stack of five: retry, breaker, limiter, bulkhead, limit of time",
         150.0,
     ),
+    ("progress, an update that is throttled", 50.0),
+    ("budget, a guard", 100.0),
     (CONTROL, f64::NAN),
 ];
 
@@ -55,7 +58,7 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     let mut text = String::new();
     writeln!(
         text,
-        "\n## What a protection costs a call, in nanoseconds\n"
+        "\n## What a protection, an update of a progress and a budget cost, in nanoseconds\n"
     )?;
     writeln!(text, "| | median | range | aim |\n|---|---:|---:|---:|")?;
     let goal = |name: &str| GOALS.iter().find(|(known, _)| *known == name);
@@ -119,6 +122,7 @@ fn ours() -> Result<Vec<(String, f64)>> {
 
     let wide = limiters(&mut timed, &clock)?;
     stacks(&mut timed, &clock, wide)?;
+    watched(&mut timed, &clock)?;
     Ok(timed.figures)
 }
 
@@ -167,6 +171,18 @@ fn stacks(timed: &mut Timed, clock: &SharedClock, limiter: Arc<RateLimiter>) -> 
         "stack of five: retry, breaker, limiter, bulkhead, limit of time",
         || drop(black_box(ready(stack.run(|_| async { works() })))),
     );
+    Ok(())
+}
+
+fn watched(timed: &mut Timed, clock: &SharedClock) -> Result<()> {
+    let progress = Progress::new("bench", clock.clone());
+    // One who watches was told a moment ago, and wants to hear no more for a while.
+    let mut updates = progress.updates(Duration::from_hours(1));
+    drop(ready(updates.next()));
+    timed.time("progress, an update that is throttled", || progress.add(1));
+    progress.finish();
+    let item = Budgets::new(clock.clone()).define("bench", Budget::ITEM)?;
+    timed.time("budget, a guard", || black_box(&item).start().finish());
     Ok(())
 }
 
