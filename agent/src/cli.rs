@@ -34,7 +34,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "mainstay", version, about, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 2 usage, 20-22 configuration, 30-34 service, 40-41 network, \
+    after_help = "Exit codes: 0 done, 2 usage, 20-22 configuration, 30-35 service, 40-41 network, \
                         64-73 data, 75 stopped early (nothing lost)."
 )]
 pub(crate) struct Cli {
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Paths(StatusArgs),
     /// Give a folder another place, as the data folder of an agent that does not run; finishes what was cut.
     Migrate(MigrateArgs),
+    /// Have everything looked at now, and say what is not well and which runbook helps.
+    Health(StatusArgs),
     /// Say what to do when something is wrong, with what is so now.
     Runbook(RunbookArgs),
     /// Look for what would keep the agent from its work, and say what to do.

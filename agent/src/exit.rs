@@ -32,6 +32,8 @@ pub(crate) enum Exit {
     TimedOut = 33,
     /// Another process has the data folder or the store.
     InUse = 34,
+    /// The agent runs and is not well.
+    Unwell = 35,
     /// The address cannot be listened on.
     CannotListen = 40,
     /// The other end cannot be reached, or does not take documents.
@@ -55,7 +57,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::Done,
         Self::Unexpected,
         Self::Usage,
@@ -67,6 +69,7 @@ impl Exit {
         Self::NotRunning,
         Self::TimedOut,
         Self::InUse,
+        Self::Unwell,
         Self::CannotListen,
         Self::Unreachable,
         Self::NoSuchDocument,

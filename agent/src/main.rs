@@ -15,6 +15,7 @@ mod data;
 mod demo;
 mod exit;
 mod hash;
+mod health;
 mod hub;
 mod logging;
 mod opened;
@@ -77,6 +78,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         // What it breaks on purpose is nothing for the log.
         Command::Selftest(args) => once(log_level.or(Some("off")), selftest::selftest(args)),
         Command::Bench(args) => once(log_level, bench::bench(args)),
+        Command::Health(args) => once(log_level, commands::health(args)),
         Command::Runbook(args) => once(log_level, commands::runbook(args)),
         Command::Route(verb) => once(log_level, commands::route(verb)),
         Command::Files(FilesVerb::Watch(args)) => once(log_level, commands::watch(args)),

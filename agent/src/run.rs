@@ -35,6 +35,7 @@ use crate::config::{self, Settings};
 use crate::control;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::health::{self, Door};
 use crate::opened::Opened;
 use crate::signals::Stop;
 use crate::terminal::{self, Count};
@@ -84,6 +85,10 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     let mut assembled = tokio::task::block_in_place(|| Assembled::new(&opened, &settings, &clock))?;
     assembled.recover().await;
     assembled.listen(&settings, &clock).await?;
+    let door = match settings.health.listen {
+        Some(listen) => Some(Door::open(listen).await?),
+        None => None,
+    };
     let listener = control::Listener::open(&data)?;
 
     let (intake, delivery, answers) = (
@@ -93,10 +98,18 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     );
     let (agent, takers, deliverers) = assembled.start(&intake, &delivery);
     let agent = Arc::new(agent);
+    let health = health::watch(&agent, settings.health.queue, &clock).map_err(|error| {
+        Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
+    })?;
     let mut others = Parts::default();
     others.start(
         "the control socket",
-        control::serve(listener, Arc::clone(&agent), answers.clone()),
+        control::serve(
+            listener,
+            Arc::clone(&agent),
+            health.clone(),
+            answers.clone(),
+        ),
     );
     others.start(
         "the progress display",
@@ -110,6 +123,17 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
         "the emptying of the trash",
         trash::empty_old(data.clone(), settings.empty_trash_after, clock.clone()),
     );
+    if let Some(door) = door {
+        let answers = answers.clone();
+        others.start(
+            "the address of its health",
+            door.serve(Arc::clone(&agent), health.clone(), clock.clone(), answers),
+        );
+    }
+    let checks = answers.clone();
+    others.start("the checks of its health", async move {
+        health.run(checks).await;
+    });
     tell_start(&agent, &settings);
 
     let mut running = Running {

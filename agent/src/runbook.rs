@@ -24,7 +24,7 @@ macro_rules! page {
 }
 
 /// Every runbook: first what goes wrong, then what is done on purpose.
-const PAGES: [(&str, &str); 17] = [
+const PAGES: [(&str, &str); 18] = [
     page!("destination-held"),
     page!("credentials-refused"),
     page!("rate-limited"),
@@ -34,6 +34,7 @@ const PAGES: [(&str, &str); 17] = [
     page!("disk-full"),
     page!("damaged-segment"),
     page!("high-memory"),
+    page!("open-files"),
     page!("clock-jumped"),
     page!("stuck-shutdown"),
     page!("crash-loop"),

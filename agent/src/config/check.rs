@@ -2,6 +2,7 @@
 
 mod destination;
 mod folders;
+mod health;
 mod http;
 mod ingest;
 mod lookup;
@@ -49,6 +50,7 @@ pub(super) fn check(
         warnings: Vec::new(),
     };
     let station = check.station(document.station);
+    let health = check.health(document.health);
     check.route_names(&document.route);
     check.folders(&document.route);
     check.addresses(&document.route);
@@ -76,6 +78,7 @@ pub(super) fn check(
             .backups
             .empty_trash_after
             .map_or(Duration::ZERO, |after| after.0),
+        health,
         routes,
         warnings: check.warnings,
     })

@@ -22,6 +22,7 @@ pub(crate) struct Document {
     pub(crate) shutdown: Shutdown,
     #[serde(default)]
     pub(crate) backups: Backups,
+    pub(crate) health: Option<Health>,
     #[serde(default)]
     pub(crate) route: Vec<Spanned<Route>>,
 }
@@ -60,6 +61,15 @@ pub(crate) enum WhenFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
     pub(crate) grace: Option<Span>,
+}
+
+/// `[health]`: opens an address that tells whether the agent is well.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Health {
+    pub(crate) listen: Option<Spanned<String>>,
+    pub(crate) queue_warning: Option<Spanned<u64>>,
+    pub(crate) queue_critical: Option<Spanned<u64>>,
 }
 
 /// `[backups]`.

@@ -28,6 +28,9 @@ use std::time::Duration;
 /// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
 /// | `backups.repair` | false | a person may want to see what is damaged first |
 /// | `backups.empty_trash_after` | 0, never | what a person deleted only a person gives up |
+/// | `health` | off | a machine opens no port that nobody asked for; `mainstay health` asks by the control socket |
+/// | `health.listen` | 127.0.0.1:9464 | what it tells is for this machine; 9464 is what exporters for Prometheus use |
+/// | `health.queue_warning`, `queue_critical` | 100, 500 | what the programs before this one warned of |
 /// | `lookup.name` | `lookup`, `lookup-2` … | it stands in the status and in the log |
 /// | `lookup.each` | the whole document | most documents are about one thing |
 /// | `lookup.replace` | false | what the producer wrote is worth more than what somebody else knows |
@@ -68,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) scrub: Scrub,
     /// Deleted files go for good after so long; zero: never.
     pub(crate) empty_trash_after: Duration,
+    /// How the agent tells whether it is well.
+    pub(crate) health: Health,
     /// Where documents come from and go.
     pub(crate) routes: Vec<Route>,
     /// What works but should not stay so.
@@ -90,6 +95,15 @@ pub(crate) struct Queue {
     pub(crate) max_bytes: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) retain_after_ack: Duration,
+}
+
+/// How the agent tells whether it is well.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Health {
+    /// Where it tells; none: on its control socket alone.
+    pub(crate) listen: Option<SocketAddr>,
+    /// From how many queued documents on the queue is degraded, and unhealthy.
+    pub(crate) queue: (u64, u64),
 }
 
 /// How backups are read to find what the disk lost.

@@ -17,6 +17,7 @@ pub(crate) struct Shown {
     queue: QueueShown,
     shutdown: BTreeMap<&'static str, String>,
     backups: BackupsShown,
+    health: BTreeMap<&'static str, String>,
     /// The routes.
     pub(crate) route: Vec<RouteShown>,
 }
@@ -132,6 +133,17 @@ impl Shown {
                 repair: settings.scrub.repair,
                 empty_trash_after: Span(settings.empty_trash_after).to_string(),
             },
+            health: BTreeMap::from([
+                (
+                    "listen",
+                    settings
+                        .health
+                        .listen
+                        .map_or_else(|| "off".to_owned(), |listen| listen.to_string()),
+                ),
+                ("queue_warning", settings.health.queue.0.to_string()),
+                ("queue_critical", settings.health.queue.1.to_string()),
+            ]),
             route: settings.routes.iter().map(route).collect(),
         }
     }

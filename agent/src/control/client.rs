@@ -17,6 +17,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use mainstay_queue::{Exported, Imported};
 use mainstay_resilience::within;
+use mainstay_supervise::HealthSnapshot;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, Write};
@@ -51,6 +52,11 @@ impl Client {
     /// It does not run, or does not answer in time; so for all of these.
     pub(crate) async fn status(&self) -> Result<Status, Failure> {
         self.get("/status".to_owned()).await
+    }
+
+    /// How it is, by what is looked at now.
+    pub(crate) async fn health(&self) -> Result<HealthSnapshot, Failure> {
+        self.get("/health".to_owned()).await
     }
 
     /// Documents, first in line first.

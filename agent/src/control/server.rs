@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt};
+use mainstay_supervise::Health;
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;
@@ -25,10 +26,16 @@ use tokio_util::sync::CancellationToken;
 struct Here {
     agent: Arc<Agent>,
     desk: Desk,
+    health: Health,
 }
 
 /// Answers until `stop` is cancelled.
-pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: Listener,
+    agent: Arc<Agent>,
+    health: Health,
+    stop: CancellationToken,
+) {
     let desk = Desk::new(
         agent.queue.clone(),
         agent
@@ -46,7 +53,12 @@ pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: Cancellat
         .route("/redeliver", post(redeliver))
         .route("/archive", get(export).post(import))
         .route("/verify", post(verify))
-        .with_state(Here { agent, desk });
+        .route("/health", get(look))
+        .with_state(Here {
+            agent,
+            desk,
+            health,
+        });
     let serving = axum::serve(listener, router);
     tokio::select! {
         served = serving => {
@@ -60,6 +72,10 @@ pub(crate) async fn serve(listener: Listener, agent: Arc<Agent>, stop: Cancellat
 
 async fn status(State(here): State<Here>) -> Response {
     Json(here.agent.status()).into_response()
+}
+
+async fn look(State(here): State<Here>) -> Response {
+    Json(here.health.check_all().await).into_response()
 }
 
 async fn list(State(here): State<Here>, Query(wish): Query<List>) -> Response {

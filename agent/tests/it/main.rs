@@ -14,6 +14,7 @@ mod demonstration;
 mod end_to_end;
 mod files_by_hand;
 mod first_steps;
+mod health;
 mod hub;
 mod hub_garbage;
 mod hub_killed;

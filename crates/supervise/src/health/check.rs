@@ -153,6 +153,16 @@ impl Observed {
         self
     }
 
+    /// How it is.
+    pub fn state(&self) -> HealthState {
+        self.state
+    }
+
+    /// Why, as far as it was cut.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     fn new(state: HealthState, message: impl fmt::Display) -> Self {
         Self {
             state,

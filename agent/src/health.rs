@@ -1,0 +1,53 @@
+//! Whether the agent is well, by what was seen: for people, for service managers and for whoever watches many machines.
+//!
+//! Every ten seconds each check looks at one thing, and whoever asks has it looked at again. The worst of them is how the agent is.
+//! What is not well names its runbook ([`runbook`](crate::runbook)).
+//!
+//! | check | degraded | unhealthy | runbook |
+//! |---|---|---|---|
+//! | `intake` (readiness) | | no document could be taken now | disk-full |
+//! | `queue` | half a minute with `queue_warning` documents (100) | with `queue_critical` (500) | queue-growing |
+//! | `disk` | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
+//! | `to LANE` | held, or nobody leads there any more | | destination-held |
+//! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |
+//! | `account` | something cannot be read | the ledger does not add up | damaged-segment |
+//! | `memory` | four fifths of what the system allows | 95 % | high-memory |
+//! | `open files` | four fifths of what the system allows | 95 % | open-files |
+//! | `clock` | the date jumped within the last five minutes | | clock-jumped |
+//!
+//! # Why these numbers
+//!
+//! 100 and 500 documents are what the programs before this one warned of. The disk needs 4 MiB in reserve and a segment of 16 MiB to
+//! go on; 32 MiB are the end of that, 256 MiB an hour of most stations. 80 and 95 % are usual.
+
+mod address;
+mod checks;
+mod metrics;
+mod system;
+
+pub(crate) use address::{Door, LISTEN};
+
+use crate::run::Agent;
+use checks::Limits;
+use mainstay_clock::SharedClock;
+use mainstay_supervise::{Error, Health};
+use std::sync::Arc;
+
+/// From how many queued documents on the queue is degraded, and unhealthy.
+pub(crate) const QUEUE_WARNING: u64 = 100;
+/// See [`QUEUE_WARNING`].
+pub(crate) const QUEUE_CRITICAL: u64 = 500;
+
+/// Makes the checks of this agent; nothing was observed yet.
+///
+/// # Errors
+/// Two of them are called the same, which two lanes or routes never are.
+pub(crate) fn watch(
+    agent: &Arc<Agent>,
+    (warning, critical): (u64, u64),
+    clock: &SharedClock,
+) -> Result<Health, Error> {
+    let health = Health::new(clock.clone())?;
+    checks::register(&health, agent, Limits { warning, critical }, clock)?;
+    Ok(health)
+}

@@ -1,0 +1,168 @@
+//! The address that tells whether the agent is well: on this machine alone, without a token, for GET.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/health/live` | 200 while the process is worth keeping, else 503 |
+//! | `/health/ready` | 200 while a document could be taken now, else 503 with the reason |
+//! | `/health` | every check as JSON; 503 where the agent is unhealthy |
+//! | `/metrics` | the checks and the account, for Prometheus |
+
+use super::metrics::metrics;
+use crate::exit::{Exit, Failure};
+use crate::run::Agent;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use mainstay_clock::SharedClock;
+use mainstay_supervise::{Health, HealthState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Where it listens where `[health]` does not say so.
+pub(crate) const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9_464);
+
+/// Few ask at once, and each is answered in milliseconds.
+const CONNECTIONS: usize = 32;
+
+/// The head of a request has to be here in this time, and so long a connection that nobody uses is kept.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// The system refused a connection: it is left alone for this long.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// An address that is open.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listener: TcpListener,
+}
+
+#[derive(Debug, Clone)]
+struct Here {
+    agent: Arc<Agent>,
+    health: Health,
+}
+
+impl Door {
+    /// Opens the address; nobody is answered yet.
+    ///
+    /// # Errors
+    /// It cannot be listened on.
+    pub(crate) async fn open(listen: SocketAddr) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            let help = match error.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    "another program listens there: stop it, or choose another port in `[health] listen`"
+                }
+                _ => "choose another address in `[health] listen`",
+            };
+            let message = format!("the health of the agent cannot be told on {listen}");
+            Failure::new(Exit::CannotListen, message).because(error).help(help)
+        })?;
+        Ok(Self { listener })
+    }
+
+    /// Answers until `stop` is cancelled.
+    pub(crate) async fn serve(
+        self,
+        agent: Arc<Agent>,
+        health: Health,
+        clock: SharedClock,
+        stop: CancellationToken,
+    ) {
+        let router = Router::new()
+            .route("/health/live", get(live))
+            .route("/health/ready", get(ready))
+            .route("/health", get(all))
+            .route("/metrics", get(exposition))
+            .with_state(Here { agent, health });
+        let (places, mut running) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new());
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.accept(&places) => accepted,
+                // Those that are open end with their set.
+                () = stop.cancelled() => return,
+            };
+            let Some((stream, place)) = accepted else {
+                clock.sleep(BREATH).await;
+                continue;
+            };
+            let service = TowerToHyperService::new(router.clone());
+            running.spawn(async move {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEAD)
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a question about health broke off");
+                }
+                drop(place);
+            });
+            while running.try_join_next().is_some() {}
+        }
+    }
+
+    async fn accept(
+        &self,
+        places: &Arc<Semaphore>,
+    ) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await.ok()?;
+        match self.listener.accept().await {
+            Ok((stream, _)) => Some((stream, place)),
+            Err(error) => {
+                tracing::warn!(%error, "nobody can ask for the health of the agent");
+                None
+            }
+        }
+    }
+}
+
+async fn live(State(here): State<Here>) -> Response {
+    verdict(here.health.is_live(), "live", &[])
+}
+
+async fn ready(State(here): State<Here>) -> Response {
+    let readiness = here.health.readiness().await;
+    verdict(readiness.is_ready, "ready", &readiness.why)
+}
+
+fn verdict(is_so: bool, word: &str, why: &[String]) -> Response {
+    let (status, text) = if is_so {
+        (StatusCode::OK, format!("{word}\n"))
+    } else {
+        let why = why.join("; ");
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not {word}: {why}\n"),
+        )
+    };
+    (status, text).into_response()
+}
+
+async fn all(State(here): State<Here>) -> Response {
+    let snapshot = here.health.check_all().await;
+    let status = match snapshot.state {
+        HealthState::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::OK,
+    };
+    (status, Json(snapshot)).into_response()
+}
+
+async fn exposition(State(here): State<Here>) -> Response {
+    let text = here.health.snapshot().prometheus() + &metrics(&here.agent.status());
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, text).into_response()
+}

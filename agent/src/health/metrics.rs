@@ -1,0 +1,94 @@
+//! The account in the text format of Prometheus (exposition format 0.0.4), beside that of the checks.
+
+use crate::status::{Status, To};
+use std::fmt::Write;
+
+/// What one lane is asked for.
+type OfLane = fn(&To) -> u64;
+
+const OF_LANES: [(&str, &str, OfLane); 7] = [
+    ("mainstay_lane_queued", "gauge", |to| to.queued),
+    ("mainstay_lane_in_flight", "gauge", |to| to.in_flight),
+    ("mainstay_lane_dead", "gauge", |to| to.dead),
+    ("mainstay_lane_delivered_total", "counter", |to| {
+        to.delivered
+    }),
+    ("mainstay_lane_retried_total", "counter", |to| to.retried),
+    ("mainstay_lane_buried_total", "counter", |to| to.buried),
+    ("mainstay_lane_breaker_open", "gauge", |to| {
+        u64::from(to.breaker == "open")
+    }),
+];
+
+/// All numbers of the account and of the lanes. Counters of lanes begin anew with each start of the agent.
+pub(super) fn metrics(status: &Status) -> String {
+    let ledger = &status.ledger;
+    let mut text = String::new();
+    for (name, kind, value) in [
+        (
+            "mainstay_documents_accepted_total",
+            "counter",
+            ledger.accepted,
+        ),
+        (
+            "mainstay_documents_delivered_total",
+            "counter",
+            ledger.delivered,
+        ),
+        (
+            "mainstay_documents_discarded_total",
+            "counter",
+            ledger.discarded,
+        ),
+        (
+            "mainstay_documents_unreadable_total",
+            "counter",
+            ledger.unreadable,
+        ),
+        ("mainstay_documents_queued", "gauge", ledger.queued),
+        ("mainstay_documents_dead", "gauge", ledger.dead),
+        ("mainstay_queue_bytes", "gauge", status.queue.bytes),
+        (
+            "mainstay_ledger_balanced",
+            "gauge",
+            u64::from(ledger.balanced),
+        ),
+    ] {
+        write(
+            &mut text,
+            format_args!("# TYPE {name} {kind}\n{name} {value}\n"),
+        );
+    }
+    for (name, kind, value) in OF_LANES {
+        write(&mut text, format_args!("# TYPE {name} {kind}\n"));
+        for to in status.routes.iter().flat_map(|route| &route.to) {
+            let lane = label(&to.lane);
+            write(
+                &mut text,
+                format_args!("{name}{{lane=\"{lane}\"}} {}\n", value(to)),
+            );
+        }
+    }
+    text
+}
+
+fn write(text: &mut String, words: std::fmt::Arguments<'_>) {
+    text.write_fmt(words).expect("a string takes everything");
+}
+
+/// The value of a label: a backslash, a quote and a line's end are escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn no_name_of_a_lane_ends_its_line() {
+        assert_eq!(label("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+}

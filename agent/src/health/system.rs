@@ -1,0 +1,77 @@
+//! What the system says of this process and its limits.
+
+use std::path::Path;
+
+/// A part of something that has a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) used: u64,
+    pub(super) limit: u64,
+}
+
+impl Share {
+    /// In hundredths, at most 100.
+    pub(super) fn percent(self) -> u64 {
+        let percent = u128::from(self.used) * 100 / u128::from(self.limit.max(1));
+        percent.min(100) as u64
+    }
+}
+
+/// The resident memory, of what the control group allows or the machine has; none where the system does not say.
+pub(super) fn memory() -> Option<Share> {
+    let used = kib(&read("/proc/self/status")?, "VmRSS:")?;
+    let machine = kib(&read("/proc/meminfo")?, "MemTotal:")?;
+    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    Some(Share {
+        used,
+        limit: group.unwrap_or(machine).min(machine),
+    })
+}
+
+/// The files that are open, of those that may be.
+pub(super) fn open_files() -> Option<Share> {
+    let used = std::fs::read_dir("/proc/self/fd").ok()?.count() as u64;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+    Some(Share { used, limit })
+}
+
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    std::fs::read_to_string(path).ok()
+}
+
+/// A line such as `VmRSS:     1234 kB`, in bytes.
+fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let number: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(number * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_never_more_than_all_and_nothing_is_divided_by_nothing() {
+        let percent = |used, limit| Share { used, limit }.percent();
+        assert_eq!(
+            (percent(1, 4), percent(9, 4), percent(1, 0)),
+            (25, 100, 100)
+        );
+        assert_eq!(percent(u64::MAX / 2, u64::MAX), 49);
+    }
+
+    #[test]
+    fn the_numbers_of_the_system_are_read() {
+        assert_eq!(
+            kib("VmPeak: 9 kB\nVmRSS:\t   12 kB\n", "VmRSS:"),
+            Some(12 * 1024)
+        );
+        assert_eq!(kib("VmRSS: many\n", "VmRSS:"), None);
+        #[cfg(target_os = "linux")]
+        {
+            let (memory, files) = (memory().unwrap(), open_files().unwrap());
+            assert!(0 < memory.used && memory.used < memory.limit, "{memory:?}");
+            assert!(0 < files.used && files.used < files.limit, "{files:?}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What is wrong is said within half a minute, with the runbook that helps, and goes when its cause is gone.
+
+use crate::hubs::quiet_port;
+use crate::support::{Receiver, Running, Stage, say, until};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+/// An agent from `drop` to `to`, whose health is told at a port.
+struct Watched {
+    stage: Stage,
+    port: u16,
+    agent: Running,
+}
+
+impl Watched {
+    fn start(to: &str, queue: &str) -> Self {
+        let (stage, port) = (Stage::new(), quiet_port());
+        let config = format!(
+            "[queue]\n{queue}\n[health]\nlisten = \"127.0.0.1:{port}\"\nqueue_warning = 3\nqueue_critical = 5\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n",
+            stage.text("drop"),
+        );
+        std::fs::write(stage.path("lab.toml"), config).unwrap();
+        let mut command = stage.command(&["run"]);
+        command.arg("--config").arg(stage.path("lab.toml"));
+        let mut agent = Running::start(&mut command, stage.path("agent.log"));
+        let socket = stage.path("data/control.sock");
+        until("the agent answers", || {
+            assert!(!agent.has_ended(), "{}", agent.log());
+            socket.exists() && say(&mut stage.command(&["status"])).code == Some(0)
+        });
+        Self { stage, port, agent }
+    }
+
+    /// Status and body of what stands at `path`.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream
+            .set_read_timeout(Some(crate::support::PATIENCE))
+            .unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        (status, body.to_owned())
+    }
+
+    fn check(&self, name: &str) -> Value {
+        let all: Value = serde_json::from_str(&self.get("/health").1).unwrap();
+        all["checks"][name].clone()
+    }
+}
+
+#[test]
+fn an_agent_that_is_well_says_so_wherever_it_is_asked() {
+    let home = Stage::new();
+    let receiver = home.receiver(&[]);
+    let watched = Watched::start(&receiver.url(), "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("it is delivered", || watched.stage.ledger("delivered") == 1);
+    assert_eq!(watched.get("/health/live"), (200, "live\n".to_owned()));
+    assert_eq!(watched.get("/health/ready"), (200, "ready\n".to_owned()));
+    let said = say(&mut watched.stage.command(&["health"]));
+    for check in [
+        "intake",
+        "queue",
+        "disk",
+        "to lab/server",
+        "from lab",
+        "memory",
+    ] {
+        assert!(said.out.contains(check), "{check}: {said:?}");
+        let found = watched.check(check);
+        assert_eq!(found["state"], "healthy", "{check}: {found}");
+    }
+    let (status, metrics) = watched.get("/metrics");
+    assert_eq!(status, 200);
+    for line in [
+        "mainstay_documents_accepted_total 1",
+        "mainstay_ledger_balanced 1",
+        "mainstay_lane_delivered_total{lane=\"lab/server\"} 1",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
+    assert_eq!(watched.get("/nothing").0, 404);
+}
+
+#[test]
+fn a_dead_destination_is_told_with_its_runbook_and_forgotten_when_it_is_back() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let watched = Watched::start(&format!("http://127.0.0.1:{port}/ingest"), "");
+    watched.stage.drop_file("one.csv", b"1");
+    let name = "to lab/server";
+    until("it is told", || watched.check(name)["state"] == "degraded");
+    let told = watched.check(name);
+    assert_eq!(told["runbook"], "destination-held", "{told}");
+    assert!(
+        told["last"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("cannot connect"),
+        "{told}"
+    );
+    assert!(told["since_ms"].is_u64(), "{told}");
+    let said = say(&mut watched.stage.command(&["health"]));
+    assert_eq!(said.code, Some(35), "{said:?}");
+    assert!(
+        said.out.contains("mainstay runbook destination-held"),
+        "{said:?}"
+    );
+    // A destination that is away keeps nobody from handing documents in.
+    assert_eq!(watched.get("/health/ready").0, 200);
+
+    let _receiver = Receiver::start(&home, &format!("127.0.0.1:{port}"), &[]);
+    until("it is well again", || {
+        watched.check(name)["state"] == "healthy"
+    });
+}
+
+#[test]
+fn a_queue_without_room_is_not_ready_and_is_again_once_it_has() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let to = format!("http://127.0.0.1:{port}/ingest");
+    let watched = Watched::start(&to, "max_documents = 2");
+    for name in ["1.csv", "2.csv"] {
+        watched.stage.drop_file(name, b"x");
+    }
+    until("it is full", || watched.get("/health/ready").0 == 503);
+    let (_, why) = watched.get("/health/ready");
+    assert!(
+        why.starts_with("not ready: intake is unhealthy: the queue is full"),
+        "{why}"
+    );
+    assert_eq!(watched.get("/health").0, 503);
+    assert_eq!(watched.check("intake")["runbook"], "disk-full");
+
+    let receiver = Receiver::start(&home, &format!("127.0.0.1:{port}"), &[]);
+    until("it is ready again", || {
+        watched.get("/health/ready").0 == 200
+    });
+    until("both arrive", || receiver.stored().len() == 2);
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_and_nothing_starts() {
+    let home = Stage::new();
+    let receiver = home.receiver(&[]);
+    let first = Watched::start(&receiver.url(), "");
+    let mut second = crate::support::mainstay(&["run", "--config"]);
+    second
+        .arg(first.stage.path("lab.toml"))
+        .arg("--data")
+        .arg(home.path("other"));
+    let said = say(&mut second);
+    assert_eq!(said.code, Some(40), "{said:?}");
+    assert!(
+        said.err
+            .contains("the health of the agent cannot be told on 127.0.0.1:"),
+        "{said:?}"
+    );
+    assert!(said.err.contains("[health] listen"), "{said:?}");
+    let mut agent = first.agent;
+    assert!(!agent.has_ended());
+}
+
+#[test]
+fn without_an_agent_nothing_is_known_of_its_health() {
+    let stage = Stage::new();
+    let said = say(&mut stage.command(&["health"]));
+    assert_eq!(said.code, Some(32), "{said:?}");
+    assert!(said.err.contains("no agent runs"), "{said:?}");
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused() {
+    let stage = Stage::new();
+    let config = "[health]\nlisten = \"0.0.0.0:9464\"\nqueue_warning = 9\nqueue_critical = 3\n[[route]]\nname = \"lab\"\n[route.to.server]\nurl = \"http://127.0.0.1:1/\"\n";
+    std::fs::write(stage.path("lab.toml"), config).unwrap();
+    let mut check = stage.command(&["config", "check"]);
+    let said = say(check.arg("--config").arg(stage.path("lab.toml")));
+    assert_eq!(said.code, Some(22), "{said:?}");
+    assert!(said.err.contains("lab.toml:2:"), "{said:?}");
+    assert!(said.err.contains("with a proxy in front"), "{said:?}");
+    assert!(
+        said.err.contains("make the first the larger one"),
+        "{said:?}"
+    );
+}
