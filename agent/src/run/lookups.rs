@@ -81,7 +81,7 @@ impl Lookups {
             }
             let url = settings.url.to_string();
             let client = Client::new(client, clock.clone())?;
-            let lookup = Lookup::new(settings, client.clone())?;
+            let lookup = Lookup::new(settings, client.clone(), clock.clone())?;
             let told = status::Lookup {
                 name: config.name.clone(),
                 url,

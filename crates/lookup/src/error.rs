@@ -42,15 +42,26 @@ pub enum FailureKind {
     Server,
     /// The server as a whole: nobody gets an answer until something is put right.
     Unreachable,
+    /// A limit of our own: the rate, or the time for one document. Nobody failed, so the document waits, whatever was chosen.
+    Limit,
 }
 
 impl Failure {
-    pub(crate) fn document(reason: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
         Self {
-            kind: FailureKind::Document,
+            kind,
             reason: reason.into(),
             retry_after: None,
         }
+    }
+
+    pub(crate) fn document(reason: impl Into<String>) -> Self {
+        Self::new(FailureKind::Document, reason)
+    }
+
+    /// Of a document that cannot be read, or has no place for what was found.
+    pub(crate) fn unreadable(reason: impl fmt::Display) -> Self {
+        Self::document(format!("the document cannot be looked up: {reason}"))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::place::{Place, Step};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// An object of the document that is looked up.
 #[derive(Debug, Clone, Copy)]
@@ -16,23 +17,25 @@ pub(crate) struct Json<'a> {
     text: &'a str,
     root: &'a RawValue,
     /// What comes to each object, by where the object begins.
-    added: BTreeMap<usize, Added<'a>>,
+    added: BTreeMap<usize, Added>,
     /// What takes the place of each null, by where that begins.
     filled: BTreeMap<usize, (&'a RawValue, Node)>,
     edits: Edits,
+    put_in: usize,
 }
 
 #[derive(Debug)]
-struct Added<'a> {
-    object: Members<'a>,
-    raw: &'a RawValue,
+struct Added {
+    /// Behind the last value, or behind the brace.
+    at: usize,
+    is_first: bool,
     members: BTreeMap<String, Node>,
 }
 
 /// Something new: a value as it was answered, or an object around some.
 #[derive(Debug)]
 enum Node {
-    Value(String),
+    Value(Arc<str>),
     Object(BTreeMap<String, Node>),
 }
 
@@ -54,6 +57,7 @@ impl<'a> Json<'a> {
             added: BTreeMap::new(),
             filled: BTreeMap::new(),
             edits: Edits::default(),
+            put_in: 0,
         })
     }
 
@@ -83,12 +87,33 @@ impl<'a> Json<'a> {
         Ok(find(item.0, place)?.and_then(scalar))
     }
 
-    /// Puts `value` there; whether it did, which it does not where something is that is to be kept.
+    /// Puts `value` there, which is JSON; whether it did, which it does not where something is that is to be kept.
     pub(crate) fn set(
         &mut self,
         item: Item<'a>,
         place: &Place,
-        value: &RawValue,
+        value: &Arc<str>,
+        replaces: bool,
+    ) -> Result<bool, String> {
+        let is_set = self.set_one(item, place, value, replaces)?;
+        if is_set {
+            // With its name, quotes, colons, commas and braces.
+            let names = place.names().map(|name| name.len() + 6);
+            self.put_in += value.len() + names.sum::<usize>();
+        }
+        Ok(is_set)
+    }
+
+    /// About so many bytes are put in, and not more.
+    pub(crate) fn put_in(&self) -> usize {
+        self.put_in
+    }
+
+    fn set_one(
+        &mut self,
+        item: Item<'a>,
+        place: &Place,
+        value: &Arc<str>,
         replaces: bool,
     ) -> Result<bool, String> {
         let mut object = item.0;
@@ -104,7 +129,7 @@ impl<'a> Json<'a> {
                 Some(there) if names.len() == 0 => {
                     let is_empty = matches!(there.get(), "null" | "\"\"");
                     if replaces || is_empty {
-                        self.edits.put(self.range(there), value.get().to_owned());
+                        self.edits.put(self.range(there), Arc::clone(value));
                     }
                     return Ok(replaces || is_empty);
                 }
@@ -120,10 +145,11 @@ impl<'a> Json<'a> {
                 }
                 Some(there) => object = there,
                 None => {
-                    let at = self.range(object).start;
-                    let entry = self.added.entry(at).or_insert_with(|| Added {
-                        object: members.clone(),
-                        raw: object,
+                    let start = self.range(object).start;
+                    let last = members.values().map(|value| self.range(value).end).max();
+                    let entry = self.added.entry(start).or_insert_with(|| Added {
+                        at: last.unwrap_or(start + 1),
+                        is_first: last.is_none(),
                         members: BTreeMap::new(),
                     });
                     merge(&mut entry.members, name, nested(names, value));
@@ -136,16 +162,11 @@ impl<'a> Json<'a> {
     /// The document with all that was put into it.
     pub(crate) fn finish(mut self) -> String {
         for added in std::mem::take(&mut self.added).into_values() {
-            let last = added
-                .object
-                .values()
-                .map(|value| self.range(value).end)
-                .max();
-            let comma = if last.is_some() { "," } else { "" };
-            // Behind the last value, or behind the brace.
-            let at = last.unwrap_or(self.range(added.raw).start + 1);
-            self.edits
-                .put(at..at, format!("{comma}{}", Listed(&added.members)));
+            let comma = if added.is_first { "" } else { "," };
+            self.edits.put(
+                added.at..added.at,
+                format!("{comma}{}", Listed(&added.members)),
+            );
         }
         for (there, node) in std::mem::take(&mut self.filled).into_values() {
             self.edits.put(self.range(there), node.to_string());
@@ -193,6 +214,35 @@ pub(crate) fn flat(value: &RawValue) -> Option<String> {
         .map(|texts| texts.join(", "))
 }
 
+/// Whether a text in it has half a sign: an escaped surrogate without its partner, which no encoding of Unicode can write.
+pub(crate) fn has_half_a_sign(value: &RawValue) -> bool {
+    let mut rest = value.get();
+    // A backslash stands in texts alone, and never last.
+    while let Some((_, escape)) = rest.split_once('\\') {
+        let skip = escape.chars().next().map_or(0, char::len_utf8);
+        rest = escape.get(skip..).unwrap_or_default();
+        match unit(escape) {
+            Some(0xd800..=0xdbff) => {
+                let partner = escape.get(5..).and_then(|next| next.strip_prefix('\\'));
+                match partner.map(|partner| (partner, unit(partner))) {
+                    Some((partner, Some(0xdc00..=0xdfff))) => {
+                        rest = partner.get(5..).unwrap_or_default();
+                    }
+                    _ => return true,
+                }
+            }
+            Some(0xdc00..=0xdfff) => return true,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The number of an escape like `u00e4`.
+fn unit(escape: &str) -> Option<u16> {
+    u16::from_str_radix(escape.strip_prefix('u')?.get(..4)?, 16).ok()
+}
+
 /// What an answer is, as JSON.
 pub(crate) fn answer(body: &[u8]) -> Result<&RawValue, String> {
     serde_json::from_slice(body).map_err(|error| told(&error))
@@ -217,9 +267,9 @@ fn named<'a>(kind: &Kind<'a>, name: &str) -> Option<&'a RawValue> {
 }
 
 /// Objects for the names that are left, around the value.
-fn nested<'n>(names: impl Iterator<Item = &'n str>, value: &RawValue) -> Node {
+fn nested<'n>(names: impl Iterator<Item = &'n str>, value: &Arc<str>) -> Node {
     let names: Vec<&str> = names.collect();
-    let value = Node::Value(value.get().to_owned());
+    let value = Node::Value(Arc::clone(value));
     names.into_iter().rev().fold(value, |inner, name| {
         Node::Object(BTreeMap::from([(name.to_owned(), inner)]))
     })
@@ -293,10 +343,13 @@ mod tests {
         let mut json = Json::read(text).unwrap();
         for item in json.items(&place(each), 100).unwrap() {
             for (at, value) in sets {
-                json.set(item, &place(at), &raw(value), replaces).unwrap();
+                json.set(item, &place(at), &Arc::from(*value), replaces)
+                    .unwrap();
             }
         }
+        let most = text.len() + json.put_in();
         let changed = json.finish();
+        assert!(changed.len() <= most, "{changed}");
         serde_json::from_str::<&RawValue>(&changed).unwrap();
         changed
     }
@@ -350,7 +403,10 @@ mod tests {
         let mut json = Json::read(text).unwrap();
         let item = json.items(&Place::default(), 1).unwrap()[0];
         for (at, value) in under_null {
-            assert!(json.set(item, &place(at), &raw(value), false).unwrap());
+            assert!(
+                json.set(item, &place(at), &Arc::from(value), false)
+                    .unwrap()
+            );
         }
         assert_eq!(
             json.finish(),
@@ -378,7 +434,9 @@ mod tests {
     fn what_has_no_place_for_it_is_refused_and_what_is_too_much_too() {
         let mut json = Json::read(r#"{"a":"x","l":[1,2,3]}"#).unwrap();
         let item = json.items(&Place::default(), 1).unwrap()[0];
-        let refused = json.set(item, &place("a/b"), &raw("1"), true).unwrap_err();
+        let refused = json
+            .set(item, &place("a/b"), &Arc::from("1"), true)
+            .unwrap_err();
         assert!(refused.contains("no object"), "{refused}");
         assert!(
             json.items(&place("l/*"), 2)
@@ -392,6 +450,28 @@ mod tests {
         );
         let deep = "[".repeat(100_000);
         assert!(Json::read(&deep).is_err());
+    }
+
+    #[test]
+    fn half_a_sign_is_found_wherever_it_stands() {
+        for whole in [
+            r#""\ud83d\ude00""#,
+            r#""\\ud800""#,
+            r#"["\u00e4\n", {"\uD83D\uDE00": 1}]"#,
+            "1e400",
+        ] {
+            assert!(!has_half_a_sign(&raw(whole)), "{whole}");
+        }
+        for half in [
+            r#""\ud83d""#,
+            r#""\ude00""#,
+            r#""\ud83d\ud83d\ude00""#,
+            r#""\ud83d\\ude00""#,
+            r#"{"a": ["\\\uDFFF"]}"#,
+            r#"{"\ud800x": 1}"#,
+        ] {
+            assert!(has_half_a_sign(&raw(half)), "{half}");
+        }
     }
 
     #[test]

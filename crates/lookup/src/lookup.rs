@@ -1,22 +1,30 @@
 //! From a document to what is known of it, and back into it.
 
-use crate::document::{self, Found, Questions};
+use crate::document::{self, DOCUMENT_MAX, Form, Found, Questions};
 use crate::error::{Failure, FailureKind, InvalidSettings};
 use crate::json;
-use crate::settings::{LookupSettings, OnFailure};
+use crate::settings::{LookupSettings, OnFailure, holds_a_secret};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use mainstay_http::{Client, ErrorKind};
+use futures_util::{FutureExt, StreamExt, stream};
+use mainstay_clock::SharedClock;
+use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder};
+use mainstay_resilience::PartStatus;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
-/// The largest document, in bytes: it is in memory three times while it is completed.
-pub const DOCUMENT_MAX: usize = 64 << 20;
+/// Bytes of all that was taken for one document: as many as it may have itself.
+const ANSWERS_MAX: usize = DOCUMENT_MAX;
+
+/// A question that found no place asks for one again after so long; long enough to cost nothing, and nobody notices a second.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Asks a server about documents, and puts what it answers into them.
 #[derive(Debug, Clone)]
 pub struct Lookup {
     settings: Arc<LookupSettings>,
     client: Client,
+    clock: SharedClock,
 }
 
 /// What becomes of a document.
@@ -52,13 +60,36 @@ impl Lookup {
     ///
     /// # Errors
     ///
-    /// Settings that cannot work.
-    pub fn new(settings: LookupSettings, client: Client) -> Result<Self, InvalidSettings> {
+    /// Settings that cannot work, also an address or a header that the client would not send; nothing is sent.
+    pub fn new(
+        settings: LookupSettings,
+        client: Client,
+        clock: SharedClock,
+    ) -> Result<Self, InvalidSettings> {
         settings.check()?;
-        Ok(Self {
+        let lookup = Self {
             settings: Arc::new(settings),
             client,
-        })
+            clock,
+        };
+        lookup.try_request()?;
+        Ok(lookup)
+    }
+
+    /// Puts a request together as each will be, and takes it back before it is sent.
+    fn try_request(&self) -> Result<(), InvalidSettings> {
+        let sample = self.settings.url.fill(|_| Some("x".to_owned()));
+        let sample =
+            sample.map_err(|_| InvalidSettings::new("an address that can never be asked"))?;
+        let taken_back = CancellationToken::new();
+        taken_back.cancel();
+        let request = self.request(&sample).cancelled_by(taken_back);
+        match request.send().now_or_never() {
+            Some(Err(error)) if error.kind() == ErrorKind::Url => {
+                Err(InvalidSettings::new(error.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Its settings.
@@ -66,50 +97,58 @@ impl Lookup {
         &self.settings
     }
 
-    /// Looks up a document.
+    /// Looks up a document, in [`total`](LookupSettings::total) at most.
     ///
     /// It may be called again with the same document, and asks again then. Dropping the future ends it; nothing is left behind.
     pub async fn apply(&self, document: Bytes) -> Verdict {
-        match self.complete(document.clone()).await {
-            Ok((completed, report)) => Verdict::Go(completed, report),
-            Err(failure) => match (self.settings.on_failure, failure.kind) {
-                (OnFailure::Pass, _) => {
-                    let without = Some(failure);
-                    Verdict::Go(
-                        document,
-                        Report {
-                            without,
-                            ..Report::default()
-                        },
-                    )
-                }
-                (OnFailure::Wait, FailureKind::Server | FailureKind::Unreachable) => {
-                    Verdict::Wait(failure)
-                }
-                (OnFailure::Wait, FailureKind::Document) | (OnFailure::Bury, _) => {
-                    Verdict::Bury(failure)
-                }
-            },
+        let completed = tokio::select! {
+            biased;
+            completed = self.complete(document.clone()) => completed,
+            () = self.clock.sleep(self.settings.total) => Err(self.out_of_time()),
+        };
+        let failure = match completed {
+            Ok((completed, report)) => return Verdict::Go(completed, report),
+            Err(failure) => failure,
+        };
+        match (failure.kind, self.settings.on_failure) {
+            // Nobody failed.
+            (FailureKind::Limit, _) => Verdict::Wait(failure),
+            (_, OnFailure::Pass) => {
+                let without = Some(failure);
+                Verdict::Go(
+                    document,
+                    Report {
+                        without,
+                        ..Report::default()
+                    },
+                )
+            }
+            (FailureKind::Server | FailureKind::Unreachable, OnFailure::Wait) => {
+                Verdict::Wait(failure)
+            }
+            (FailureKind::Document, OnFailure::Wait) | (_, OnFailure::Bury) => {
+                Verdict::Bury(failure)
+            }
         }
     }
 
     async fn complete(&self, document: Bytes) -> Result<(Bytes, Report), Failure> {
-        if document.len() > DOCUMENT_MAX {
-            return Err(Failure::document(format!(
-                "the document has {} bytes; up to {DOCUMENT_MAX} are looked up",
-                document.len()
-            )));
-        }
+        check_len(document.len() as u64)?;
         let (bytes, settings) = (document.clone(), Arc::clone(&self.settings));
-        let Questions { urls, of_items } =
-            aside(move || document::questions(&bytes, &settings)).await?;
+        let reading =
+            aside(move || document::questions(&bytes, &settings).map_err(Failure::unreadable));
+        let Questions {
+            form,
+            urls,
+            of_items,
+        } = reading.await?;
         let mut report = Report {
             items: of_items.len() as u64,
             asked: urls.len() as u64,
             unasked: of_items.iter().filter(|number| number.is_none()).count() as u64,
             ..Report::default()
         };
-        let found = self.ask_all(&urls, &mut report).await?;
+        let found = self.ask_all(urls, form, &mut report).await?;
         if found.iter().all(Option::is_none) {
             return Ok((document, report));
         }
@@ -123,22 +162,38 @@ impl Lookup {
     /// What each address answers, in their order; nothing for what the server does not know.
     async fn ask_all(
         &self,
-        urls: &[String],
+        urls: Vec<Arc<str>>,
+        form: Form,
         report: &mut Report,
     ) -> Result<Vec<Option<Found>>, Failure> {
-        // Owned, so that the future may run on any thread.
-        let answers = stream::iter(urls.to_vec()).map(|url| async move { self.ask(&url).await });
-        let mut answers = answers.buffered(self.settings.concurrency);
         let mut found = Vec::with_capacity(urls.len());
+        let mut bytes = 0;
+        // Owned, so that the future may run on any thread.
+        let answers = stream::iter(urls).map(|url| async move { self.ask(&url, form).await });
+        let mut answers = answers.buffered(self.settings.concurrency);
         while let Some(answer) = answers.next().await {
             match answer {
-                Ok(Some(answer)) => found.push(Some(answer)),
+                Ok(Some(answer)) => {
+                    bytes += answer
+                        .iter()
+                        .flatten()
+                        .map(|value| value.len())
+                        .sum::<usize>();
+                    if bytes > ANSWERS_MAX {
+                        let more = format!("longer than {ANSWERS_MAX} bytes together");
+                        return Err(self.wrong_answer(&more));
+                    }
+                    found.push(Some(answer));
+                }
                 Ok(None) => {
                     report.unknown += 1;
                     found.push(None);
                 }
                 // The others are as they were.
-                Err(failure) if self.settings.on_failure == OnFailure::Pass => {
+                Err(failure)
+                    if self.settings.on_failure == OnFailure::Pass
+                        && failure.kind != FailureKind::Limit =>
+                {
                     report.without.get_or_insert(failure);
                     found.push(None);
                 }
@@ -148,51 +203,123 @@ impl Lookup {
         Ok(found)
     }
 
-    async fn ask(&self, url: &str) -> Result<Option<Found>, Failure> {
-        let mut request = self.client.get(url).header("accept", "application/json");
-        for (name, value) in &self.settings.headers {
-            request = request.secret_header(name, value.expose());
+    async fn ask(&self, url: &str, form: Form) -> Result<Option<Found>, Failure> {
+        // `total` ends it at the latest.
+        loop {
+            match self.answer(url).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(answer)) => return self.taken(&answer.body, form).map(Some),
+                Err(error) if self.is_our_own_limit(&error) => {
+                    let pause = error.retry_after().unwrap_or(PAUSE);
+                    self.clock.sleep(pause).await;
+                }
+                Err(error) => {
+                    return Err(Failure {
+                        retry_after: error.retry_after(),
+                        ..Failure::new(kind(error.kind()), error.to_string())
+                    });
+                }
+            }
         }
-        let answer = match request.send().await {
-            Ok(answer) if matches!(answer.status.as_u16(), 404 | 410) => return Ok(None),
-            // What says that it failed is no answer, whatever its body.
-            Ok(answer) => answer.error_for_status(),
-            Err(error) => Err(error),
+    }
+
+    async fn answer(&self, url: &str) -> Result<Option<Answer>, Error> {
+        let answer = self.request(url).send().await?;
+        if matches!(answer.status.as_u16(), 404 | 410) {
+            return Ok(None);
+        }
+        // What says that it failed is no answer, whatever its body.
+        answer.error_for_status().map(Some)
+    }
+
+    fn request(&self, url: &str) -> RequestBuilder {
+        let request = self.client.get(url).header("accept", "application/json");
+        let with = |request: RequestBuilder, (name, value): &(String, _)| {
+            let value: &mainstay_http::Secret = value;
+            if holds_a_secret(name) {
+                request.secret_header(name, value.expose())
+            } else {
+                request.header(name, value.expose())
+            }
         };
-        let answer = answer.map_err(|error| Failure {
-            kind: kind(error.kind()),
-            reason: error.to_string(),
-            retry_after: error.retry_after(),
-        })?;
-        self.taken(&answer.body)
-            .map(Some)
-            .map_err(|reason| Failure {
-                kind: FailureKind::Server,
-                reason: format!(
-                    "what `{}` answered: {reason}; check the address of the lookup",
-                    self.settings.url
-                ),
-                retry_after: None,
-            })
+        let request = self.settings.headers.iter().fold(request, with);
+        match &self.settings.auth {
+            Some((name, value)) => request.secret_header(name, value.expose()),
+            None => request,
+        }
+    }
+
+    /// Whether nobody was asked, because of limits that are ours: of the rate, and of how many are under way.
+    fn is_our_own_limit(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Full => true,
+            // It waited for the same question of somebody else.
+            ErrorKind::TotalTimeout => error.attempts() == 0,
+            // With an answer it is a 429.
+            ErrorKind::LimitedUntil => error.answer().is_none() && !self.is_held(),
+            _ => false,
+        }
+    }
+
+    /// Whether a server asked to be left alone.
+    fn is_held(&self) -> bool {
+        let parts = self.client.registry().status().into_values();
+        parts
+            .into_iter()
+            .any(|part| matches!(part, PartStatus::Limiter(limiter) if !limiter.held_for.is_zero()))
     }
 
     /// What is wanted of an answer; the rest is let go.
-    fn taken(&self, body: &[u8]) -> Result<Found, String> {
-        let answer = json::answer(body)?;
+    fn taken(&self, body: &[u8], form: Form) -> Result<Found, Failure> {
+        let wrong = |reason: String| self.wrong_answer(&reason);
+        let answer = json::answer(body).map_err(wrong)?;
         let take = self.settings.take.iter();
         take.map(|(_, place)| {
-            let value = json::find(answer, place)?;
-            Ok(value
-                .filter(|value| value.get() != "null")
-                .map(ToOwned::to_owned))
+            let value = json::find(answer, place).map_err(wrong)?;
+            let Some(value) = value.filter(|value| value.get() != "null") else {
+                return Ok(None);
+            };
+            let taken = document::value(value, form);
+            taken.map_err(|reason| self.wrong_answer(&format!("`{place}` {reason}")))
         })
         .collect()
     }
+
+    fn wrong_answer(&self, reason: &str) -> Failure {
+        let message = format!(
+            "what `{}` answered: {reason}; check the address of the lookup",
+            self.settings.url
+        );
+        Failure::new(FailureKind::Server, message)
+    }
+
+    fn out_of_time(&self) -> Failure {
+        let message = format!(
+            "not all was answered within {:.0} s; what was is kept where answers are: check `rate`, `concurrency` and the server",
+            self.settings.total.as_secs_f64()
+        );
+        Failure::new(FailureKind::Limit, message)
+    }
+}
+
+/// Refuses a document by its length alone, which may be known before it is read.
+///
+/// # Errors
+///
+/// It is longer than [`DOCUMENT_MAX`].
+pub fn check_len(len: u64) -> Result<(), Failure> {
+    if len <= DOCUMENT_MAX as u64 {
+        return Ok(());
+    }
+    Err(Failure::document(format!(
+        "the document has {len} bytes; up to {DOCUMENT_MAX} are looked up"
+    )))
 }
 
 /// Whether it is about this question, or about all of them.
 fn kind(kind: ErrorKind) -> FailureKind {
     match kind {
+        ErrorKind::Url => FailureKind::Document,
         ErrorKind::Dns
         | ErrorKind::Refused
         | ErrorKind::Unreachable
@@ -207,17 +334,11 @@ fn kind(kind: ErrorKind) -> FailureKind {
 
 /// Reading and changing a large document takes a while, in which no task should wait.
 async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|reason| {
-            Failure::document(format!("the document cannot be looked up: {reason}"))
-        }),
+        Ok(done) => done,
         Err(died) if died.is_panic() => std::panic::resume_unwind(died.into_panic()),
-        Err(_) => Err(Failure {
-            kind: FailureKind::Server,
-            reason: "the program is ending".to_owned(),
-            retry_after: None,
-        }),
+        Err(_) => Err(Failure::new(FailureKind::Limit, "the program is ending")),
     }
 }

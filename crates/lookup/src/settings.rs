@@ -3,7 +3,8 @@
 use crate::error::InvalidSettings;
 use crate::place::Place;
 use crate::template::UrlTemplate;
-use mainstay_http::Secret;
+use mainstay_http::{CacheSettings, Secret};
+use std::time::Duration;
 
 /// What a [`Lookup`](crate::Lookup) asks and takes.
 ///
@@ -14,7 +15,8 @@ use mainstay_http::Secret;
 /// | `each` | the whole document | most documents are about one thing |
 /// | `replaces` | no | what the producer wrote is worth more than what somebody else knows |
 /// | `on_failure` | wait | nothing is lost by it, and what arrives is whole |
-/// | `headers` | none | |
+/// | `headers`, `auth` | none | |
+/// | `total` | 1 h | a document of 36,000 things at ten in a second; longer is a place of the queue that nothing comes out of |
 /// | `concurrency` | 4 | hides the latency of a line, and is no burden; the client has its own limits besides |
 #[derive(Debug, Clone)]
 pub struct LookupSettings {
@@ -28,8 +30,13 @@ pub struct LookupSettings {
     pub replaces: bool,
     /// What becomes of a document when there is no answer.
     pub on_failure: OnFailure,
-    /// What is sent with each request: names, and values that show nowhere.
+    /// What is sent with each request: names, and values that show nowhere here. One [whose name says so](holds_a_secret) is
+    /// sent as a credential is.
     pub headers: Vec<(String, Secret)>,
+    /// A credential, as the header that it is sent as: it goes to no other server, and nothing that is answered to it is kept.
+    pub auth: Option<(String, Secret)>,
+    /// A document is asked about for so long, waiting for turns included; then it waits, whatever was chosen.
+    pub total: Duration,
     /// So many requests are under way at a time for each document; 1 to 64.
     pub concurrency: usize,
 }
@@ -59,6 +66,8 @@ impl LookupSettings {
             replaces: false,
             on_failure: OnFailure::default(),
             headers: Vec::new(),
+            auth: None,
+            total: Duration::from_hours(1),
             concurrency: 4,
         }
     }
@@ -67,8 +76,8 @@ impl LookupSettings {
     ///
     /// # Errors
     ///
-    /// Nothing is taken; a field gets two things, or lies inside of another; a place names more than one; a header
-    /// cannot be sent; `concurrency` is out of range.
+    /// Nothing is taken; a field gets two things, or lies inside of another; a place names more than one; two headers have one
+    /// name; `concurrency` is out of range; `total` is no time.
     pub fn check(&self) -> Result<(), InvalidSettings> {
         if self.take.is_empty() {
             return Err(InvalidSettings::new(
@@ -82,14 +91,21 @@ impl LookupSettings {
             );
             return Err(InvalidSettings::new(message));
         }
-        for (name, value) in &self.headers {
-            let is_name = http::HeaderName::from_bytes(name.as_bytes()).is_ok();
-            if !is_name || http::HeaderValue::from_str(value.expose()).is_err() {
-                return Err(InvalidSettings::new(format!(
-                    "`headers`: `{}` cannot be sent, its name or its value has signs that no header may have",
-                    name.escape_debug()
-                )));
-            }
+        if self.total.is_zero() {
+            return Err(InvalidSettings::new(
+                "`total` is 0: nothing could be asked in it",
+            ));
+        }
+        let mut names: Vec<&str> = self.sent().map(|(name, _)| name).collect();
+        names.sort_by_key(|name| name.to_ascii_lowercase());
+        if let Some([name, _]) = names
+            .windows(2)
+            .find(|two| matches!(two, [a, b] if a.eq_ignore_ascii_case(b)))
+        {
+            return Err(InvalidSettings::new(format!(
+                "the header `{}` would be sent twice; leave it out of `headers`, or leave out `auth`",
+                name.escape_debug()
+            )));
         }
         for (at, (field, found)) in self.take.iter().enumerate() {
             if field.steps.is_empty() || field.is_plural() {
@@ -112,6 +128,38 @@ impl LookupSettings {
         }
         Ok(())
     }
+
+    /// What is sent besides `accept`: names and values.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        let headers = self.headers.iter().chain(&self.auth);
+        headers.map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Whether what is asked is asked as somebody, so that no answer is kept.
+    pub fn has_credentials(&self) -> bool {
+        self.auth.is_some() || self.headers.iter().any(|(name, _)| holds_a_secret(name))
+    }
+}
+
+/// Whether a header of this name holds a secret, by what servers call such ones.
+///
+/// One that is taken for a secret and is none costs only that answers are not kept.
+pub fn holds_a_secret(name: &str) -> bool {
+    const WORDS: [&str; 7] = [
+        "auth",
+        "cookie",
+        "credential",
+        "key",
+        "password",
+        "secret",
+        "token",
+    ];
+    let name = name.to_ascii_lowercase();
+    let is_known = CacheSettings::default()
+        .credential_headers
+        .iter()
+        .any(|known| known.as_str() == name);
+    is_known || WORDS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -158,17 +206,42 @@ mod tests {
                     .contains("`concurrency`")
             );
         }
-        for (name, value) in [("a b", "c"), ("", "c"), ("x", "s3cret\r\ny: z")] {
-            let headers = vec![(name.to_owned(), Secret::new(value))];
+        let refused = LookupSettings {
+            total: Duration::ZERO,
+            ..settings(&[("a", "x")])
+        };
+        assert!(refused.check().unwrap_err().to_string().contains("`total`"));
+        for (headers, auth) in [
+            (&["Authorization"][..], Some("authorization")),
+            (&["a", "X", "b", "x"], None),
+        ] {
+            let named = |name: &str| (name.to_owned(), Secret::new("s3cret"));
             let settings = LookupSettings {
-                headers,
+                headers: headers.iter().map(|name| named(name)).collect(),
+                auth: auth.map(named),
                 ..settings(&[("a", "x")])
             };
             let refused = settings.check().unwrap_err().to_string();
             assert!(
-                refused.contains("`headers`") && !refused.contains("s3cret"),
+                refused.contains("sent twice") && !refused.contains("s3cret"),
                 "{refused}"
             );
+        }
+    }
+
+    #[test]
+    fn a_header_that_holds_a_secret_is_known_by_its_name() {
+        for secret in [
+            "Authorization",
+            "cookie",
+            "X-Api-Key",
+            "private-token",
+            "x-my-password",
+        ] {
+            assert!(holds_a_secret(secret), "{secret}");
+        }
+        for plain in ["accept", "x-site", "X-Client-Version", "accept-language"] {
+            assert!(!holds_a_secret(plain), "{plain}");
         }
     }
 }

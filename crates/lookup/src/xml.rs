@@ -1,14 +1,18 @@
 //! Documents in XML, read and changed where they lie: what is not named keeps every byte.
 
-use crate::edits::Edits;
+use crate::edits::{Edits, Text};
 use crate::place::{Place, Step};
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Elements inside of each other; deeper is no document but an attack.
 const DEPTH_MAX: usize = 128;
+
+/// Attributes of one element; each is compared with all before it.
+const ATTRIBUTES_MAX: usize = 1_000;
 
 /// An element that is looked up.
 #[derive(Debug)]
@@ -16,16 +20,18 @@ pub(crate) struct Item {
     /// Where another attribute would stand.
     new_attributes: usize,
     attributes: Vec<Field>,
-    /// Its direct children that hold a text and nothing else.
+    /// Its direct children.
     children: Vec<Field>,
 }
 
-/// A text in the document, and what it says.
+/// A place in the document, and what it says.
 #[derive(Debug)]
 struct Field {
     name: String,
+    /// What a value takes the place of.
     range: Range<usize>,
-    text: String,
+    /// None where it holds something else than one text: elements, comments, entities that only the document knows.
+    text: Option<String>,
     /// What its value stands in.
     form: Form,
 }
@@ -34,12 +40,16 @@ struct Field {
 enum Form {
     Attribute(char),
     Element,
+    /// `<Genre/>`: of it the last two signs change.
+    Empty,
 }
 
 /// A document in XML.
 #[derive(Debug)]
 pub(crate) struct Xml<'a> {
     text: &'a str,
+    /// Whether the document says that it is in another encoding than UTF-8; so far it was in both.
+    is_ascii: bool,
     edits: Edits,
 }
 
@@ -47,6 +57,7 @@ impl<'a> Xml<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         Self {
             text,
+            is_ascii: has_another_encoding(text),
             edits: Edits::default(),
         }
     }
@@ -98,35 +109,69 @@ impl<'a> Xml<'a> {
     /// What the item says there: an attribute, or the text of a child.
     pub(crate) fn field<'i>(item: &'i Item, place: &Place) -> Option<&'i str> {
         let name = single(place).ok()?;
-        item.field(name).map(|field| field.text.as_str())
+        let mut texts = item
+            .fields(name)
+            .filter_map(|field| field.text.as_deref())
+            .peekable();
+        let first = texts.peek().copied();
+        texts.find(|text| !text.trim().is_empty()).or(first)
     }
 
-    /// Puts `value` there; whether it did, which it does not where something is that is to be kept.
+    /// Puts `value` there, whose signs are [writable](unwritable); whether it did, which it does not where something is that is to be kept.
     pub(crate) fn set(
         &mut self,
         item: &Item,
         place: &Place,
-        value: &str,
+        value: &Arc<str>,
         replaces: bool,
     ) -> Result<bool, String> {
         let name = single(place)?;
-        if let Some(bad) = value.chars().find(|sign| !is_allowed(*sign)) {
-            return Err(format!(
-                "what was found for `{place}` has the sign {bad:?}, which XML has no way to write"
-            ));
-        }
-        let Some(field) = item.field(name) else {
-            let at = item.new_attributes;
-            let text = format!(" {name}=\"{}\"", escaped(value, Form::Attribute('"')));
-            self.edits.put(at..at, text);
-            return Ok(true);
+        let says_something = |field: &Field| {
+            let text = field.text.as_deref();
+            text.is_none_or(|text| !text.trim().is_empty())
         };
-        if !replaces && !field.text.trim().is_empty() {
+        if !replaces && item.fields(name).any(says_something) {
             return Ok(false);
         }
-        self.edits
-            .put(field.range.clone(), escaped(value, field.form));
+        let Some(field) = item.fields(name).next() else {
+            if self.is_ascii && !name.is_ascii() {
+                return Err(format!("`{name}` cannot be written in its encoding"));
+            }
+            let at = item.new_attributes;
+            let text = self.escaped(value, Form::Attribute('"'));
+            self.edits.put(at..at, format!(" {name}=\"{}\"", &*text));
+            return Ok(true);
+        };
+        if field.text.is_none() {
+            return Err(format!(
+                "`{name}` holds more than a text, which cannot be replaced"
+            ));
+        }
+        let text = self.escaped(value, field.form);
+        match field.form {
+            Form::Empty => {
+                let text = format!(">{}</{name}>", &*text);
+                self.edits.put(field.range.clone(), text);
+            }
+            Form::Attribute(_) | Form::Element => self.edits.put(field.range.clone(), text),
+        }
         Ok(true)
+    }
+
+    /// So many bytes are put in.
+    pub(crate) fn put_in(&self) -> usize {
+        self.edits.added()
+    }
+
+    fn escaped(&self, value: &Arc<str>, form: Form) -> Text {
+        let means_itself = |sign: char| {
+            !matches!(sign, '&' | '<' | '>' | '"' | '\'' | '\t' | '\n' | '\r')
+                && (sign.is_ascii() || !self.is_ascii)
+        };
+        if value.chars().all(means_itself) {
+            return Arc::clone(value).into();
+        }
+        escaped(value, form, self.is_ascii).into()
     }
 
     /// The document with all that was put into it.
@@ -150,10 +195,18 @@ pub(crate) fn single(place: &Place) -> Result<&str, String> {
 }
 
 impl Item {
-    fn field(&self, name: &str) -> Option<&Field> {
+    /// All of this name, the attribute first.
+    fn fields<'i>(&'i self, name: &str) -> impl Iterator<Item = &'i Field> {
         let fields = self.attributes.iter().chain(&self.children);
-        fields.into_iter().find(|field| field.name == name)
+        fields.filter(move |field| field.name == name)
     }
+}
+
+struct Child {
+    name: String,
+    /// Where its content begins.
+    from: usize,
+    is_empty: bool,
 }
 
 /// Through a document, from its beginning to its end.
@@ -163,8 +216,8 @@ struct Walk<'a> {
     most: usize,
     /// The names of the elements that are open.
     path: Vec<String>,
-    /// The child of an item that is open, and where its content begins.
-    child: Option<(String, usize)>,
+    /// The child of an item that is open.
+    child: Option<Child>,
     items: Vec<Item>,
 }
 
@@ -182,8 +235,12 @@ impl Walk<'_> {
         }
         let name = start.name().as_ref().to_owned();
         let depth = self.depth();
-        if self.path.len() == depth && !is_empty && self.is_in_item() {
-            self.child = Some((name.clone(), range.end));
+        if self.path.len() == depth && self.is_in_item() {
+            self.child = Some(Child {
+                name: name.clone(),
+                from: range.end,
+                is_empty,
+            });
         }
         self.path.push(name);
         if self.path.len() == depth && self.is_in_item() {
@@ -210,20 +267,22 @@ impl Walk<'_> {
         if self.path.len() != depth || !self.is_in_item() {
             return;
         }
-        let Some((name, from)) = self.child.take() else {
+        let (Some(child), Some(item)) = (self.child.take(), self.items.last_mut()) else {
             return;
         };
-        let range = from..at;
-        if let (Some(text), Some(item)) =
-            (content(self.text.get(range.clone())), self.items.last_mut())
-        {
-            item.children.push(Field {
-                name,
-                range,
-                text,
-                form: Form::Element,
-            });
-        }
+        let content_range = child.from..at;
+        let (range, text, form) = if child.is_empty {
+            (at - 2..at, Some(String::new()), Form::Empty)
+        } else {
+            let text = content(self.text.get(content_range.clone()));
+            (content_range, text, Form::Element)
+        };
+        item.children.push(Field {
+            name: child.name,
+            range,
+            text,
+            form,
+        });
     }
 
     /// How many elements are open inside an item, with itself.
@@ -243,6 +302,12 @@ impl Walk<'_> {
     fn attributes(&self, start: &BytesStart<'_>) -> Result<Vec<Field>, String> {
         let mut fields = Vec::new();
         for attribute in start.attributes() {
+            if fields.len() >= ATTRIBUTES_MAX {
+                return Err(format!(
+                    "an element `{}` has more than {ATTRIBUTES_MAX} attributes",
+                    start.name().as_ref()
+                ));
+            }
             let attribute = attribute.map_err(|_| {
                 format!(
                     "an element `{}` has an attribute twice, or one without a value in quotes",
@@ -266,7 +331,7 @@ impl Walk<'_> {
             fields.push(Field {
                 name,
                 range,
-                text: text.into_owned(),
+                text: Some(text.into_owned()),
                 form: Form::Attribute(char::from(*quote)),
             });
         }
@@ -302,12 +367,27 @@ fn kind(error: &quick_xml::Error) -> &'static str {
     }
 }
 
-/// The signs that XML 1.0 can hold.
-fn is_allowed(sign: char) -> bool {
-    matches!(sign, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
+/// The first sign that XML 1.0 has no way to write.
+pub(crate) fn unwritable(value: &str) -> Option<char> {
+    let is_allowed =
+        |sign: &char| matches!(sign, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    value.chars().find(|sign| !is_allowed(sign))
 }
 
-fn escaped(value: &str, form: Form) -> String {
+/// Whether a declaration says so.
+fn has_another_encoding(text: &str) -> bool {
+    let Ok(Event::Decl(declaration)) = Reader::from_str(text.trim_start()).read_event() else {
+        return false;
+    };
+    let Some(Ok(encoding)) = declaration.encoding() else {
+        return false;
+    };
+    !["utf-8", "utf8"]
+        .iter()
+        .any(|same| encoding.trim().eq_ignore_ascii_case(same))
+}
+
+fn escaped(value: &str, form: Form, is_ascii: bool) -> String {
     let mut text = String::with_capacity(value.len());
     for sign in value.chars() {
         match (sign, form) {
@@ -320,6 +400,9 @@ fn escaped(value: &str, form: Form) -> String {
             ('\t', Form::Attribute(_)) => text.push_str("&#9;"),
             ('\n', Form::Attribute(_)) => text.push_str("&#10;"),
             ('\r', _) => text.push_str("&#13;"),
+            _ if is_ascii && !sign.is_ascii() => {
+                text.extend(["&#", &u32::from(sign).to_string(), ";"]);
+            }
             _ => text.push(sign),
         }
     }
@@ -343,10 +426,13 @@ mod tests {
         let items = xml.items(&place(each), 100).unwrap();
         for item in &items {
             for (at, value) in sets {
-                xml.set(item, &place(at), value, replaces).unwrap();
+                xml.set(item, &place(at), &Arc::from(*value), replaces)
+                    .unwrap();
             }
         }
+        let put_in = xml.put_in();
         let changed = xml.finish();
+        assert!(changed.len() <= text.len() + put_in, "{changed}");
         // It is XML of the same elements, and says what was put in.
         assert_eq!(
             Xml::new(&changed).items(&place(each), 100).unwrap().len(),
@@ -371,7 +457,7 @@ mod tests {
         );
         assert_eq!(
             (field(1, "TEMPO"), field(1, "Bpm"), field(0, "no/no")),
-            (None, None, None)
+            (Some(""), None, None)
         );
         assert_eq!(xml.items(&place("DJ/COLLECTION/*"), 10).unwrap().len(), 3);
         assert_eq!(xml.items(&Place::default(), 10).unwrap().len(), 1);
@@ -425,6 +511,72 @@ mod tests {
         assert_eq!(changed("<a b='x'/>", "", &[("b", "1")], true), "<a b='1'/>");
     }
 
+    /// `<TRACK><Genre/></TRACK>` became `<TRACK Genre="House"><Genre/></TRACK>`.
+    #[test]
+    fn an_empty_element_is_filled_and_no_attribute_made_beside_it() {
+        for (text, expected) in [
+            ("<a><b/></a>", "<a><b>&lt;x</b></a>"),
+            ("<a><b  c='1' /></a>", "<a><b  c='1' >&lt;x</b></a>"),
+            ("<a><b></b></a>", "<a><b>&lt;x</b></a>"),
+            ("<a><b><![CDATA[]]></b></a>", "<a><b>&lt;x</b></a>"),
+            ("<a><c><b/></c></a>", "<a b=\"&lt;x\"><c><b/></c></a>"),
+            ("<a b=''><b>y</b></a>", "<a b=''><b>y</b></a>"),
+            ("<a><b/><b>y</b></a>", "<a><b/><b>y</b></a>"),
+        ] {
+            assert_eq!(changed(text, "", &[("b", "<x")], false), expected);
+        }
+        let xml = Xml::new("<a><b/><b>y</b></a>");
+        let items = xml.items(&Place::default(), 1).unwrap();
+        assert_eq!(Xml::field(&items[0], &place("b")), Some("y"));
+    }
+
+    #[test]
+    fn a_child_that_is_more_than_a_text_is_there_and_is_kept() {
+        for child in [
+            "<b><!-- none --></b>",
+            "<b>x<![CDATA[y]]></b>",
+            "<b>&lol;</b>",
+            "<b><c/></b>",
+        ] {
+            let text = format!("<a>{child}</a>");
+            assert_eq!(changed(&text, "", &[("b", "x")], false), text);
+            let mut xml = Xml::new(&text);
+            let items = xml.items(&Place::default(), 1).unwrap();
+            assert_eq!(Xml::field(&items[0], &place("b")), None);
+            let refused = xml.set(&items[0], &place("b"), &Arc::from("x"), true);
+            assert!(refused.unwrap_err().contains("more than a text"), "{child}");
+        }
+    }
+
+    /// UTF-8 stood in documents that said they were in another encoding, and nobody could read them any more.
+    #[test]
+    fn what_is_put_in_is_in_the_encoding_that_the_document_names() {
+        for encoding in ["ISO-8859-1", "windows-1252", "US-ASCII"] {
+            let text = format!("<?xml version='1.0' encoding='{encoding}'?><a c=''><b/></a>");
+            let values = [("b", "ü"), ("c", "😀"), ("d", "é&")];
+            assert_eq!(
+                changed(&text, "", &values, false),
+                text.replace("c=''", "c='&#128512;' d=\"&#233;&amp;\"")
+                    .replace("<b/>", "<b>&#252;</b>")
+            );
+            let mut xml = Xml::new(&text);
+            let items = xml.items(&Place::default(), 1).unwrap();
+            let refused = xml.set(&items[0], &place("größe"), &Arc::from("x"), false);
+            assert!(refused.unwrap_err().contains("its encoding"));
+        }
+        for declaration in [
+            "",
+            "<?xml version='1.0'?>",
+            "<?xml version='1.0' encoding='utf-8'?>",
+        ] {
+            let text = format!("{declaration}<a/>");
+            assert_eq!(
+                changed(&text, "", &[("b", "ü")], false),
+                text.replace("/>", " b=\"ü\"/>")
+            );
+        }
+    }
+
     #[test]
     fn what_is_no_xml_or_too_much_is_refused() {
         for (text, why) in [
@@ -453,16 +605,20 @@ mod tests {
                 .unwrap_err()
                 .contains("more than 1")
         );
+        let many: Vec<String> = (0..=ATTRIBUTES_MAX).map(|n| format!("a{n}=''")).collect();
+        let many = many.join(" ");
+        let refused = Xml::new(&format!("<a {many}/>")).items(&Place::default(), 1);
+        assert!(refused.unwrap_err().contains("more than 1000 attributes"));
         let mut xml = Xml::new("<a/>");
         let items = xml.items(&Place::default(), 1).unwrap();
-        assert!(
-            xml.set(&items[0], &place("b"), "\u{1}", false)
-                .unwrap_err()
-                .contains("no way to write")
-        );
+        assert_eq!(unwritable("a\tb\r\nü😀"), None);
+        for bad in ['\u{1}', '\u{fffe}'] {
+            assert_eq!(unwritable(&format!("a{bad}")), Some(bad));
+        }
         for name in ["a b", "1", "x/y", ""] {
             assert!(
-                xml.set(&items[0], &place(name), "x", false).is_err(),
+                xml.set(&items[0], &place(name), &Arc::from("x"), false)
+                    .is_err(),
                 "{name}"
             );
         }

@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("http", &["resilience", "files", "wire", "cache"]),
     ("queue", &["files"]),
     ("pickup", &["files"]),
-    ("lookup", &["http"]),
+    ("lookup", &["http", "resilience"]),
     ("deliver", &["queue", "files", "resilience", "wire"]),
 ];
 

@@ -5,6 +5,8 @@
     reason = "helpers of tests end them where something is wrong"
 )]
 
+mod bounds;
+
 use mainstay_http::{Client, ClientSettings};
 use mainstay_lookup::{
     DOCUMENT_MAX, Failure, FailureKind, Lookup, LookupSettings, OnFailure, Report, Secret,
@@ -46,8 +48,8 @@ fn lookup(settings: LookupSettings) -> Lookup {
     // One attempt: what is tried again is the client's business, and tested there.
     let mut client = ClientSettings::default();
     client.retry.attempts = 1;
-    let client = Client::new(client, mainstay_clock::system()).unwrap();
-    Lookup::new(settings, client).unwrap()
+    let clock = mainstay_clock::system();
+    Lookup::new(settings, Client::new(client, clock.clone()).unwrap(), clock).unwrap()
 }
 
 async fn go(settings: LookupSettings, document: &str) -> (String, Report) {
