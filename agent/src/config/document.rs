@@ -106,11 +106,11 @@ pub(crate) struct Lookup {
     pub(crate) replace: Option<bool>,
     pub(crate) on_failure: Option<OnFailure>,
     #[serde(default)]
-    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) headers: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(crate) auth: Option<Spanned<Auth>>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) rate: Option<Rate>,
-    pub(crate) cache: Option<bool>,
+    pub(crate) cache: Option<Spanned<bool>>,
 }
 
 /// `on_failure`.

@@ -64,7 +64,7 @@ struct LookupShown {
     rate: Option<String>,
     take: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<String, String>,
+    headers: BTreeMap<String, &'static str>,
     #[serde(skip_serializing_if = "Value::is_null")]
     auth: Value,
 }
@@ -185,7 +185,7 @@ fn lookup(lookup: &Lookup) -> LookupShown {
         take: take
             .map(|(to, from)| (to.to_string(), from.to_string()))
             .collect(),
-        headers: lookup.headers.clone(),
+        headers: hidden(lookup.headers.keys()),
         auth: lookup.auth.as_ref().map_or(Value::Null, auth),
     }
 }
@@ -249,7 +249,7 @@ fn destination(destination: &Destination) -> Map<String, Value> {
                 if http.headers.is_empty() {
                     Value::Null
                 } else {
-                    json!(header_names(&http.headers))
+                    json!(hidden(http.headers.iter().map(|(name, _)| name)))
                 },
             );
             set("auth", http.auth.as_ref().map_or(Value::Null, auth));
@@ -287,11 +287,8 @@ fn destination(destination: &Destination) -> Map<String, Value> {
 }
 
 /// Values of headers may be secrets, so only their names are shown.
-fn header_names(headers: &[(String, String)]) -> BTreeMap<&str, &str> {
-    headers
-        .iter()
-        .map(|(name, _)| (name.as_str(), "(hidden)"))
-        .collect()
+fn hidden<'n>(names: impl Iterator<Item = &'n String>) -> BTreeMap<String, &'static str> {
+    names.map(|name| (name.clone(), "(hidden)")).collect()
 }
 
 fn auth(auth: &Auth) -> Value {

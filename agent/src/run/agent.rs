@@ -2,7 +2,7 @@
 
 use super::destination::{AnyDestination, build};
 use super::intake::{RouteIntake, Template, claim_id, template};
-use super::lookups::{CACHE, Lookups};
+use super::lookups::{CACHE, Lookups, Room};
 use super::parts::Parts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -110,10 +110,10 @@ impl Assembled {
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        let cache = open_cache(opened, settings, clock);
+        let (cache, room) = (open_cache(opened, settings, clock), Room::new());
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
-            let lookups = build_lookups(route, cache.as_ref(), clock)?;
+            let lookups = build_lookups(route, cache.as_ref(), &room, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
                 let (worker, target) =
@@ -358,9 +358,10 @@ fn open_cache(opened: &Opened, settings: &Settings, clock: &SharedClock) -> Opti
 fn build_lookups(
     route: &config::Route,
     cache: Option<&Arc<Cache>>,
+    room: &Room,
     clock: &SharedClock,
 ) -> Result<Arc<Lookups>, Failure> {
-    Lookups::build(&route.lookups, cache, clock).map_err(|error| {
+    Lookups::build(&route.lookups, cache, room, clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot work", route.name);
         Failure::new(Exit::StartFailed, message).because(error)
     })

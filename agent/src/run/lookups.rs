@@ -9,16 +9,23 @@ use bytes::Bytes;
 use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Cause, Checking, Content, Destination, Outcome, Outgoing, Sending};
-use mainstay_http::{Client, ClientSettings};
-use mainstay_lookup::{DOCUMENT_MAX, FailureKind, Lookup, Report, Secret, Verdict};
+use mainstay_http::{Client, ClientSettings, Limits, TimeLimits};
+use mainstay_lookup::{
+    Failure, FailureKind, Lookup, OnFailure, Report, Secret, Verdict, check_len,
+};
 use mainstay_queue::DocumentId;
-use mainstay_resilience::{BreakerSettings, BreakerState, PartStatus, RateLimit};
+use mainstay_resilience::{
+    BreakerSettings, BreakerState, BulkheadSettings, PartStatus, RateLimit, within,
+};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+#[cfg(test)]
+mod tests;
 
 /// The folder of what lookups keep, in the data folder.
 pub(crate) const CACHE: &str = "cache";
@@ -27,7 +34,8 @@ pub(crate) const CACHE: &str = "cache";
 #[derive(Debug)]
 pub(crate) struct Lookups {
     steps: Vec<Step>,
-    large: Semaphore,
+    room: Room,
+    clock: SharedClock,
 }
 
 #[derive(Debug)]
@@ -37,8 +45,26 @@ struct Step {
     told: Mutex<status::Lookup>,
 }
 
-/// A document of more bytes is looked up only while no other such one is: each is in memory several times meanwhile.
-const LARGE: u64 = 1 << 20;
+/// The memory for documents that are looked up, over all routes; clones share it.
+///
+/// A document takes as much of it as it is long, from before it is read until it was looked up, and none while it is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+/// Room for two of the longest documents, in KiB: while one is looked up, there is room for all that are shorter.
+const ROOM_KIB: u32 = 128 << 10;
+
+/// What the shortest document takes of it, in KiB: a question or two, and what is answered.
+const ROOM_MIN_KIB: u32 = 64;
+
+/// As long as one document may be looked up, one waits for others; then it comes again.
+const ROOM_WAIT: Duration = Duration::from_hours(1);
+
+/// So long a request waits for its turn by `rate`, and so long for a place; what is left is the time of any request.
+const LINE_WAIT: Duration = Duration::from_mins(1);
+
+/// So many requests of one lookup wait for a place: 64 for each of 156 documents. Who comes later asks again a second later.
+const LINE_MAX: u32 = 10_000;
 
 impl Lookups {
     /// Makes them; nothing is asked, but settings and secrets are checked.
@@ -48,6 +74,7 @@ impl Lookups {
     pub(crate) fn build(
         configs: &[Config],
         cache: Option<&Arc<Cache>>,
+        room: &Room,
         clock: &SharedClock,
     ) -> Result<Arc<Self>, CannotBuild> {
         let steps = configs.iter().map(|config| {
@@ -56,29 +83,8 @@ impl Lookups {
             settings.headers = headers
                 .map(|(name, value)| (name.clone(), Secret::new(value)))
                 .collect();
-            settings
-                .headers
-                .extend(config.auth.as_ref().map(header).transpose()?);
-            let mut client = ClientSettings {
-                cache: cache.filter(|_| config.cache).cloned(),
-                // The destination that is held finds out when to come back; an hour later no faster than after a minute.
-                breaker: BreakerSettings {
-                    open_for: Duration::from_secs(5),
-                    open_growth: 2.0,
-                    open_max: Duration::from_mins(1),
-                    ..BreakerSettings::default()
-                },
-                ..ClientSettings::default()
-            };
-            if let Some(rate) = config.rate {
-                client.limit = RateLimit {
-                    permits: rate.number,
-                    per: rate.per,
-                    burst: rate
-                        .number
-                        .min(u32::try_from(settings.concurrency).unwrap_or(u32::MAX)),
-                };
-            }
+            settings.auth = config.auth.as_ref().map(header).transpose()?;
+            let client = client_settings(config, cache);
             let url = settings.url.to_string();
             let client = Client::new(client, clock.clone())?;
             let lookup = Lookup::new(settings, client.clone(), clock.clone())?;
@@ -96,7 +102,8 @@ impl Lookups {
         let steps = steps.collect::<Result<_, CannotBuild>>()?;
         Ok(Arc::new(Self {
             steps,
-            large: Semaphore::new(1),
+            room: room.clone(),
+            clock: clock.clone(),
         }))
     }
 
@@ -118,6 +125,59 @@ impl Lookups {
             ..step.told().clone()
         };
         self.steps.iter().map(told).collect()
+    }
+
+    /// The document as it goes on, whose room is free again; what became of it, where it does not.
+    async fn prepare(&self, mut document: Outgoing) -> Result<Outgoing, Outcome> {
+        let len = document.body.len();
+        if let Err(failure) = check_len(len) {
+            self.pass_by(&failure, document.id)?;
+            return Ok(document);
+        }
+        let taken = within(&*self.clock, ROOM_WAIT, self.room.take(len)).await;
+        let _room = taken.ok_or_else(|| Outcome::Retry {
+            reason: "a lookup has to wait: others take all the memory there is for that".to_owned(),
+            after: None,
+        })?;
+        let (body, bytes) = read(document.body).await.map_err(|error| Outcome::Retry {
+            reason: format!("the body cannot be read: {error}"),
+            after: None,
+        })?;
+        document.body = body;
+        // What rotted is not looked up: the destination says that of it.
+        if document.hash.is_some() && document.hash != Some(hash(&bytes).await) {
+            return Ok(document);
+        }
+        let completed = self.apply(bytes.clone(), document.id).await?;
+        if completed != bytes {
+            document.hash = Some(hash(&completed).await);
+            document.body = Content::Bytes(completed);
+        }
+        Ok(document)
+    }
+
+    /// A document that cannot be looked up, without having read it: whether it goes on all the same.
+    fn pass_by(&self, failure: &Failure, id: DocumentId) -> Result<(), Outcome> {
+        for step in &self.steps {
+            let is_passed = step.lookup.settings().on_failure == OnFailure::Pass;
+            let verdict = if is_passed {
+                let without = Some(failure.clone());
+                Verdict::Go(
+                    Bytes::new(),
+                    Report {
+                        without,
+                        ..Report::default()
+                    },
+                )
+            } else {
+                Verdict::Bury(failure.clone())
+            };
+            step.note(&verdict, id);
+            if !is_passed {
+                return Err(unsendable(failure));
+            }
+        }
+        Ok(())
     }
 
     /// The document with all that was found; what became of it, where it does not go on.
@@ -142,14 +202,69 @@ impl Lookups {
                         _ => Outcome::Retry { reason, after },
                     });
                 }
-                Verdict::Bury(failure) => {
-                    return Err(Outcome::Unsendable {
-                        reason: format!("a lookup is not possible: {failure}"),
-                    });
-                }
+                Verdict::Bury(failure) => return Err(unsendable(&failure)),
             }
         }
         Ok(body)
+    }
+}
+
+impl Room {
+    /// All of it.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM_KIB as usize)))
+    }
+
+    /// Room for a document of so many bytes, in the order of arrival.
+    async fn take(&self, len: u64) -> SemaphorePermit<'_> {
+        let kib = u32::try_from(len.div_ceil(1 << 10)).unwrap_or(ROOM_KIB);
+        let kib = kib.clamp(ROOM_MIN_KIB, ROOM_KIB);
+        let taken = self.0.acquire_many(kib).await;
+        taken.expect("nobody closes it")
+    }
+}
+
+fn unsendable(failure: &Failure) -> Outcome {
+    Outcome::Unsendable {
+        reason: format!("a lookup is not possible: {failure}"),
+    }
+}
+
+/// How a lookup asks.
+fn client_settings(config: &Config, cache: Option<&Arc<Cache>>) -> ClientSettings {
+    let usual = ClientSettings::default();
+    let concurrency = u32::try_from(config.settings.concurrency).unwrap_or(u32::MAX);
+    let limit = config.rate.map_or(usual.limit, |rate| RateLimit {
+        permits: rate.number,
+        per: rate.per,
+        burst: rate.number.min(concurrency),
+    });
+    let general = usual.limits.general;
+    ClientSettings {
+        cache: cache.filter(|_| config.cache).cloned(),
+        // The destination that is held finds out when to come back; an hour later no faster than after a minute.
+        breaker: BreakerSettings {
+            open_for: Duration::from_secs(5),
+            open_growth: 2.0,
+            open_max: Duration::from_mins(1),
+            ..BreakerSettings::default()
+        },
+        limit,
+        limit_wait: LINE_WAIT,
+        bulkhead: BulkheadSettings {
+            max_concurrent: usual.bulkhead.max_concurrent.max(concurrency),
+            max_waiting: LINE_MAX,
+            max_wait: LINE_WAIT,
+        },
+        // What a request waits for us is not taken from the time that the server has.
+        limits: TimeLimits {
+            general: Limits {
+                total: general.total + 2 * LINE_WAIT,
+                ..general
+            },
+            ..usual.limits
+        },
+        ..usual
     }
 }
 
@@ -225,41 +340,11 @@ impl Destination for LookedUp {
         self.destination.check(route)
     }
 
-    fn send(&self, mut document: Outgoing) -> Sending<'_> {
+    fn send(&self, document: Outgoing) -> Sending<'_> {
         Box::pin(async move {
-            let is_large = document.body.len() > LARGE;
-            // Never closed.
-            let _turn = if is_large {
-                self.lookups.large.acquire().await.ok()
-            } else {
-                None
-            };
-            let (body, bytes) = match read(document.body).await {
-                Ok(read) => read,
-                Err(error) => {
-                    return Outcome::Retry {
-                        reason: format!("the body cannot be read: {error}"),
-                        after: None,
-                    };
-                }
-            };
-            document.body = body;
-            // What rotted is not looked up: the destination says that of it. What is too long is refused by its length.
-            let is_whole = bytes.len() > DOCUMENT_MAX
-                || document.hash.is_none()
-                || document.hash == Some(hash(&bytes).await);
-            if !is_whole {
-                return self.destination.send(document).await;
-            }
-            match self.lookups.apply(bytes.clone(), document.id).await {
+            match self.lookups.prepare(document).await {
+                Ok(document) => self.destination.send(document).await,
                 Err(outcome) => outcome,
-                Ok(completed) => {
-                    if completed != bytes {
-                        document.hash = Some(hash(&completed).await);
-                        document.body = Content::Bytes(completed);
-                    }
-                    self.destination.send(document).await
-                }
             }
         })
     }
@@ -279,17 +364,16 @@ async fn hash(bytes: &Bytes) -> [u8; 32] {
     }
 }
 
-/// The body as it was, and its bytes; of one that is too long one byte more than is looked up, which is refused.
+/// The body as it was, and its bytes.
 async fn read(body: Content) -> io::Result<(Content, Bytes)> {
     match body {
         Content::Bytes(bytes) => Ok((Content::Bytes(bytes.clone()), bytes)),
         Content::File(file, len) => {
             let read = tokio::task::spawn_blocking(move || {
-                let most = len.min(DOCUMENT_MAX as u64 + 1);
                 let mut bytes = Vec::new();
                 let mut reading: &File = &file;
                 io::Seek::rewind(&mut reading)?;
-                reading.take(most).read_to_end(&mut bytes)?;
+                reading.take(len).read_to_end(&mut bytes)?;
                 io::Seek::rewind(&mut &file)?;
                 Ok((Content::File(file, len), bytes.into()))
             });

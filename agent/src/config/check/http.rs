@@ -4,6 +4,8 @@ use super::Check;
 use crate::config::document::{self, Compress};
 use crate::config::secret::SecretRef;
 use crate::config::settings::{Auth, Http, Proxy, TIMEOUT};
+use mainstay_lookup::holds_a_secret;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Spanned;
 
@@ -64,8 +66,13 @@ impl Check<'_> {
             let message = "a timeout of nothing lets no attempt succeed";
             self.refuse(&timeout.span(), message, "leave it out for 60s");
         }
-        for (name, value) in &destination.headers {
-            if name.get_ref().eq_ignore_ascii_case("authorization") {
+        self.warn_of_secrets(&destination.headers);
+    }
+
+    /// Says which headers hold a secret that everybody reads who reads the configuration.
+    pub(super) fn warn_of_secrets(&mut self, headers: &BTreeMap<Spanned<String>, Spanned<String>>) {
+        for (name, value) in headers {
+            if holds_a_secret(name.get_ref()) {
                 let help = "use auth = { bearer = \"env:NAME\" }, or file: or credential:";
                 self.warn(
                     &value.span(),

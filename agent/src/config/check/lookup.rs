@@ -3,8 +3,11 @@
 use super::Check;
 use crate::config::document;
 use crate::config::settings::Lookup;
-use crate::run::lookups::Lookups;
-use mainstay_lookup::{InvalidSettings, LookupSettings, OnFailure, Place, UrlTemplate};
+use crate::run::lookups::{Lookups, Room};
+use mainstay_lookup::{
+    InvalidSettings, LookupSettings, OnFailure, Place, UrlTemplate, holds_a_secret,
+};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 
@@ -35,6 +38,8 @@ impl Check<'_> {
         if let Some(name) = &lookup.name {
             self.name("lookup", name);
         }
+        self.warn_of_secrets(&lookup.headers);
+        self.warn_of_cache(&lookup);
         let url = UrlTemplate::parse(lookup.url.get_ref());
         let url = self.or_refuse(&lookup.url.span(), url);
         let each = match &lookup.each {
@@ -59,6 +64,11 @@ impl Check<'_> {
             settings.concurrency = concurrency;
         }
         self.or_refuse(span, settings.check());
+        let headers: BTreeMap<String, String> = lookup
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name.into_inner(), value.into_inner()))
+            .collect();
         let lookup = Lookup {
             name: match lookup.name {
                 Some(name) => name.into_inner(),
@@ -66,13 +76,28 @@ impl Check<'_> {
                 None => format!("lookup-{number}"),
             },
             settings,
-            headers: lookup.headers,
+            headers,
             auth: lookup.auth.and_then(|auth| self.auth(auth)),
             rate: lookup.rate,
-            cache: lookup.cache.unwrap_or(true),
+            cache: lookup.cache.is_none_or(Spanned::into_inner),
         };
         self.try_lookup(&lookup, span);
         Some(lookup)
+    }
+
+    /// Says that a cache that is asked for will keep nothing.
+    fn warn_of_cache(&mut self, lookup: &document::Lookup) {
+        let mut names = lookup.headers.keys();
+        let has_credentials =
+            lookup.auth.is_some() || names.any(|name| holds_a_secret(name.get_ref()));
+        let Some(cache) = lookup.cache.as_ref().filter(|cache| *cache.get_ref()) else {
+            return;
+        };
+        if has_credentials {
+            let message = "no answer is kept of what is asked with credentials: it may be for the one alone who asks";
+            let help = "leave `cache` out, or write `cache = false`";
+            self.warn(&cache.span(), message, help);
+        }
     }
 
     /// What only the lookup itself knows: headers and secrets.
@@ -83,6 +108,7 @@ impl Check<'_> {
         let built = Lookups::build(
             std::slice::from_ref(lookup),
             None,
+            &Room::new(),
             &mainstay_clock::system(),
         );
         if let Err(error) = built {
