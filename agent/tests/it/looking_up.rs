@@ -1,8 +1,10 @@
 //! E1 to E4 in the agent: documents that are completed by another server on their way.
 
 use crate::support::{Running, Stage, say, until};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tokio::net::TcpSocket;
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,6 +44,17 @@ impl Metadata {
     fn asked(&self) -> usize {
         self.process.log().matches("asked: ").count()
     }
+}
+
+/// An address at which nobody answers, and which nobody else is given.
+///
+/// The socket listens to nothing, so that connections are refused; one that may share the address, as servers' may, can listen there.
+fn kept_free() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
 }
 
 /// The configuration of the example, with some of it put otherwise.
@@ -151,16 +164,19 @@ fn what_is_kept_is_shown_put_in_order_and_let_go_of_beside_a_running_agent() {
         "{page}"
     );
     let kept = stage.json(&["cache", "list"]);
-    let url = kept[0]["url"].as_str().unwrap().to_owned();
-    assert!(
-        url.contains("/tracks?artist=") && kept.as_array().unwrap().len() == 3,
-        "{kept}"
-    );
+    let urls: Vec<&str> = kept
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|answer| answer["url"].as_str())
+        .collect();
+    assert_eq!(urls.len(), 3, "{kept}");
     let listed = say(&mut stage.command(&["cache", "list", "--limit", "1"])).out;
     assert!(
-        listed.lines().count() == 1 && listed.contains(&url),
+        listed.lines().count() == 1 && listed.contains(urls[0]),
         "{listed}"
     );
+    let url = *urls.iter().find(|url| url.contains("title=Night")).unwrap();
     assert_eq!(stage.json(&["cache", "prune"])["evicted"], 0);
 
     let refused = say(&mut stage.command(&["cache", "clear"]));
@@ -168,19 +184,18 @@ fn what_is_kept_is_shown_put_in_order_and_let_go_of_beside_a_running_agent() {
         refused.code == Some(2) && refused.err.contains("--yes"),
         "{refused:?}"
     );
-    assert_eq!(stage.json(&["cache", "invalidate", &url])["gone"], 1);
-    assert_eq!(stage.json(&["cache", "invalidate", &url])["gone"], 0);
+    assert_eq!(stage.json(&["cache", "invalidate", url])["gone"], 1);
+    assert_eq!(stage.json(&["cache", "invalidate", url])["gone"], 0);
     assert_eq!(
         stage.json(&["cache", "invalidate", "--older-than", "1h"])["gone"],
         0
     );
-    let pattern = format!("http://{}/tracks*title=Night*", metadata.address);
+    let pattern = format!("http://{}/tracks*title=Solder*", metadata.address);
     assert_eq!(
-        stage.json(&["cache", "invalidate", "--glob", &pattern])["gone"]
-            .as_u64()
-            .map(|gone| gone <= 1),
-        Some(true)
+        stage.json(&["cache", "invalidate", "--glob", &pattern])["gone"],
+        1
     );
+    assert_eq!(stage.json(&["cache", "stats"])["entries"], 1);
     let wrong = say(&mut stage.command(&["cache", "invalidate", "no address"]));
     assert!(
         wrong.code == Some(2) && wrong.err.contains("is no address"),
@@ -201,9 +216,7 @@ fn what_is_kept_is_shown_put_in_order_and_let_go_of_beside_a_running_agent() {
 #[test]
 fn a_document_waits_for_its_lookup_over_a_kill_and_goes_on_when_the_server_is_back() {
     let stage = Stage::new();
-    let first = Metadata::start(&stage, "127.0.0.1:0");
-    let address = first.address.clone();
-    first.process.kill();
+    let (_free, address) = kept_free();
     let config = configured(&stage, &[("127.0.0.1:8099", &address)]);
     let waits = |agent: &Running| {
         until("the agent answers", || {
@@ -212,11 +225,7 @@ fn a_document_waits_for_its_lookup_over_a_kill_and_goes_on_when_the_server_is_ba
         until("the document waits", || {
             lookup(&stage)["waits"].as_u64() > Some(0)
         });
-        assert!(
-            agent.log().is_empty() || !agent.log().contains("panicked"),
-            "{}",
-            agent.log()
-        );
+        assert!(!agent.log().contains("panicked"), "{}", agent.log());
     };
     let killed = agent(&stage, &config);
     drop_collection(&stage, "collection.xml");
@@ -251,9 +260,7 @@ fn a_document_waits_for_its_lookup_over_a_kill_and_goes_on_when_the_server_is_ba
 fn without_its_server_a_document_goes_on_as_it_is_or_becomes_a_dead_letter_as_was_chosen() {
     for (choice, is_dead) in [("pass", false), ("bury", true)] {
         let stage = Stage::new();
-        let dead = Metadata::start(&stage, "127.0.0.1:0");
-        let address = dead.address.clone();
-        dead.process.kill();
+        let (_free, address) = kept_free();
         let config = configured(
             &stage,
             &[
@@ -305,6 +312,15 @@ fn a_lookup_that_cannot_work_is_refused_with_its_place() {
             "cannot read",
         ),
         ("rate = \"10/s\"", "headers = { \"a b\" = \"c\" }", "a b"),
+        ("rate = \"10/s\"", "headers = { Host = \"c\" }", "`Host`"),
+        (
+            "rate = \"10/s\"",
+            "headers = { authorization = \"c\" }\nauth = { bearer = \"inline\" }",
+            "sent twice",
+        ),
+        ("http://127.0.0.1:8099", "http://h:99999", "port"),
+        ("http://127.0.0.1:8099", "http://a b", "is none"),
+        ("{Artist}&", "{Artist&k=s3cret&", "brace"),
     ] {
         let config = configured(&stage, &[(from, to)]);
         let said = say(&mut stage.command(&["config", "check", "--config", &config]));
@@ -313,6 +329,7 @@ fn a_lookup_that_cannot_work_is_refused_with_its_place() {
             said.err.contains(why) && said.err.contains("m.toml:"),
             "{to}: {said:?}"
         );
+        assert!(!said.err.contains("s3cret"), "{said:?}");
     }
     let config = configured(&stage, &[]);
     let shown = say(&mut stage.command(&["config", "show", "--config", &config]));
@@ -320,4 +337,45 @@ fn a_lookup_that_cannot_work_is_refused_with_its_place() {
     std::fs::write(stage.path("shown.toml"), &shown.out).unwrap();
     let said = say(&mut stage.command(&["config", "check", "--config", &stage.text("shown.toml")]));
     assert_eq!(said.code, Some(0), "{said:?}");
+}
+
+/// A token in the address stood in `config show`, in the status and in reasons; one in a header was not warned of.
+#[test]
+fn a_secret_of_a_lookup_is_shown_nowhere_and_where_it_stands_is_said() {
+    let stage = Stage::new();
+    let (_free, address) = kept_free();
+    let config = configured(
+        &stage,
+        &[
+            ("127.0.0.1:8099", &address),
+            ("{Name}", "{Name}&key=s3cret"),
+            (
+                "rate = \"10/s\"",
+                "headers = { \"x-api-key\" = \"s3cret\" }\ncache = true",
+            ),
+        ],
+    );
+    let checked = say(&mut stage.command(&["config", "check", "--config", &config]));
+    let said = format!("{}{}", checked.out, checked.err);
+    assert_eq!(checked.code, Some(0), "{said}");
+    assert!(
+        said.contains("a secret stands in the configuration")
+            && said.contains("asked with credentials"),
+        "{said}"
+    );
+    let shown = say(&mut stage.command(&["config", "show", "--config", &config]));
+    assert!(
+        shown.out.contains("title={Name}&…") && shown.out.contains("x-api-key"),
+        "{shown:?}"
+    );
+    let agent = agent(&stage, &config);
+    drop_collection(&stage, "collection.xml");
+    until("the document waits", || {
+        stage.path("data/control.sock").exists() && lookup(&stage)["waits"].as_u64() > Some(0)
+    });
+    let status = lookup(&stage).to_string();
+    let page = say(&mut stage.command(&["status"])).out;
+    for said in [said, shown.out, status, page, agent.log()] {
+        assert!(!said.contains("s3cret"), "{said}");
+    }
 }
