@@ -30,6 +30,11 @@ fn told(error: &reqwest::Error, url: &str) -> (ErrorKind, String) {
         }
         _ => {}
     }
+    // Nothing was sent, which says nothing of the server.
+    if error.is_builder() {
+        let message = format!("`{url}` cannot be sent: the address is too long, or none for HTTP");
+        return (ErrorKind::Url, message);
+    }
     if error.is_connect() {
         return unconnected(error, url);
     }

@@ -47,6 +47,20 @@ async fn it_opens_for_the_origin_that_fails_and_for_no_other() {
     );
 }
 
+/// A document that said too much for an address opened the breaker, and stopped all others.
+#[tokio::test]
+async fn an_address_that_cannot_be_sent_says_nothing_of_the_server() {
+    let server = server(|_, _| Reaction::answer(200)).await;
+    let client = client(settings());
+    let long = server.url(&format!("/{}", "x".repeat(70_000)));
+    for _ in 0..6 {
+        let error = soon("it", client.get(&long).send()).await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts()), (ErrorKind::Url, 1));
+    }
+    assert_eq!(get(&client, &server.url("/")).await, Ok(200));
+    assert_eq!(asked(&server), 1);
+}
+
 #[tokio::test]
 async fn when_it_opens_between_two_attempts_the_last_failure_is_told_too() {
     let server = server(|_, _| Reaction::answer(500)).await;
