@@ -98,42 +98,14 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
     );
     let (agent, takers, deliverers) = assembled.start(&intake, &delivery);
     let agent = Arc::new(agent);
-    let health = health::watch(&agent, settings.health.queue, &clock).map_err(|error| {
-        Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
-    })?;
-    let mut others = Parts::default();
-    others.start(
-        "the control socket",
-        control::serve(
-            listener,
-            Arc::clone(&agent),
-            health.clone(),
-            answers.clone(),
-        ),
-    );
-    others.start(
-        "the progress display",
-        progress::show(display.clone(), Arc::clone(&agent), clock.clone()),
-    );
-    others.start(
-        "the scrub of the backups",
-        scrub::keep_whole(Arc::clone(&agent), settings.scrub, clock.clone()),
-    );
-    others.start(
-        "the emptying of the trash",
-        trash::empty_old(data.clone(), settings.empty_trash_after, clock.clone()),
-    );
-    if let Some(door) = door {
-        let answers = answers.clone();
-        others.start(
-            "the address of its health",
-            door.serve(Arc::clone(&agent), health.clone(), clock.clone(), answers),
-        );
-    }
-    let checks = answers.clone();
-    others.start("the checks of its health", async move {
-        health.run(checks).await;
-    });
+    let others = others(
+        &agent,
+        &settings,
+        display,
+        &clock,
+        (listener, door),
+        &answers,
+    )?;
     tell_start(&agent, &settings);
 
     let mut running = Running {
@@ -163,6 +135,56 @@ async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Fa
         Ending::Empty => Ok(emptiness::tell(&agent)),
         Ending::Asked => Ok(exit),
     }
+}
+
+/// Starts what neither takes nor delivers.
+///
+/// # Errors
+/// The agent cannot watch its health.
+fn others(
+    agent: &Arc<Agent>,
+    settings: &Settings,
+    display: &Display,
+    clock: &SharedClock,
+    (listener, door): (control::Listener, Option<Door>),
+    answers: &CancellationToken,
+) -> Result<Parts, Failure> {
+    let health = health::watch(agent, settings.health.queue, clock).map_err(|error| {
+        Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
+    })?;
+    let mut others = Parts::default();
+    others.start(
+        "the control socket",
+        control::serve(listener, Arc::clone(agent), health.clone(), answers.clone()),
+    );
+    others.start(
+        "the progress display",
+        progress::show(display.clone(), Arc::clone(agent), clock.clone()),
+    );
+    others.start(
+        "the scrub of the backups",
+        scrub::keep_whole(Arc::clone(agent), settings.scrub, clock.clone()),
+    );
+    others.start(
+        "the emptying of the trash",
+        trash::empty_old(
+            agent.data.clone(),
+            settings.empty_trash_after,
+            clock.clone(),
+        ),
+    );
+    if let Some(door) = door {
+        let answers = answers.clone();
+        others.start(
+            "the address of its health",
+            door.serve(Arc::clone(agent), health.clone(), clock.clone(), answers),
+        );
+    }
+    let checks = answers.clone();
+    others.start("the checks of its health", async move {
+        health.run(checks).await;
+    });
+    Ok(others)
 }
 
 /// Closes the queue, unless that takes too long or a second signal wants none of it.
