@@ -8,6 +8,7 @@ use mainstay_queue::WhenFull;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// All settings, ready to be printed as TOML or JSON.
@@ -17,9 +18,18 @@ pub(crate) struct Shown {
     queue: QueueShown,
     shutdown: BTreeMap<&'static str, String>,
     backups: BackupsShown,
-    health: BTreeMap<&'static str, String>,
+    /// Where no address was asked for, nothing could be said of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<HealthShown>,
     /// The routes.
     pub(crate) route: Vec<RouteShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct HealthShown {
+    listen: SocketAddr,
+    queue_warning: u64,
+    queue_critical: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,17 +143,11 @@ impl Shown {
                 repair: settings.scrub.repair,
                 empty_trash_after: Span(settings.empty_trash_after).to_string(),
             },
-            health: BTreeMap::from([
-                (
-                    "listen",
-                    settings
-                        .health
-                        .listen
-                        .map_or_else(|| "off".to_owned(), |listen| listen.to_string()),
-                ),
-                ("queue_warning", settings.health.queue.0.to_string()),
-                ("queue_critical", settings.health.queue.1.to_string()),
-            ]),
+            health: settings.health.listen.map(|listen| HealthShown {
+                listen,
+                queue_warning: settings.health.queue.0,
+                queue_critical: settings.health.queue.1,
+            }),
             route: settings.routes.iter().map(route).collect(),
         }
     }

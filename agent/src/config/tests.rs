@@ -154,10 +154,19 @@ name = "{id}-{name}"
 
 #[test]
 fn what_is_shown_can_be_written_back() {
-    let written = Written::new(ROUTE);
-    let shown = toml::to_string(&Shown::of(&written.load().unwrap())).unwrap();
-    let again = Written::new(&shown).load().unwrap();
-    assert_eq!(toml::to_string(&Shown::of(&again)).unwrap(), shown);
+    for text in [
+        ROUTE.to_owned(),
+        format!("[health]\nqueue_warning = 7\n{ROUTE}"),
+    ] {
+        let shown = toml::to_string(&Shown::of(&Written::new(&text).load().unwrap())).unwrap();
+        assert_eq!(
+            shown.contains("queue_warning = 7"),
+            text != ROUTE,
+            "{shown}"
+        );
+        let again = Written::new(&shown).load().unwrap();
+        assert_eq!(toml::to_string(&Shown::of(&again)).unwrap(), shown);
+    }
 }
 
 #[test]
