@@ -6,6 +6,7 @@
     reason = "a benchmark takes time, writes files of its own and prints"
 )]
 
+mod asking;
 mod calls;
 mod candidate;
 mod files;
@@ -47,12 +48,13 @@ fn main() -> Result<()> {
 type Part = fn(&Options) -> Result<String>;
 
 /// In the order in which they stand on the page.
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("queue", queues::measure),
     ("reopen", reopen::measure),
     ("files", files::measure),
     ("writes", writes::measure),
     ("calls", calls::measure),
+    ("asking", asking::measure),
     ("idle", idle::measure),
 ];
 

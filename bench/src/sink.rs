@@ -1,6 +1,6 @@
 //! The simplest HTTP server that takes documents: it counts them, and answers 200. And the simplest client.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,14 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
+    /// One that says nothing but that it has the document.
     pub(crate) fn start() -> Result<Self> {
+        Self::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec())
+    }
+
+    /// One that gives this answer to everything.
+    pub(crate) fn answering(answer: Vec<u8>) -> Result<Self> {
+        let answer: Arc<[u8]> = answer.into();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -27,9 +34,9 @@ impl Sink {
         let counter = Arc::clone(&taken);
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let counter = Arc::clone(&counter);
+                let (counter, answer) = (Arc::clone(&counter), Arc::clone(&answer));
                 // A connection that ends is how a client says that it is done.
-                tokio::spawn(async move { serve(stream, &counter).await.ok() });
+                tokio::spawn(async move { serve(stream, &counter, &answer).await.ok() });
             }
         });
         Ok(Self {
@@ -49,7 +56,7 @@ impl Sink {
     }
 }
 
-async fn serve(mut stream: TcpStream, taken: &AtomicU64) -> Result<()> {
+async fn serve(mut stream: TcpStream, taken: &AtomicU64, answer: &[u8]) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut held = Vec::with_capacity(64 * 1024);
     loop {
@@ -70,9 +77,7 @@ async fn serve(mut stream: TcpStream, taken: &AtomicU64) -> Result<()> {
         held.drain(..head + len);
         // Counted before the answer, so that whoever has the answer is counted.
         taken.fetch_add(1, Ordering::AcqRel);
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-            .await?;
+        stream.write_all(answer).await?;
     }
 }
 
@@ -82,8 +87,8 @@ fn content_length(head: &[u8]) -> Result<usize> {
         line.split_once(':')
             .filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
     });
-    let (_, value) = line.context("a request says how long its body is")?;
-    Ok(value.trim().parse()?)
+    // A question has no body.
+    line.map_or(Ok(0), |(_, value)| Ok(value.trim().parse()?))
 }
 
 /// One kept-alive connection that posts bodies.
