@@ -269,8 +269,20 @@ impl fmt::Display for Ledger {
     }
 }
 
-/// A moment of the wall clock as a date in UTC.
+/// A moment of the wall clock as a date in UTC, to the millisecond; of two of them, the later one is the later one as text too.
 pub(crate) fn date(unix_ms: u64) -> String {
     jiff::Timestamp::from_millisecond(unix_ms as i64)
-        .map_or_else(|_| String::new(), |at| at.to_string())
+        .map_or_else(|_| String::new(), |at| format!("{at:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn a_later_moment_is_a_later_text() {
+        assert_eq!(date(0), "1970-01-01T00:00:00.000Z");
+        let dates: Vec<String> = (1_795_000_000_480..=1_795_000_001_000).map(date).collect();
+        assert!(dates.is_sorted());
+    }
 }
