@@ -169,9 +169,9 @@ fn due_leak(shared: &Shared, task: &Arc<Task>, now: Moment) -> Option<Duration> 
     }
     let owner = Arc::clone(&holder.name);
     tracing::error!(task = &*task.name, owner = &*owner, "it outlived its owner");
-    shared.counters.leaks.fetch_add(1, Ordering::Relaxed);
     let why = format!("{} outlived its owner, {owner}", task.name);
     shared.raise(About::Leaked(task.id), false, why);
+    shared.counters.leaks.fetch_add(1, Ordering::Release);
     let task_name = name(task);
     shared.tell(Event::Leaked {
         task: task_name,
@@ -229,7 +229,6 @@ impl Pulse {
         }
         if left.is_zero() && !self.has_stalled {
             self.has_stalled = true;
-            shared.counters.stalls.fetch_add(1, Ordering::Relaxed);
             tracing::error!(
                 ?waited,
                 "the runtime stands still: something blocks its threads"
@@ -237,6 +236,7 @@ impl Pulse {
             let seconds = waited.as_secs_f64();
             let why = format!("the runtime runs no tasks for {seconds:.1} s by now");
             shared.raise(About::Stall, false, why);
+            shared.counters.stalls.fetch_add(1, Ordering::Release);
             shared.tell(Event::Stalled { since: waited });
         }
         if self.has_stalled { stall_after } else { left }

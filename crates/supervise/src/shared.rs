@@ -215,7 +215,8 @@ impl fmt::Debug for Shared {
 
 impl Counters {
     pub(crate) fn read(&self) -> Counts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // What was counted was raised before.
+        let of = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let failures = |kind| of(&self.failures[place(kind)]);
         Counts {
             spawned: of(&self.spawned),
