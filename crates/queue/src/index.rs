@@ -11,6 +11,7 @@ mod account;
 mod apply;
 mod lane;
 mod line;
+mod reorder;
 mod slab;
 
 use crate::config::Config;

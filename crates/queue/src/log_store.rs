@@ -213,7 +213,9 @@ impl LogStore {
                 commit::append_error(error, "cannot bring the end of the log to the disk; free some space or look after the disk")
             })?;
             let mut index = self.index();
-            for (kind, offset, payload) in places {
+            // The first belongs to the head of the group.
+            let sequences = placement.first_sequence + 1..;
+            for (sequence, (kind, offset, payload)) in sequences.zip(places) {
                 if let (Kind::Store | Kind::Move, Ok(part)) =
                     (kind, record::store_part(kind, payload))
                     && let Ok(stored) = record::decode_store(part)
@@ -224,6 +226,9 @@ impl LogStore {
                         len: payload.len() as u32,
                     };
                     index.relocate(stored.head.id, location);
+                    if kind == Kind::Store {
+                        index.reorder(stored.head.id, sequence);
+                    }
                 }
             }
             let totals = index.totals();

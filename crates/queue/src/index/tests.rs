@@ -2,7 +2,7 @@
 
 use super::{Applied, Index, Location, Now, Retention};
 use crate::document::{DocumentId, LaneId, Priority, State};
-use crate::record::{Head, Lanes, Record};
+use crate::record::{Head, Lanes, Record, Settlement};
 use mainstay_clock::Moment;
 use std::time::Duration;
 
@@ -68,6 +68,53 @@ fn a_note_is_kept_once_however_many_documents_it_belongs_to() {
     }
     assert_eq!(index.notes.len(), 1);
     assert_eq!(index.depth(LaneId(0), State::Waiting), 1000);
+}
+
+const NOWHERE: Location = Location {
+    segment: 1,
+    offset: 0,
+    len: 0,
+};
+
+/// The places in line, of those that are ready, wait, and were sent.
+#[test]
+fn documents_that_are_written_again_keep_their_places_under_new_sequences() {
+    let mut index = index();
+    let ids: Vec<_> = (1..=4).map(|order| store(&mut index, order)).collect();
+    let [ready, waits, sent, later] = ids[..] else {
+        panic!("four are stored")
+    };
+    let retry = Record::Retry {
+        id: waits,
+        lane: LaneId(0),
+        attempts: 1,
+        after: 5,
+        wall: NOW.wall,
+        note: "",
+    };
+    index.apply(&retry, 5, NOWHERE, NOW);
+    let settle = Record::Settle {
+        id: sent,
+        lane: LaneId(0),
+        settlement: Settlement::Acknowledged,
+        wall: NOW.wall,
+        note: "",
+    };
+    index.apply(&settle, 6, NOWHERE, NOW);
+    for (order, id) in (11..).zip(&ids) {
+        index.reorder(*id, order);
+    }
+    let orders: Vec<u64> = index.views().map(|view| view.order).collect();
+    assert_eq!(orders, [11, 12, 13, 14]);
+    let past = Now {
+        moment: NOW.moment + Duration::from_mins(1),
+        wall: NOW.wall + 60_000,
+    };
+    let leased = std::iter::from_fn(|| index.lease(LaneId(0), past));
+    let leased: Vec<_> = leased.map(|leased| leased.id).collect();
+    assert_eq!(leased, [ready, waits, later]);
+    assert!(index.contains(sent));
+    assert!(index.expire(past.moment) && !index.contains(sent));
 }
 
 #[test]

@@ -508,6 +508,63 @@ fn a_segment_that_was_given_back_is_never_missed_at_a_start() {
     assert_eq!(bench.open().0.ledger().queued, 2);
 }
 
+fn enqueue(documents: Vec<NewDocument>) -> Op {
+    Op::Enqueue {
+        documents,
+        claims: Vec::new(),
+    }
+}
+
+/// What recovery copies stands under other sequences from then on. Part of it was copied forward under the old ones, the rest at a
+/// later start under the new ones: the first of a batch was offered last.
+#[test]
+fn the_order_of_documents_survives_a_recovery_that_copies_them_and_what_is_copied_forward_after_it()
+{
+    let mut bench = Bench::new();
+    bench.config.first_segment_bytes = 4 << 20;
+    bench.config.segment_bytes = 4 << 20;
+    let (store, lane) = bench.open();
+    let document = |size| NewDocument::new(vec![lane], vec![7; size]);
+    let small: Vec<_> = (0..4).map(|_| document(10)).collect();
+    let large: Vec<_> = (0..5).map(|_| document(250_000)).collect();
+    let wanted: Vec<DocumentId> = large.iter().map(|document| document.id).collect();
+    let gone: Vec<DocumentId> = small.iter().map(|document| document.id).collect();
+    let mut large = large.into_iter();
+    // The others take the places that become free before the first of the large ones.
+    let first = large.next().into_iter();
+    let mut ops = vec![enqueue(small.into_iter().chain(first).collect())];
+    ops.extend(gone.into_iter().map(|id| Op::Settle {
+        id,
+        lane,
+        verdict: Verdict::Discarded,
+        note: String::new(),
+    }));
+    ops.extend(large.map(|document| enqueue(vec![document])));
+    assert!(store.commit(&ops).answers.iter().all(Result::is_ok));
+    drop(store);
+    std::fs::remove_file(bench.folder.path().join("watermark")).unwrap();
+
+    let (store, lane) = bench.open();
+    // Others come and go, until the log goes on in another segment.
+    for _ in 0..20 {
+        let id = put(&store, lane, 200_000).unwrap();
+        settle(&store, lane, id).unwrap();
+    }
+    assert!(store.clean_step(), "a part is copied forward");
+    drop(store);
+    let (store, _) = bench.open();
+    assert!(
+        store.clean_step(),
+        "the rest is copied forward after a start"
+    );
+    while store.advance_cursor() {}
+    store.maintain();
+    drop(store);
+    let store = store_after_upkeep(&bench);
+    let offered: Vec<_> = (0..5).filter_map(|_| store.lease(lane)).collect();
+    assert_eq!(offered, wanted);
+}
+
 /// Opens the store, which has to miss nothing, and gives back what it can.
 fn store_after_upkeep(bench: &Bench) -> LogStore {
     let (store, _) = bench.open();
