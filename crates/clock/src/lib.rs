@@ -33,12 +33,14 @@
 //!
 //! **Why not just `Instant`?** An `Instant` cannot be moved by a test, so every timeout would have to be waited for.
 
+mod blocking;
 #[cfg(target_os = "linux")]
 mod coarse;
 mod manual;
 mod moment;
 mod system;
 
+pub use blocking::block_on;
 pub use manual::ManualClock;
 pub use moment::Moment;
 pub use system::{SystemClock, system};

@@ -112,8 +112,6 @@ mod tower;
 
 mod limit;
 
-mod blocking;
-
 mod window;
 
 mod random;

@@ -10,12 +10,11 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use crate::blocking::block_on;
 use crate::error::{InvalidSettings, RejectedBy, Rejection};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use bucket::{Bucket, Rate};
 use line::Line;
-use mainstay_clock::{Moment, SharedClock};
+use mainstay_clock::{Moment, SharedClock, block_on};
 use serde::{Serialize, Serializer};
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,14 +7,13 @@ mod tracker;
 pub use settings::RetrySettings;
 pub use tracker::Retrying;
 
-use crate::blocking::block_on;
 use crate::budget::RetryBudget;
 use crate::class::{Class, Classify};
 use crate::error::{Error, InvalidSettings, RejectedBy, Rejection};
 use crate::limit::within_noting;
 use crate::random::Random;
 use futures_util::TryFutureExt;
-use mainstay_clock::{Moment, SharedClock};
+use mainstay_clock::{Moment, SharedClock, block_on};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! What is left in the hand of whoever handed a job in.
 
-use crate::blocking::block_on;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Shared;
 use crate::progress::{Updates, Watch};
+use mainstay_clock::block_on;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

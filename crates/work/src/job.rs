@@ -1,10 +1,9 @@
 //! What a job is called, how urgent it is, and what it sees while it runs.
 
-use crate::blocking::block_on;
 use crate::error::Error;
 use crate::line::Priority;
 use crate::progress::Progress;
-use mainstay_clock::SharedClock;
+use mainstay_clock::{SharedClock, block_on};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

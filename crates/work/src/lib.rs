@@ -112,8 +112,6 @@ mod bytes;
 
 mod budget;
 
-mod blocking;
-
 pub use budget::{
     Amount, Budget, BudgetReport, Budgets, Level, Measuring, Operation, OperationReport, Outcome,
     Percentiles, Reading, Violation,

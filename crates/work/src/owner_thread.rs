@@ -225,7 +225,7 @@ impl<R: Send> Answered<R> {
     ///
     /// [`Closed`](ErrorKind::Closed) where there will be no answer.
     pub fn wait(self) -> Result<R, Error> {
-        crate::blocking::block_on(self)
+        mainstay_clock::block_on(self)
     }
 }
 

@@ -5,14 +5,13 @@ mod worker;
 
 pub use place::Place;
 
-use crate::blocking::block_on;
 use crate::error::{Error, ErrorKind, Failure};
 use crate::handle::Handle;
 use crate::job::{Job, Work};
 use crate::line::Line;
 use crate::settings::PoolSettings;
 use crate::task::{End, Task};
-use mainstay_clock::{Moment, SharedClock};
+use mainstay_clock::{Moment, SharedClock, block_on};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -2,8 +2,7 @@
 
 use super::course::Mark;
 use super::{Snapshot, Watch};
-use crate::blocking::block_on;
-use mainstay_clock::Moment;
+use mainstay_clock::{Moment, block_on};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How a plain thread waits for what is asynchronous.
+//! How a thread waits for what is asynchronous.
 
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -11,10 +11,17 @@ use tokio::runtime::{Builder, Handle};
 /// drives the timers of its own; there, the waiting is done by a helper thread. Either costs tens of microseconds, so whoever can
 /// do without a wait asks first.
 ///
+/// ```
+/// use mainstay_clock::{block_on, system};
+/// use std::time::Duration;
+///
+/// block_on(async { system().sleep(Duration::from_millis(1)).await });
+/// ```
+///
 /// # Panics
 ///
 /// Where `future` does, and where the system refuses a thread.
-pub(crate) fn block_on<F>(future: F) -> F::Output
+pub fn block_on<F>(future: F) -> F::Output
 where
     F: Future + Send,
     F::Output: Send,
@@ -39,7 +46,7 @@ fn run<F: Future>(future: F) -> F::Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_clock::system;
+    use crate::system;
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::time::Duration;
