@@ -150,6 +150,10 @@ impl Watched {
 
     fn begin(&self) {
         let (task, shared) = (&self.task, &self.shared);
+        if task.life().state == TaskState::Failed {
+            // It rested. Before the lock, which those who look take under that of the failed ones.
+            shared.forget_failed(&task.name);
+        }
         task.beat
             .store(shared.clock.now().nanos(), Ordering::Relaxed);
         let mut life = task.life();
@@ -200,7 +204,7 @@ impl Watched {
         }
         let Some(after) = self.next_wait() else {
             self.give_up(&failure);
-            return Next::Over;
+            return self.rest();
         };
         tracing::warn!(task = &*task.name, ?after, "it is started again");
         shared.tell(Event::Restarting {
@@ -276,6 +280,16 @@ impl Watched {
             task: name(task),
             failure: failure.clone(),
         });
+    }
+
+    /// What comes after it failed for good: for most tasks nothing.
+    fn rest(&self) -> Next {
+        let Some(rest) = self.task.spec.rest else {
+            return Next::Over;
+        };
+        self.task.life().restarts.clear();
+        tracing::warn!(task = &*self.task.name, after = ?rest, "it is tried once more");
+        Next::After(rest)
     }
 
     /// Waits for another attempt; answers whether there is to be one.

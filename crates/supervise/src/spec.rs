@@ -45,6 +45,7 @@ pub struct RestartLimit {
 /// | `restart` | on failure | most failures pass |
 /// | `backoff` | 1 s, doubling to 30 s, half of it random | the first restart is soon, and not in step with others |
 /// | `limit` | 3 restarts in 5 min | what fails a fourth time in that time does not heal by itself |
+/// | `rest` | none | what failed for good is for a person, unless somebody knows better |
 /// | `heartbeat` | none | only who beats can be missed |
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskSpec {
@@ -60,6 +61,8 @@ pub struct TaskSpec {
     pub backoff: Backoff,
     /// How often at most.
     pub limit: RestartLimit,
+    /// So long after it failed for good it is started once more, with a new limit: causes may go away by themselves.
+    pub rest: Option<Duration>,
     /// It beats at least so often ([`TaskContext::beat`](crate::TaskContext::beat)), or counts as hanging.
     pub heartbeat: Option<Duration>,
 }
@@ -93,6 +96,7 @@ impl TaskSpec {
             backoff: Backoff::doubling(Duration::from_secs(1), Duration::from_secs(30))
                 .with_jitter(Jitter::Equal),
             limit: RestartLimit::default(),
+            rest: None,
             heartbeat: None,
         }
     }
@@ -136,6 +140,15 @@ impl TaskSpec {
         }
     }
 
+    /// The same, started once more so long after it failed for good.
+    #[must_use]
+    pub fn rest(self, rest: Duration) -> Self {
+        Self {
+            rest: Some(rest),
+            ..self
+        }
+    }
+
     /// The same; it beats at least so often, or counts as hanging.
     #[must_use]
     pub fn heartbeat(self, deadline: Duration) -> Self {
@@ -157,8 +170,15 @@ impl TaskSpec {
         if self.heartbeat.is_some_and(|deadline| deadline.is_zero()) {
             return refused("`heartbeat` is 0, nobody beats so often");
         }
+        if self.rest.is_some_and(|rest| rest.is_zero()) {
+            return refused("`rest` is 0, which is none");
+        }
         if self.restart == Restart::Never {
-            return Ok(());
+            return if self.rest.is_some() {
+                refused("`rest` is for what may be started again")
+            } else {
+                Ok(())
+            };
         }
         if self.backoff.initial.is_zero() {
             return refused("`backoff` begins with no wait, restarts would take all there is");

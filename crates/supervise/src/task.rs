@@ -7,6 +7,7 @@ use crate::state::{TaskState, TaskStatus};
 use mainstay_clock::Moment;
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -107,17 +108,39 @@ impl TaskContext {
         }
     }
 
-    /// Waits so long, or until the task is to stop; answers whether to go on. It beats before and after, and a wait that is
-    /// longer than the deadline of the heartbeat is missed like any other.
+    /// Waits so long, or until the task is to stop; answers whether to go on. It beats meanwhile, as often as its deadline asks.
     pub async fn pause(&self, duration: Duration) -> bool {
         self.beat();
         tokio::select! {
             biased;
             () = self.stopping() => return false,
-            () = self.shared.clock.sleep(duration) => {}
+            () = self.alive_while(self.shared.clock.sleep(duration), || true) => {}
         }
         self.beat();
         true
+    }
+
+    /// Waits for `work`, and beats meanwhile whenever `is_alive` says so, four times within the deadline of the heartbeat: for what
+    /// waits for others by itself. While the task is to stop it beats without asking.
+    pub async fn alive_while<T>(
+        &self,
+        work: impl Future<Output = T>,
+        mut is_alive: impl FnMut() -> bool,
+    ) -> T {
+        let mut work = pin!(work);
+        let Some(deadline) = self.task.spec.heartbeat else {
+            return work.await;
+        };
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = self.shared.clock.sleep(deadline / 4) => {}
+            }
+            if self.is_stopping() || is_alive() {
+                self.beat();
+            }
+        }
     }
 
     /// As [`pause`](Self::pause), on a thread.

@@ -1,7 +1,7 @@
 //! Silence, a runtime that stands still, and tasks that outlive their owner.
 
 use crate::support::{SECOND, STEP, next, passes, supervised};
-use mainstay_clock::ManualClock;
+use mainstay_clock::{Clock, ManualClock, Moment};
 use mainstay_supervise::{
     Event, FailureKind, Restart, ServiceState, Supervisor, SupervisorSettings, TaskContext,
     TaskSpec, TaskState,
@@ -43,6 +43,36 @@ async fn a_task_that_hangs_is_dropped_and_started_again() {
     })
     .await;
     assert_eq!(supervisor.status().counts.silences, 1);
+}
+
+#[tokio::test]
+async fn a_task_that_waits_for_long_is_missed_only_when_what_it_waits_for_does_not_move() {
+    for is_alive in [true, false] {
+        let (supervisor, clock) = supervised();
+        let mut events = supervisor.subscribe();
+        supervisor.started();
+        let spec = TaskSpec::new("the delivery").heartbeat(4 * SECOND);
+        let task = supervisor
+            .spawn(spec, move |context: TaskContext| async move {
+                // A pause may be longer than the deadline.
+                context.pause(20 * SECOND).await;
+                context
+                    .alive_while(std::future::pending::<()>(), || is_alive)
+                    .await;
+            })
+            .unwrap();
+        if is_alive {
+            passes(&clock, clock.sleep(60 * SECOND)).await;
+            assert_eq!(supervisor.status().counts.silences, 0);
+        } else {
+            next(&mut events, &clock, is_silent).await;
+            assert!(
+                20 * SECOND <= clock.now().since(Moment::ORIGIN),
+                "not in its pause"
+            );
+        }
+        task.abort();
+    }
 }
 
 #[tokio::test]

@@ -75,6 +75,45 @@ async fn past_its_limit_a_critical_task_is_an_error_another_degrades_and_the_res
 }
 
 #[tokio::test]
+async fn a_task_that_failed_for_good_is_started_once_more_after_its_rest_and_has_a_new_limit() {
+    let (supervisor, clock) = supervised();
+    let mut events = supervisor.subscribe();
+    supervisor.started();
+    let minute = 60 * SECOND;
+    let spec = TaskSpec::new("the delivery").critical().backoff(doubling());
+    // It works from its sixth attempt on: four before the rest, one failure after it.
+    let begun = failing(&supervisor, &clock, spec.rest(minute), 5);
+    next(&mut events, &clock, is_failed).await;
+    let failed = clock.now();
+    assert_eq!(supervisor.state(), ServiceState::Error);
+    assert_eq!(supervisor.running(), ["the delivery"], "it only rests");
+    passes(&clock, async {
+        while supervisor.state() != ServiceState::Running {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let begun = begun.lock().unwrap().clone();
+    assert!(minute <= begun[4].since(failed), "{begun:?}");
+    let status = supervisor.status();
+    assert_eq!(status.tasks.len(), 1);
+    assert_eq!(status.counts.given_up, 1);
+    supervisor.close().await;
+}
+
+#[tokio::test]
+async fn a_task_that_rests_stops_at_once() {
+    let (supervisor, clock) = supervised();
+    let mut events = supervisor.subscribe();
+    let spec = TaskSpec::new("x").limit(0, SECOND).rest(60 * SECOND);
+    let begun = failing(&supervisor, &clock, spec, u32::MAX);
+    next(&mut events, &clock, is_failed).await;
+    supervisor.cancel();
+    supervisor.all_over().await;
+    assert_eq!(begun.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn pauses_grow_from_restart_to_restart_and_restarts_that_are_long_past_count_no_more() {
     let (supervisor, clock) = supervised();
     let mut events = supervisor.subscribe();
