@@ -106,7 +106,8 @@
 //! such: each attempt has an [`Outcome`], and [`DestinationStatus`] says what the destination is doing, since when, why, and when
 //! it is tried next. When the queue's disk is full, what was delivered cannot be recorded: the queue tries on and offers these
 //! documents to nobody, and the worker sends one document at a time until the disk is back. A worker that is killed leaves its
-//! documents in the queue; those that were under way are sent again under the same key.
+//! documents in the queue; those that were under way are sent again under the same key. So does one whose run was dropped or
+//! panicked, and it can be run again ([`Worker::run`]); whether its loop still turns says [`WorkerHandle::turned`].
 //!
 //! # Platforms
 //!

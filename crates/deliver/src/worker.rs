@@ -17,9 +17,11 @@ use crate::{Destination, Error};
 use lane::QueueLane;
 use mainstay_clock::SharedClock;
 use mainstay_queue::{LaneId, Queue};
-use run::Run;
+use run::{Limit, Run};
 use shared::Shared;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Takes documents from one lane of the queue and hands them to one destination, until each is confirmed or buried.
@@ -27,11 +29,15 @@ use tokio_util::sync::CancellationToken;
 /// Up to `concurrency` documents are under way at once, each by itself: one that is slow or poisonous takes one of these
 /// places, and holds up no other. Recording what was delivered happens beside sending, so that a slow disk and a slow server
 /// do not add up.
-#[derive(Debug)]
+///
+/// A run that ended, was dropped or panicked may be followed by another one. Clones are one and the same worker.
+#[derive(Debug, Clone)]
 pub struct Worker {
     lane: QueueLane,
     destination: Arc<dyn Destination>,
     config: DeliverConfig,
+    /// Kept over all runs, so that one that follows another gets no burst of its own.
+    limit: Limit,
     clock: SharedClock,
     shared: Arc<Shared>,
 }
@@ -45,6 +51,9 @@ pub struct Stopped {
 }
 
 impl Worker {
+    /// While it runs, its loop turns at least this often, also where nothing happens: see [`WorkerHandle::turned`].
+    pub const TURN: Duration = Duration::from_secs(5);
+
     /// A worker that has not begun. One for each lane: two on one lane would work, and each would see half.
     ///
     /// # Errors
@@ -59,10 +68,11 @@ impl Worker {
     ) -> Result<Self, Error> {
         config.check()?;
         let status = DestinationStatus::new(destination.address(), clock.wall());
-        let shared = Arc::new(Shared::new(status));
+        let shared = Arc::new(Shared::new(status, clock.now()));
         Ok(Self {
             lane: QueueLane { queue, lane },
             destination,
+            limit: Limit::of(&config, &clock)?,
             config,
             clock,
             shared,
@@ -79,17 +89,28 @@ impl Worker {
     /// Delivers until `stop` is cancelled or the queue is closed.
     ///
     /// Stopped, it takes no more documents, gives what is under way the time that `drain` says, and gives up the rest. Dropped,
-    /// it gives up everything at once. Nothing is lost either way: what was not acknowledged is in the queue.
-    pub async fn run(self, stop: CancellationToken) -> Stopped {
+    /// it gives up everything at once, and so it does where a destination panics. Nothing is lost in any case: what was not
+    /// acknowledged is in the queue.
+    ///
+    /// However it ended, it can be run again: what the status counted and the limit of attempts go on; whether the destination is
+    /// held or wants quiet is found out anew. One run at a time: two at once would deliver as two workers of one lane do, and the
+    /// status would be that of whichever spoke last.
+    pub fn run(
+        &self,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Stopped> + Send + 'static + use<> {
         let run = Run::new(
-            self.lane,
-            self.destination,
-            self.config,
-            self.clock,
-            self.shared,
+            self.lane.clone(),
+            Arc::clone(&self.destination),
+            self.config.clone(),
+            self.limit.clone(),
+            self.clock.clone(),
+            Arc::clone(&self.shared),
         );
-        Stopped {
-            abandoned: run.run(&stop).await,
+        async move {
+            Stopped {
+                abandoned: run.run(&stop).await,
+            }
         }
     }
 }

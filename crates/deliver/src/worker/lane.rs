@@ -57,7 +57,7 @@ pub(super) enum Unsettled {
 }
 
 /// One lane of a queue.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct QueueLane {
     pub(super) queue: Queue,
     pub(super) lane: LaneId,

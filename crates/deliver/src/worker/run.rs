@@ -10,8 +10,8 @@ use super::lane::Lane;
 use super::shared::Shared;
 use super::status::{DestinationStatus, State};
 use super::suspects::Suspects;
-use crate::Destination;
 use crate::gate::{Gate, Permission};
+use crate::{Destination, Worker};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::{Moment, SharedClock};
@@ -22,7 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-use limit::Limit;
+pub(super) use limit::Limit;
 
 /// This many settlements may wait for the disk at once. One flush takes them all, so that a slow disk delays
 /// acknowledgements, and only then sending; above this number sending waits, since what is not recorded could be sent again.
@@ -70,12 +70,15 @@ impl<L: Lane> Run<L> {
         lane: L,
         destination: Arc<dyn Destination>,
         config: DeliverConfig,
+        limit: Limit,
         clock: SharedClock,
         shared: Arc<Shared>,
     ) -> Self {
+        // Nobody shall take it for dead before its first turn.
+        shared.turn(clock.now_coarse());
         Self {
             gate: Gate::open(config.probe),
-            limit: Limit::of(&config, &clock),
+            limit,
             random: config
                 .seed
                 .map_or_else(Random::from_system, Random::from_seed),
@@ -94,20 +97,15 @@ impl<L: Lane> Run<L> {
 
     /// Delivers until it is stopped or the queue is closed. Returns how many attempts it had to give up.
     pub(super) async fn run(mut self, stop: &CancellationToken) -> usize {
-        let abandoned = match self.deliver(stop).await {
+        match self.deliver(stop).await {
             End::Stopped => self.drain().await,
             End::QueueClosed => self.attempts.len(),
-        };
-        let wall = self.clock.wall();
-        self.shared.with(|status| {
-            status.in_flight = 0;
-            status.enter(State::Stopped, wall);
-        });
-        abandoned
+        }
     }
 
     async fn deliver(&mut self, stop: &CancellationToken) -> End {
         let mut stopped = std::pin::pin!(stop.cancelled());
+        let mut turn = self.clock.sleep(Worker::TURN);
         loop {
             let wish = self.wish();
             self.publish();
@@ -135,6 +133,7 @@ impl<L: Lane> Run<L> {
                     None => return End::QueueClosed,
                 },
                 () = wait_for(wait) => {}
+                () = &mut turn => turn = self.clock.sleep(Worker::TURN),
             }
         }
     }
@@ -143,6 +142,7 @@ impl<L: Lane> Run<L> {
     async fn drain(&mut self) -> usize {
         self.aside.clear();
         let mut patience = self.clock.sleep(self.config.drain);
+        let mut turn = self.clock.sleep(Worker::TURN);
         while !self.attempts.is_empty() || !self.settlements.is_empty() {
             self.publish();
             tokio::select! {
@@ -150,6 +150,7 @@ impl<L: Lane> Run<L> {
                 Some(attempted) = self.attempts.next() => self.judge(attempted),
                 Some(settled) = self.settlements.next() => drop(self.take_note(settled)),
                 () = &mut patience => break,
+                () = &mut turn => turn = self.clock.sleep(Worker::TURN),
             }
         }
         self.aside.clear();
@@ -212,7 +213,9 @@ impl<L: Lane> Run<L> {
         });
     }
 
+    /// Each turn begins with it.
     fn publish(&self) {
+        self.shared.turn(self.clock.now_coarse());
         let in_flight = self.attempts.len();
         let state = self.state();
         let limited_until = self.limit.until(&self.clock);
@@ -239,6 +242,18 @@ impl<L: Lane> Run<L> {
         } else {
             State::Delivering
         }
+    }
+}
+
+/// However a run ends, also by being dropped or by a panic, nobody is told that it goes on.
+impl<L: Lane> Drop for Run<L> {
+    fn drop(&mut self) {
+        let wall = self.clock.wall();
+        self.shared.with(|status| {
+            status.in_flight = 0;
+            status.limited_until = None;
+            status.enter(State::Stopped, wall);
+        });
     }
 }
 

@@ -1,14 +1,16 @@
 //! What the worker and those who watch it both see.
 
 use super::status::DestinationStatus;
+use mainstay_clock::Moment;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// To watch a worker, and to pause it; clones are handles of one and the same.
 ///
-/// It outlives the worker, and then says [`State::Stopped`](crate::State::Stopped).
+/// It outlives the worker and its runs. After a run, however it ended, it says [`State::Stopped`](crate::State::Stopped).
 #[derive(Clone)]
 pub struct WorkerHandle {
     pub(super) shared: Arc<Shared>,
@@ -17,6 +19,8 @@ pub struct WorkerHandle {
 #[derive(Debug)]
 pub(super) struct Shared {
     status: Mutex<DestinationStatus>,
+    /// Nanoseconds after the origin of the clock.
+    turned: AtomicU64,
     paused: AtomicBool,
     changed: Notify,
 }
@@ -25,6 +29,17 @@ impl WorkerHandle {
     /// How the destination is doing, at this moment.
     pub fn status(&self) -> DestinationStatus {
         self.shared.with(|status| status.clone())
+    }
+
+    /// When its loop turned last, by the clock of the worker, give or take what a coarse moment is old; before its first turn, when
+    /// it was made or told to run.
+    ///
+    /// While it runs, that is never much longer ago than [`Worker::TURN`](crate::Worker::TURN), also where it is idle, held or
+    /// paused, and while it stops. If it is, nobody polls it, or it hangs in a destination that blocks.
+    pub fn turned(&self) -> Moment {
+        Moment::after_origin(Duration::from_nanos(
+            self.shared.turned.load(Ordering::Relaxed),
+        ))
     }
 
     /// Sends nothing more until [`resume`](Self::resume); what is under way ends by itself. It does not outlive the process.
@@ -44,9 +59,10 @@ impl WorkerHandle {
 }
 
 impl Shared {
-    pub(super) fn new(status: DestinationStatus) -> Self {
+    pub(super) fn new(status: DestinationStatus, now: Moment) -> Self {
         Self {
             status: Mutex::new(status),
+            turned: AtomicU64::new(now.nanos()),
             paused: AtomicBool::new(false),
             changed: Notify::new(),
         }
@@ -54,6 +70,11 @@ impl Shared {
 
     pub(super) fn with<T>(&self, see: impl FnOnce(&mut DestinationStatus) -> T) -> T {
         see(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The loop turns.
+    pub(super) fn turn(&self, now: Moment) {
+        self.turned.store(now.nanos(), Ordering::Relaxed);
     }
 
     pub(super) fn is_paused(&self) -> bool {

@@ -69,7 +69,7 @@ pub enum State {
     },
     /// A person paused it.
     Paused,
-    /// The worker has ended.
+    /// The worker does not run: it ended, was dropped or panicked.
     Stopped,
 }
 

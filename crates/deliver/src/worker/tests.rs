@@ -600,6 +600,76 @@ async fn a_closed_queue_ends_the_worker() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_idle_turns_all_the_same() {
+    let bench = Bench::start(|_, _| deliver());
+    bench.rest().await;
+    for _ in 0..12 {
+        bench.clock.advance(Worker::TURN);
+        bench.rest().await;
+        assert_eq!(bench.handle.turned(), bench.clock.now());
+        assert_eq!(bench.handle.status().state, State::Idle);
+    }
+    // It took nothing for it, and misses nothing.
+    bench.queue.put(3);
+    bench.rest().await;
+    assert_eq!(bench.acknowledged(), 3);
+    bench.stop.cancel();
+    assert_eq!(bench.worker.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_worker_turns_while_it_is_held_paused_or_waits_for_what_hangs() {
+    let bench = Bench::start(|_, _| Reply::Never);
+    let turns = async || {
+        bench.rest().await;
+        for _ in 0..3 {
+            bench.clock.advance(Worker::TURN);
+            bench.rest().await;
+            assert_eq!(bench.handle.turned(), bench.clock.now());
+        }
+    };
+    bench.queue.put(10);
+    turns().await;
+    bench.handle.pause();
+    turns().await;
+    bench.stop.cancel();
+    turns().await;
+    assert!(!bench.worker.is_finished(), "it waits for what hangs");
+    let held = Bench::start(|_, _| reply(Outcome::hold("refused")));
+    held.queue.put(1);
+    held.rest().await;
+    held.pass(MINUTE).await;
+    assert!(held.clock.now().since(held.handle.turned()) <= Worker::TURN);
+}
+
+#[tokio::test]
+async fn a_worker_whose_run_was_dropped_says_that_it_stopped() {
+    let limit = mainstay_resilience::RateLimit {
+        permits: 1,
+        per: MINUTE,
+        burst: 3,
+    };
+    let config = DeliverConfig {
+        limit: Some(limit),
+        ..DeliverConfig::default()
+    };
+    let bench = Bench::with(config, |_, _| Reply::Never);
+    bench.queue.put(10);
+    bench.rest().await;
+    let status = bench.handle.status();
+    assert_eq!((status.state, status.in_flight), (State::Delivering, 3));
+    assert!(status.limited_until.is_some());
+    bench.clock.advance(MINUTE);
+    bench.worker.abort();
+    assert!(bench.worker.await.unwrap_err().is_cancelled());
+    let status = bench.handle.status();
+    assert_eq!((status.state, status.in_flight), (State::Stopped, 0));
+    assert_eq!(status.limited_until, None);
+    assert_eq!(status.since, bench.clock.wall());
+    assert_eq!(bench.queue.state().ready.len(), 10, "all went back");
+}
+
+#[tokio::test]
 async fn the_status_is_readable_by_programs() {
     let bench = Bench::start(|_, _| reply(Outcome::hold("refused")));
     bench.queue.put(1);

@@ -16,6 +16,7 @@ mod http2;
 mod outage;
 mod proxy;
 mod requests;
+mod run_again;
 mod secrets;
 mod station;
 mod support;

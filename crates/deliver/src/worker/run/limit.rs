@@ -1,26 +1,31 @@
 //! No more attempts in a time than the destination bears.
 
+use crate::Error;
 use crate::worker::config::DeliverConfig;
 use crate::worker::status::date;
 use mainstay_clock::{Moment, SharedClock};
 use mainstay_resilience::RateLimiter;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Permits: asked for before a document is leased, and taken when its attempt begins.
-#[derive(Debug)]
-pub(super) struct Limit {
-    limiter: Option<RateLimiter>,
+/// Permits: asked for before a document is leased, and taken when its attempt begins. Clones share them.
+#[derive(Debug, Clone)]
+pub(in crate::worker) struct Limit {
+    limiter: Option<Arc<RateLimiter>>,
     until: Option<Moment>,
 }
 
 impl Limit {
-    pub(super) fn of(config: &DeliverConfig, clock: &SharedClock) -> Self {
-        Self {
-            limiter: config
-                .limiter(clock)
-                .expect("the worker was made with settings that were checked"),
+    /// # Errors
+    /// The settings are impossible.
+    pub(in crate::worker) fn of(
+        config: &DeliverConfig,
+        clock: &SharedClock,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            limiter: config.limiter(clock)?.map(Arc::new),
             until: None,
-        }
+        })
     }
 
     /// When the next attempt may begin, if not now.

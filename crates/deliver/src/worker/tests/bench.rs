@@ -1,7 +1,7 @@
 //! A queue and a destination that do what a test wants, on a clock that it moves.
 
 use crate::worker::lane::{InHand, Lane, Settlement, Unsettled};
-use crate::worker::run::Run;
+use crate::worker::run::{Limit, Run};
 use crate::worker::shared::{Shared, WorkerHandle};
 use crate::worker::status::DestinationStatus;
 use crate::{Content, DeliverConfig, Destination, Outcome, Outgoing, Sending};
@@ -353,18 +353,18 @@ impl Bench {
             clock: clock.clone(),
         });
         let shared_clock: SharedClock = Arc::new(clock.clone());
-        let shared = Arc::new(Shared::new(DestinationStatus::new(
-            destination.address(),
-            clock.wall(),
-        )));
+        let status = DestinationStatus::new(destination.address(), clock.wall());
+        let shared = Arc::new(Shared::new(status, clock.now()));
         let handle = WorkerHandle {
             shared: Arc::clone(&shared),
         };
         let stop = CancellationToken::new();
+        let limit = Limit::of(&config, &shared_clock).unwrap();
         let run = Run::new(
             queue.clone(),
             Arc::clone(&destination) as Arc<dyn Destination>,
             config,
+            limit,
             shared_clock,
             shared,
         );
