@@ -234,9 +234,11 @@ impl fmt::Debug for Collector {
     }
 }
 
-/// Whoever waits for us to become idle has waited long enough.
+/// Whoever waits for us to become idle has waited long enough. The lock is given back after that, so that nobody who comes next
+/// is told anything of us.
 impl Drop for Collector {
     fn drop(&mut self) {
+        self.shared.lock().end(std::thread::panicking());
         self.shared.answer(u64::MAX);
     }
 }

@@ -139,6 +139,8 @@
 //! - The disk is full: a claim needs no space as a rule; where it does, the file stays where it was.
 //! - The archive cannot be written: the file stays in the work folder, committed, and it is tried again at each rescan.
 //! - It is killed: see [`Recovered`].
+//! - It dies of a panic, its own or the intake's: [`State::Failed`] says so, and [`Pickup::reopen`] goes on under the same handle.
+//! - Its folder hangs: [`Handle::is_away`] says since when, and [`Handle::turned`] whether its loop still turns at all.
 //!
 //! **Platforms**: Linux. inotify, leases, `renameat2` and `/proc` are used; it is measured on ext4 and tmpfs.
 //!
@@ -167,6 +169,7 @@ mod lease;
 mod load;
 mod look;
 mod pickup;
+mod pulse;
 mod quarantine;
 mod read;
 mod recovery;

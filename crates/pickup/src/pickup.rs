@@ -37,6 +37,37 @@ pub struct Pickup<I: Intake> {
     refusals: u32,
 }
 
+/// Says that a run has ended, however it did.
+struct Ending(Arc<Shared>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.lock().end(std::thread::panicking());
+    }
+}
+
+/// A blocking thread that has the collector.
+struct Away {
+    shared: Arc<Shared>,
+    clock: SharedClock,
+}
+
+impl Away {
+    fn go(shared: &Arc<Shared>, clock: &SharedClock) -> Self {
+        shared.pulse.go(clock.now());
+        Self {
+            shared: Arc::clone(shared),
+            clock: Arc::clone(clock),
+        }
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.shared.pulse.come_back(self.clock.now());
+    }
+}
+
 /// What a round came to.
 enum Round {
     /// There may be more to do at once.
@@ -48,6 +79,9 @@ enum Round {
 }
 
 impl<I: Intake> Pickup<I> {
+    /// While it waits, its loop turns at least this often, also where nothing happens: see [`Handle::turned`].
+    pub const TURN: Duration = Duration::from_secs(5);
+
     /// Checks the settings and the folders, makes those of ours that are missing, and locks the work folder.
     ///
     /// The drop folder may be missing. It blocks; nothing is taken yet.
@@ -58,8 +92,38 @@ impl<I: Intake> Pickup<I> {
     /// [`Locked`](crate::ErrorKind::Locked), [`NewerVersion`](crate::ErrorKind::NewerVersion),
     /// [`Folder`](crate::ErrorKind::Folder). No file was touched; folders may have been made.
     pub fn open(config: Config, intake: Arc<I>, clock: SharedClock) -> Result<Self, Error> {
-        let shared = Arc::new(Shared::new());
+        Self::open_with(Arc::new(Shared::new()), config, intake, clock)
+    }
+
+    /// Opens a pickup in the place of one that has stopped, was dropped or died; `handle`, and its clones, speak to this one then.
+    ///
+    /// The status goes on counting, and knows nothing of the folders until it has looked. Whoever waited for the earlier one to
+    /// become idle was told that it is gone; whoever asks from now on waits for this one. `clock` has to be the one that the
+    /// earlier one had. It is the lock of the work folder that keeps two apart: give it the same one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open). [`Locked`](crate::ErrorKind::Locked) also while a blocking thread of the earlier one is not
+    /// back yet ([`Handle::is_away`]): try again later. `handle` shows what it did before.
+    pub fn reopen(
+        handle: &Handle,
+        config: Config,
+        intake: Arc<I>,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
+        Self::open_with(Arc::clone(&handle.shared), config, intake, clock)
+    }
+
+    fn open_with(
+        shared: Arc<Shared>,
+        config: Config,
+        intake: Arc<I>,
+        clock: SharedClock,
+    ) -> Result<Self, Error> {
         let collector = Collector::open(config, Arc::clone(&clock), Arc::clone(&shared))?;
+        // From here on the lock is ours, and the earlier one has said its last word.
+        shared.begin_anew();
+        shared.pulse.turn(clock.now());
         Ok(Self {
             collector: Some(Box::new(collector)),
             away: None,
@@ -94,13 +158,17 @@ impl<I: Intake> Pickup<I> {
 
     /// Takes files until `stop` is cancelled; then it ends within a second, or when the file being copied is copied.
     ///
-    /// It may end at any point, also by being dropped or killed: what was not committed is offered again at the next start.
+    /// It may end at any point, also by being dropped or killed, or by a panic of the intake: what was not committed is offered
+    /// again at the next start, or when it is opened again in this process ([`reopen`](Self::reopen)).
     pub async fn run(mut self, stop: CancellationToken) {
+        let _ending = Ending(Arc::clone(&self.shared));
+        self.turn();
         self.bring_back().await;
         self.collector().stop = stop.clone();
         self.recover_until_done(&stop).await;
         let mut ear = Ear::default();
         while !stop.is_cancelled() {
+            self.turn();
             let look = self.blocking(Collector::look).await;
             ear.listen(
                 self.collector()
@@ -114,7 +182,10 @@ impl<I: Intake> Pickup<I> {
                 Round::Pause(until) => self.wait(until, None, &stop).await,
             }
         }
-        self.shared.lock().be(State::Stopped, "");
+    }
+
+    fn turn(&self) {
+        self.shared.pulse.turn(self.clock.now());
     }
 
     async fn recover_until_done(&mut self, stop: &CancellationToken) {
@@ -252,20 +323,24 @@ impl<I: Intake> Pickup<I> {
         }
     }
 
-    /// Waits for events, for a word, for the time, or for the end.
+    /// Waits for events, for a word, for the time, or for the end. It turns meanwhile, and looks at nothing for that.
     async fn wait(&self, until: Moment, ear: Option<&mut Ear>, stop: &CancellationToken) {
-        let time = until.since(self.clock.now());
         let event = async {
             match ear {
                 Some(ear) => ear.hear().await,
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.shared.wake.notified() => {}
-            () = self.clock.sleep(time) => {}
-            () = event => {}
+        let mut event = std::pin::pin!(event);
+        loop {
+            self.turn();
+            let left = until.since(self.clock.now());
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.shared.wake.notified() => return,
+                () = self.clock.sleep(left.min(Self::TURN)) => if left <= Self::TURN { return },
+                () = &mut event => return,
+            }
         }
     }
 
@@ -287,13 +362,16 @@ impl<I: Intake> Pickup<I> {
     ) -> T {
         // A call before this one may have been given up, and its thread may still be at work.
         self.bring_back().await;
-        let mut collector = self
+        let collector = self
             .collector
             .take()
             .expect("it is here once it was brought back");
         let intake = Arc::clone(&self.intake);
         let (tell, mut told) = oneshot::channel();
+        let away = Away::go(&self.shared, &self.clock);
         self.away = Some(tokio::task::spawn_blocking(move || {
+            // Dropped after the collector where a panic drops both.
+            let (_away, mut collector) = (away, collector);
             // Whoever asked may have given up.
             drop(tell.send(act(&mut collector, &*intake)));
             collector

@@ -1,5 +1,7 @@
 //! What people see of a pickup, and how others speak to it while it runs.
 
+use crate::pulse::Pulse;
+use mainstay_clock::Moment;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +11,7 @@ use tokio::sync::{Notify, watch};
 /// How many waiting files a status names; of more it gives the number only.
 pub const WAITING_MAX: usize = 100;
 
-/// What a pickup is doing, and what it has done since it was opened.
+/// What a pickup is doing, and what it has done since it was opened; opening it again goes on counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
@@ -61,9 +63,9 @@ pub enum State {
     Missing,
     /// The intake has no room: files stay in the drop folder until it has.
     Full,
-    /// Files cannot be taken at the moment; it is tried again.
+    /// Files cannot be taken at the moment, and it is tried again; or a panic has ended it, and the reason says that it died.
     Failed,
-    /// It was told to stop.
+    /// It was told to stop, or was dropped.
     Stopped,
 }
 
@@ -81,7 +83,7 @@ pub struct Waiting {
 /// Reads the status of a pickup, and speaks to it, from any thread; clones speak to the same one.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Handle {
@@ -99,10 +101,27 @@ impl Handle {
         self.shared.wake.notify_one();
     }
 
+    /// When its loop turned last, by the clock of the pickup: before its first turn, when it was opened.
+    ///
+    /// While it waits, that is never much longer ago than [`Pickup::TURN`](crate::Pickup::TURN). It does not turn while a blocking
+    /// thread is at work ([`is_away`](Self::is_away)), nor while the intake commits.
+    pub fn turned(&self) -> Moment {
+        self.shared.pulse.turned()
+    }
+
+    /// Since when a blocking thread has been at work for it, with what it knows of its folders; `None` when none is.
+    ///
+    /// A look at a slow share and the copy of a large file take their time; a folder that hangs takes for ever. The thread
+    /// cannot be ended: also where the run was dropped, it goes on, and keeps the lock of the work folder until a moment after it
+    /// has come back.
+    pub fn is_away(&self) -> Option<Moment> {
+        self.shared.pulse.away_since()
+    }
+
     /// Ready once a look through the whole folder, begun after this call, found nothing that can be taken or will settle.
     ///
     /// Files that cannot be taken as they are ([`Status::waiting`]) are not waited for, and neither is a folder that is
-    /// missing: look at the status. It is ready as well once the pickup has stopped. Dropping it has no effect.
+    /// missing: look at the status. It is ready as well once the pickup has stopped or died. Dropping it has no effect.
     pub async fn idle(&self) {
         let ticket = self.shared.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut answered = self.shared.answered.subscribe();
@@ -116,6 +135,7 @@ impl Handle {
 #[derive(Debug)]
 pub(crate) struct Shared {
     board: Mutex<Board>,
+    pub(crate) pulse: Pulse,
     pub(crate) wake: Notify,
     /// How often somebody asked whether all is taken.
     asked: AtomicU64,
@@ -137,6 +157,9 @@ struct Complaint {
     /// The look through the folder at which it was last made.
     scan: u64,
 }
+
+/// What a panic has ended.
+const DIED: &str = "it died; its files stay where they are until it is opened again";
 
 /// How many complaints are remembered.
 const COMPLAINTS_MAX: usize = 10_000;
@@ -168,6 +191,7 @@ impl Shared {
         };
         Self {
             board: Mutex::new(board),
+            pulse: Pulse::new(),
             wake: Notify::new(),
             asked: AtomicU64::new(0),
             answered: watch::Sender::new(0),
@@ -188,6 +212,13 @@ impl Shared {
         *self.answered.borrow() < self.asked()
     }
 
+    /// Another pickup takes the place of the one before, which is gone.
+    pub(crate) fn begin_anew(&self) {
+        self.lock().begin_anew();
+        // The earlier one has told all who waited that it is gone; those who ask from now on are told by the new one.
+        self.answered.send_replace(self.asked());
+    }
+
     /// All is taken, for those who asked up to `ticket`.
     pub(crate) fn answer(&self, ticket: u64) {
         self.answered.send_replace(ticket);
@@ -202,6 +233,26 @@ impl Board {
         }
         self.status.state = state;
         reason.clone_into(&mut self.status.reason);
+    }
+
+    /// It has ended. That it died is what counts, whoever of those that held it ends first.
+    pub(crate) fn end(&mut self, has_died: bool) {
+        let is_known_dead = self.status.state == State::Failed && self.status.reason == DIED;
+        if has_died {
+            self.be(State::Failed, DIED);
+        } else if !is_known_dead {
+            self.be(State::Stopped, "");
+        }
+    }
+
+    /// Nothing is known yet of what lies in the folders; what was counted goes on.
+    fn begin_anew(&mut self) {
+        self.be(State::Starting, "");
+        self.complaints.clear();
+        let status = &mut self.status;
+        status.has_events = false;
+        (status.ready, status.settling) = (0, 0);
+        (status.pending, status.unfinished) = (0, 0);
     }
 
     /// Something went wrong that is not about the state.

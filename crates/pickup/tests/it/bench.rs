@@ -158,6 +158,8 @@ pub(crate) struct Inner {
     pub(crate) is_poison_named: bool,
     /// Commits never answer.
     pub(crate) hangs: bool,
+    /// The next commit panics.
+    pub(crate) dies: bool,
     /// The next commit is stored, and refused all the same.
     pub(crate) lies: bool,
     pub(crate) commits: usize,
@@ -230,11 +232,12 @@ impl Ledger {
 
 impl Intake for Ledger {
     async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
-        let hangs = {
+        let (hangs, dies) = {
             let mut inner = self.lock();
             inner.commits += 1;
-            inner.hangs
+            (inner.hangs, std::mem::take(&mut inner.dies))
         };
+        assert!(!dies, "the intake panics");
         if hangs {
             std::future::pending::<()>().await;
         }
@@ -339,7 +342,10 @@ impl Running {
     }
 
     fn start_with(config: Config, ledger: &Arc<Ledger>, clock: SharedClock) -> Self {
-        let pickup = Pickup::open(config, Arc::clone(ledger), clock).unwrap();
+        Self::run(Pickup::open(config, Arc::clone(ledger), clock).unwrap())
+    }
+
+    pub(crate) fn run<I: Intake>(pickup: Pickup<I>) -> Self {
         let handle = pickup.handle();
         let stop = CancellationToken::new();
         let task = tokio::spawn(pickup.run(stop.clone()));
@@ -370,6 +376,20 @@ impl Running {
             );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    /// Waits until a panic ends it.
+    pub(crate) async fn dies(self) -> Handle {
+        let died = tokio::time::timeout(PATIENCE, self.task).await;
+        assert!(died.expect("it dies in time").unwrap_err().is_panic());
+        self.handle
+    }
+
+    /// Drops it, at whatever point it is.
+    pub(crate) async fn drop_it(self) -> Handle {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+        self.handle
     }
 
     pub(crate) async fn stop(self) -> Status {

@@ -20,6 +20,7 @@ mod full_or_failing_intake;
 mod killed;
 mod names_and_order;
 mod never_opened;
+mod opened_again;
 mod other_file_system;
 mod power_cut;
 mod selection;
