@@ -139,6 +139,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION")]
     pub(crate) grace: Option<Span>,
 
+    /// Lets tests make its tasks fail, through the control socket.
+    #[arg(long, hide = true)]
+    pub(crate) test_faults: bool,
+
     #[command(flatten)]
     pub(crate) parent: ParentArgs,
 }

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     ConfigInvalid = 22,
     /// The service could not start.
     StartFailed = 30,
-    /// A part of the service died, and the rest was stopped in order.
+    /// A part of the service failed for good where it was to end when all is done, and the rest was stopped in order.
     PartDied = 31,
     /// The command needs a running agent, or a data folder, and there is none.
     NotRunning = 32,

@@ -11,6 +11,8 @@
 //! | `to LANE` | held, or nobody leads there any more | | destination-held |
 //! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |
 //! | `account` | something cannot be read | the ledger does not add up | damaged-segment |
+//! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
+//! | `last stop` | ten minutes after a run that was not stopped, or not cleanly; an hour after three of them in a row | | stuck-shutdown |
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
 //! | `open files` | four fifths of what the system allows | 95 % | open-files |
 //! | `clock` | the date jumped within the last five minutes | | clock-jumped |

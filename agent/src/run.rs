@@ -6,260 +6,320 @@
 //!              control socket ┘ submit, status, verbs by hand
 //! ```
 //!
-//! A stop happens in this order: intake ends, deliveries in flight finish or are given up after the grace, the queue is closed,
-//! the socket goes. Nothing depends on it: killed at any point, the next start goes on where this one was.
+//! Every part is a task that is watched, and started again when it fails ([`tasks`]). A stop has three phases, each with its time
+//! ([`Stopping`]): intake and deliveries take nothing new and finish what they have, within the grace; what is left gives up;
+//! the queue is closed. Nothing depends on it: killed at any point, the next start goes on where this one was.
 
 mod agent;
 mod body;
 mod content_type;
 pub(crate) mod destination;
+mod drop_folder;
 mod emptiness;
+mod fault;
 mod folders;
+mod group;
 mod intake;
 pub(crate) mod lookups;
-mod parts;
+mod others;
 mod progress;
 mod report;
 mod scrub;
+mod start;
+mod stops;
+mod tasks;
 mod trash;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, BodyMaker, Unread, read_body};
 pub(crate) use content_type::content_type;
+pub(crate) use fault::Wish;
 pub(crate) use intake::{STATION, Template, template};
 pub(crate) use progress::Display;
 pub(crate) use report::{describe_damage, describe_queue};
+pub(crate) use stops::Told;
 
 use crate::cli::RunArgs;
 use crate::config::{self, Settings};
-use crate::control;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::health::{self, Door};
 use crate::opened::Opened;
 use crate::signals::Stop;
 use crate::terminal::{self, Count};
 use agent::Assembled;
+use group::Closing;
 use mainstay_clock::SharedClock;
 use mainstay_queue::Recovery;
-use mainstay_resilience::within;
-use parts::{Ended, Parts};
+use mainstay_supervise::{ServiceState, StopOutcome, StopReport, StopSettings, Stopping};
+use others::Doors;
+use start::Started;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
+use tokio::sync::broadcast::error::RecvError;
 
-/// After the grace, and after a part died, closing the queue gets this long: a sync on the slowest disk we met takes 1 s.
+/// Closing a part gets this long: a sync on the slowest disk we met takes 1 s.
 const CLOSE: Duration = Duration::from_secs(10);
 
-/// Why the agent ends.
+/// What is left of the grace is for those who give up when it is over.
+const AFTER_GRACE: Duration = Duration::from_millis(200);
+
+/// What was told to give up ends at its next wait; what does not is blocked, and is left behind.
+const CANCEL: Duration = Duration::from_secs(2);
+
+/// Why a life of the agent ends.
 enum Ending {
     /// It was asked to.
     Asked,
     /// Nothing is left to do, and it was told to end then.
     Empty,
-    /// A part died.
-    PartDied(Ended),
+    /// Something that it is not what it is for without failed for good, and it was told to end when all is done.
+    Failed(String),
+    /// It begins anew, with another configuration.
+    Reload(Box<Settings>),
+}
+
+/// What comes after a life of the agent.
+enum Next {
+    End(Exit),
+    /// Another life.
+    Again(Box<Settings>),
 }
 
 /// Runs the agent.
 ///
 /// # Errors
-/// It cannot start, or a part of it died.
+/// It cannot start, or was to end when all is done and cannot do it.
 pub(crate) async fn run(args: RunArgs, display: Display) -> Result<Exit, Failure> {
     let stop = Stop::default();
     tokio::select! {
-        ended = work(&args, &stop, &display) => ended,
-        failed = stop.listen() => Err(failed),
+        ended = lives(&args, &stop, &display) => ended,
+        failed = stop.listen_for_reload() => Err(failed),
     }
 }
 
-async fn work(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Failure> {
-    let clock = mainstay_clock::system();
+/// One life, and another one for each new configuration; one that cannot begin with it begins with the one before.
+async fn lives(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
-    let settings = settings(args, &data)?;
-    folders::prepare(args, &settings, &data)?;
-    let queue = queue_config(&settings, &clock);
-    let opened = Opened::take(&data, settings.queue.dir.clone(), queue, &clock).await?;
-    folders::tell_exposed(&data);
+    let mut settings = Arc::new(settings(args, &data)?);
+    let mut before: Option<Arc<Settings>> = None;
+    loop {
+        match life(args, &data, &settings, stop, display).await {
+            Ok(Next::End(exit)) => return Ok(exit),
+            Ok(Next::Again(new)) => before = Some(std::mem::replace(&mut settings, (*new).into())),
+            Err(failure) => match before.take() {
+                Some(old) if failure.exit() != Exit::PartDied => {
+                    terminal::warn(&format!(
+                        "the new configuration cannot be used, and the one before it goes on: {failure}"
+                    ));
+                    settings = old;
+                }
+                _ => return Err(failure),
+            },
+        }
+    }
+}
+
+async fn life(
+    args: &RunArgs,
+    data: &DataDir,
+    settings: &Settings,
+    stop: &Stop,
+    display: &Display,
+) -> Result<Next, Failure> {
+    let clock = mainstay_clock::system();
+    folders::prepare(args, settings, data)?;
+    let queue = queue_config(settings, &clock);
+    let opened = Opened::take(data, settings.queue.dir.clone(), queue, &clock).await?;
+    folders::tell_exposed(data);
     tell_recovery(&opened.recovery);
-    let mut assembled = tokio::task::block_in_place(|| Assembled::new(&opened, &settings, &clock))?;
-    assembled.recover().await;
-    assembled.listen(&settings, &clock).await?;
-    let door = match settings.health.listen {
-        Some(listen) => Some(Door::open(listen).await?),
-        None => None,
+    let (agent, stopping) = match begin(args, &opened, settings, display, &clock).await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            // Another life may want the folder at once.
+            opened.close().await;
+            return Err(failure);
+        }
     };
-    let listener = control::Listener::open(&data)?;
-
-    let (intake, delivery, answers) = (
-        CancellationToken::new(),
-        CancellationToken::new(),
-        CancellationToken::new(),
-    );
-    let (agent, takers, deliverers) = assembled.start(&intake, &delivery);
-    let agent = Arc::new(agent);
-    let others = others(
-        &agent,
-        &settings,
-        display,
-        &clock,
-        (listener, door),
-        &answers,
-    )?;
-    tell_start(&agent, &settings);
-
-    let mut running = Running {
-        takers,
-        deliverers,
-        others,
-        intake,
-        delivery,
+    tell_start(&agent, settings);
+    agent.last_stops.warn();
+    let noted = {
+        let agent = Arc::clone(&agent);
+        tokio::task::spawn_blocking(move || agent.last_stops.write())
     };
+
     let ending = tokio::select! {
         biased;
-        ended = running.next_end() => Ending::PartDied(ended),
         () = stop.asked.cancelled() => Ending::Asked,
+        why = failed(&agent), if args.until_empty => Ending::Failed(why),
         () = emptiness::reached(&agent, &clock), if args.until_empty => Ending::Empty,
+        new = new_settings(args, data, stop, display) => Ending::Reload(new),
     };
-    let exit = running.end(&agent, settings.grace, stop, &clock).await;
+    let report = run_out(stopping, &ending, stop).await;
     display.end();
-    answers.cancel();
-    drop(running);
-    close(opened, stop, &clock).await;
+    // It was written long ago, or its thread panicked, which was told.
+    drop(noted.await);
+    let exit = judge(&agent, &report);
+    let ended = Arc::clone(&agent);
+    drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
+    drop(opened);
     match ending {
-        Ending::PartDied(ended) => Err(Failure::new(
+        Ending::Failed(why) => Err(Failure::new(
             Exit::PartDied,
-            format!("{ended}; everything else was stopped in order"),
+            format!("{why}; everything else was stopped in order"),
         )
         .help("nothing is lost; start again, and report this with the log")),
-        Ending::Empty => Ok(emptiness::tell(&agent)),
-        Ending::Asked => Ok(exit),
+        Ending::Empty => Ok(Next::End(emptiness::tell(&agent))),
+        // Whoever asked meanwhile wants no other life.
+        Ending::Reload(new) if !stop.asked.is_cancelled() => Ok(Next::Again(new)),
+        Ending::Reload(_) | Ending::Asked => Ok(Next::End(exit)),
     }
 }
 
-/// Starts what neither takes nor delivers.
+/// Starts everything.
 ///
 /// # Errors
-/// The agent cannot watch its health.
-fn others(
-    agent: &Arc<Agent>,
+/// Something cannot be started; nothing runs then.
+async fn begin(
+    args: &RunArgs,
+    opened: &Opened,
     settings: &Settings,
     display: &Display,
     clock: &SharedClock,
-    (listener, door): (control::Listener, Option<Door>),
-    answers: &CancellationToken,
-) -> Result<Parts, Failure> {
-    let health = health::watch(agent, settings.health.queue, clock).map_err(|error| {
-        Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
-    })?;
-    let mut others = Parts::default();
-    others.start(
-        "the control socket",
-        control::serve(listener, Arc::clone(agent), health.clone(), answers.clone()),
-    );
-    others.start(
-        "the progress display",
-        progress::show(display.clone(), Arc::clone(agent), clock.clone()),
-    );
-    others.start(
-        "the scrub of the backups",
-        scrub::keep_whole(Arc::clone(agent), settings.scrub, clock.clone()),
-    );
-    others.start(
-        "the emptying of the trash",
-        trash::empty_old(
-            agent.data.clone(),
-            settings.empty_trash_after,
-            clock.clone(),
-        ),
-    );
-    if let Some(door) = door {
-        let answers = answers.clone();
-        others.start(
-            "the address of its health",
-            door.serve(Arc::clone(agent), health.clone(), clock.clone(), answers),
-        );
-    }
-    let checks = answers.clone();
-    others.start("the checks of its health", async move {
-        health.run(checks).await;
-    });
-    Ok(others)
-}
-
-/// Closes the queue, unless that takes too long or a second signal wants none of it.
-async fn close(opened: Opened, stop: &Stop, clock: &SharedClock) {
-    let closed = tokio::select! {
-        closed = within(&**clock, CLOSE, opened.close()) => closed,
-        () = stop.at_once.cancelled() => None,
+) -> Result<(Arc<Agent>, Stopping), Failure> {
+    let tasks = Tasks::new(clock, args.test_faults)?;
+    let supervisor = tasks.supervisor().clone();
+    let begun = async {
+        let mut assembled =
+            tokio::task::block_in_place(|| Assembled::new(opened, settings, tasks, clock))?;
+        assembled.recover().await;
+        assembled.listen(settings, clock).await?;
+        let doors = Doors::open(&opened.data, settings).await?;
+        let started = assembled.start(clock)?;
+        let agent = Arc::clone(&started.agent);
+        others::start(&agent, settings, display, clock, doors)?;
+        Ok((agent, stopping(opened, started, settings.grace)?))
     };
-    if closed.is_none() {
+    let begun = begun.await;
+    match begun {
+        Ok(_) => supervisor.started(),
+        Err(_) => supervisor.close().await,
+    }
+    begun
+}
+
+/// What there is to be stopped, in the order in which it was started.
+///
+/// # Errors
+/// Two things are called the same, which none are.
+fn stopping(opened: &Opened, started: Started, grace: Duration) -> Result<Stopping, Failure> {
+    let settings = StopSettings {
+        drain: grace.saturating_add(AFTER_GRACE),
+        cancel: CANCEL,
+        close: CLOSE,
+        ..StopSettings::default()
+    };
+    let Started {
+        agent,
+        delivery,
+        intake,
+    } = started;
+    let (queue, socket) = (opened.queue.clone(), opened.data.socket());
+    let register = move || {
+        let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
+        stopping.register(Closing(queue))?;
+        stopping.register(delivery)?;
+        stopping.register(intake)?;
+        stopping.verify("the control socket is gone", move || async move {
+            match socket.try_exists() {
+                Ok(false) => Ok(()),
+                Ok(true) => Err(format!("`{}` is there", socket.display())),
+                Err(error) => Err(error.to_string()),
+            }
+        })?;
+        Ok(stopping)
+    };
+    register().map_err(|error: mainstay_supervise::Error| {
+        Failure::new(Exit::StartFailed, "the agent could not be stopped").because(error)
+    })
+}
+
+/// Stops everything in order, and at once when that is asked for.
+async fn run_out(stopping: Stopping, ending: &Ending, stop: &Stop) -> StopReport {
+    let signal = stopping.signal();
+    signal.ask(match ending {
+        Ending::Asked => "a signal",
+        Ending::Empty | Ending::Failed(_) => "--until-empty",
+        Ending::Reload(_) => "a new configuration",
+    });
+    let mut running = pin!(stopping.run());
+    tokio::select! {
+        report = &mut running => return report,
+        () = stop.at_once.cancelled() => {}
+    }
+    signal.ask("a second signal");
+    running.await
+}
+
+/// Whether all that was in hand was finished.
+fn judge(agent: &Agent, report: &StopReport) -> Exit {
+    if 0 < agent.abandoned() {
         tracing::warn!(
-            "the queue was not closed in order; nothing is lost, the next start reads a little more"
+            abandoned = agent.abandoned(),
+            "deliveries were given up; the documents are sent again, under the same ids"
         );
     }
-}
-
-/// Everything that runs, by the order in which it is stopped.
-struct Running {
-    takers: Parts,
-    deliverers: Parts,
-    others: Parts,
-    intake: CancellationToken,
-    delivery: CancellationToken,
-}
-
-impl Running {
-    /// Waits until any part ends, which none should.
-    async fn next_end(&mut self) -> Ended {
-        let ended = tokio::select! {
-            Some(ended) = self.takers.next_end() => ended,
-            Some(ended) = self.deliverers.next_end() => ended,
-            Some(ended) = self.others.next_end() => ended,
-            else => std::future::pending().await,
-        };
-        tracing::error!("{ended}");
-        ended
+    if report.outcome != StopOutcome::Clean {
+        let unfinished = report.complaints();
+        tracing::warn!(
+            ?unfinished,
+            "stopped before all was finished; nothing is lost"
+        );
+    } else if agent.abandoned() == 0 {
+        return Exit::Done;
     }
+    Exit::StoppedEarly
+}
 
-    /// Ends intake, then delivery, within the grace.
-    async fn end(
-        &mut self,
-        agent: &Agent,
-        grace: Duration,
-        stop: &Stop,
-        clock: &SharedClock,
-    ) -> Exit {
-        agent.begin_stop();
-        self.intake.cancel();
-        let in_order = async {
-            let taken = self.takers.all_end().await;
-            self.delivery.cancel();
-            taken & self.deliverers.all_end().await
-        };
-        let ended = tokio::select! {
-            biased;
-            ended = within(&**clock, grace, in_order) => ended,
-            () = stop.at_once.cancelled() => None,
-        };
-        match ended {
-            Some(_) if agent.abandoned() == 0 => Exit::Done,
-            Some(_) => {
-                tracing::warn!(
-                    abandoned = agent.abandoned(),
-                    "deliveries were given up; the documents are sent again, under the same ids"
-                );
-                Exit::StoppedEarly
+/// Ready when the agent cannot do what it is for, with the reason.
+async fn failed(agent: &Agent) -> String {
+    let mut events = agent.tasks.supervisor().subscribe();
+    loop {
+        let (state, why) = agent.tasks.state();
+        if state == ServiceState::Error {
+            return why;
+        }
+        // Whoever is behind has missed nothing: the state is looked at again.
+        if matches!(events.recv().await, Err(RecvError::Closed)) {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// The configuration that somebody wants instead, once it can be used.
+///
+/// Where nobody wrote one down there is nothing to read again, and what a person watches ends with the terminal.
+async fn new_settings(
+    args: &RunArgs,
+    data: &DataDir,
+    stop: &Stop,
+    display: &Display,
+) -> Box<Settings> {
+    loop {
+        stop.reload.notified().await;
+        if args.from.is_some() || args.to.is_some() || display.is_shown() {
+            stop.ask("SIGHUP");
+            return std::future::pending().await;
+        }
+        match settings(args, data) {
+            Ok(new) => {
+                terminal::say("the configuration was read again, and is taken");
+                return Box::new(new);
             }
-            None => {
-                let unfinished =
-                    [self.takers.still_running(), self.deliverers.still_running()].concat();
-                tracing::warn!(
-                    ?unfinished,
-                    "stopped before all was finished; nothing is lost"
-                );
-                Exit::StoppedEarly
-            }
+            Err(failure) => terminal::warn(&format!(
+                "the configuration is not taken, and the one before it goes on: {failure}"
+            )),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::exit::{Exit, Failure};
 use rustix::process::Pid;
+use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// What the operator or the service manager asked for.
@@ -12,6 +14,8 @@ pub(crate) struct Stop {
     pub(crate) asked: CancellationToken,
     /// Do not finish anything: the second request.
     pub(crate) at_once: CancellationToken,
+    /// Told for each SIGHUP, by those who listen to it.
+    pub(crate) reload: Arc<Notify>,
 }
 
 /// The signals that ask to stop; from here on they end nothing by themselves.
@@ -55,6 +59,28 @@ impl Stop {
         match Handlers::register() {
             Ok(handlers) => self.listen_to(handlers).await,
             Err(failure) => failure,
+        }
+    }
+
+    /// The same, for whoever begins anew with another configuration when SIGHUP comes.
+    pub(crate) async fn listen_for_reload(&self) -> Failure {
+        let mut hang_up = match signal(SignalKind::hangup()) {
+            Ok(hang_up) => hang_up,
+            Err(error) => {
+                let message = "cannot listen for SIGHUP";
+                return Failure::new(Exit::StartFailed, message).because(error);
+            }
+        };
+        let reload = async {
+            while hang_up.recv().await.is_some() {
+                // Kept where nobody waits at this moment.
+                self.reload.notify_one();
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            failed = self.listen() => failed,
+            failed = reload => failed,
         }
     }
 

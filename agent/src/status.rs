@@ -7,6 +7,7 @@ pub(crate) use page::page;
 pub(crate) use stopped::read_stopped;
 
 use crate::scrubbing::LastScrub;
+use mainstay_supervise::TaskState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,6 +38,45 @@ pub(crate) struct Status {
     /// What the last scrub of the backups came to, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_scrub: Option<LastScrub>,
+    /// What runs in it, and how that is; none where no agent runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<Service>,
+    /// How the run before this one ended, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_stop: Option<String>,
+}
+
+/// What runs in the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Service {
+    /// `starting`, `running`, `degraded`, `error`, `stopping` or `stopped`.
+    pub(crate) state: String,
+    /// Since when, as a date in UTC.
+    pub(crate) since: String,
+    /// What is not as it should be, the worst first.
+    pub(crate) troubles: Vec<String>,
+    /// How often a task was started again since the agent started.
+    pub(crate) restarts: u64,
+    /// The tasks.
+    pub(crate) tasks: Vec<Task>,
+}
+
+/// A task of the agent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) name: String,
+    /// Whether the agent is not what it is for without it.
+    pub(crate) critical: bool,
+    pub(crate) state: TaskState,
+    /// Since when, as a date in UTC.
+    pub(crate) since: String,
+    /// How often it was started.
+    pub(crate) attempts: u32,
+    /// How often it failed.
+    pub(crate) failures: u32,
+    /// What it failed with last, and under which id that is in the log.
+    pub(crate) last_failure: Option<String>,
+    pub(crate) last_failure_id: Option<String>,
 }
 
 /// What the agent is doing.

@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::views::{Export, List, Move, Redeliver, Refused, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
-use crate::run::Agent;
+use crate::run::{Agent, Wish};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -44,7 +44,7 @@ pub(crate) async fn serve(
             .map(|route| route.template.clone())
             .collect(),
     );
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/status", get(status))
         .route("/documents", get(list).post(submit))
         .route("/documents/{id}", get(show))
@@ -53,13 +53,16 @@ pub(crate) async fn serve(
         .route("/redeliver", post(redeliver))
         .route("/archive", get(export).post(import))
         .route("/verify", post(verify))
-        .route("/health", get(look))
-        .with_state(Here {
-            agent,
-            desk,
-            health,
-        });
-    let serving = axum::serve(listener, router);
+        .route("/health", get(look));
+    if agent.tasks.faults().is_some() {
+        router = router.route("/fault", post(fault));
+    }
+    let here = Here {
+        agent,
+        desk,
+        health,
+    };
+    let serving = axum::serve(listener, router.with_state(here));
     tokio::select! {
         served = serving => {
             if let Err(error) = served {
@@ -76,6 +79,14 @@ async fn status(State(here): State<Here>) -> Response {
 
 async fn look(State(here): State<Here>) -> Response {
     Json(here.health.check_all().await).into_response()
+}
+
+/// For tests alone: `run --test-faults`.
+async fn fault(State(here): State<Here>, Json(wish): Json<Wish>) -> Response {
+    if let Some(faults) = here.agent.tasks.faults() {
+        faults.ask(wish);
+    }
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn list(State(here): State<Here>, Query(wish): Query<List>) -> Response {

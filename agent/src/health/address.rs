@@ -72,6 +72,11 @@ impl Door {
         Ok(Self { listener })
     }
 
+    /// Where it is open, by number; none where the system does not say.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
     /// Answers until `stop` is cancelled.
     pub(crate) async fn serve(
         self,

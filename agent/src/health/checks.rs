@@ -1,11 +1,11 @@
 //! What is looked at, and what counts as well.
 
 use super::system::{self, Share};
-use crate::run::Agent;
+use crate::run::{Agent, Told};
 use crate::status::{Route, Status, To};
 use crate::units::Size;
 use mainstay_clock::{Moment, SharedClock};
-use mainstay_supervise::{CheckSpec, Error, Health, Observed};
+use mainstay_supervise::{CheckSpec, Error, Health, Observed, ServiceState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +69,12 @@ pub(super) fn register(
     let depth = spec("queue", "queue-growing").hysteresis(LOOKS_FOR_LONG, 1);
     health.register(depth, on(queue))?;
     health.register(spec("account", "damaged-segment"), on(account))?;
+    health.register(spec("tasks", "crash-loop"), on(tasks))?;
+    let (stops, now) = (Arc::clone(agent), clock.clone());
+    health.register(spec("last stop", "stuck-shutdown"), move || {
+        let observed = last_stop(stops.last_stops.told(now.now()));
+        async move { observed }
+    })?;
     health.register(spec("memory", "high-memory"), || async {
         share(system::memory(), "of memory", true)
     })?;
@@ -145,6 +151,19 @@ fn account(agent: &Agent, _: Limits) -> Observed {
         Some(damage) => Observed::degraded(format!("something cannot be read: {damage}")),
         None => Observed::healthy(),
     }
+}
+
+fn tasks(agent: &Agent, _: Limits) -> Observed {
+    let (state, why) = agent.tasks.state();
+    match state {
+        ServiceState::Error => Observed::unhealthy(why),
+        ServiceState::Degraded => Observed::degraded(why),
+        _ => Observed::healthy(),
+    }
+}
+
+fn last_stop(told: Option<Told>) -> Observed {
+    told.map_or_else(Observed::healthy, |told| Observed::degraded(told.words))
 }
 
 fn disk(place: &std::path::Path) -> Observed {

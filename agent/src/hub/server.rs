@@ -30,8 +30,20 @@ const BREATH: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(crate) struct Hub {
     listener: TcpListener,
+    /// The address of the configuration, whose port may be 0.
+    asked: SocketAddr,
     desk: Arc<Desk>,
+    places: usize,
     connections: Arc<Semaphore>,
+    finish: Duration,
+}
+
+/// Where a hub listens, for the one that comes after it.
+#[derive(Debug)]
+pub(crate) struct Address {
+    listen: SocketAddr,
+    desk: Arc<Desk>,
+    places: usize,
     finish: Duration,
 }
 
@@ -87,12 +99,26 @@ impl Hub {
             stop: CancellationToken::new(),
             clock: clock.clone(),
         };
+        let places = usize::from(ingest.max_connections);
         Ok(Self {
             listener,
+            asked: ingest.listen,
             desk: Arc::new(desk),
-            connections: Arc::new(Semaphore::new(usize::from(ingest.max_connections))),
+            places,
+            connections: Arc::new(Semaphore::new(places)),
             finish: FINISH.min(settings.grace / 2),
         })
+    }
+
+    /// How it is opened again after it died.
+    pub(crate) fn again(&self) -> Address {
+        let listen = self.listener.local_addr();
+        Address {
+            listen: listen.unwrap_or(self.asked),
+            desk: Arc::clone(&self.desk),
+            places: self.places,
+            finish: self.finish,
+        }
     }
 
     /// What can be asked while it runs.
@@ -147,6 +173,26 @@ impl Hub {
             }
             while running.try_join_next().is_some() {}
         }
+    }
+}
+
+impl Address {
+    /// Opens it again; whoever was served by the one before asks again.
+    ///
+    /// # Errors
+    /// It cannot be listened on.
+    pub(crate) async fn open(&self) -> Result<Hub, Failure> {
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .map_err(|error| cannot_listen(&self.desk.template.route, self.listen, error))?;
+        Ok(Hub {
+            listener,
+            asked: self.listen,
+            desk: Arc::clone(&self.desk),
+            places: self.places,
+            connections: Arc::new(Semaphore::new(self.places)),
+            finish: self.finish,
+        })
     }
 }
 

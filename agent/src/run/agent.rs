@@ -1,13 +1,15 @@
 //! A running agent: its routes, its queue, and what it says of itself.
 
 use super::destination::{AnyDestination, build};
+use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
 use super::lookups::{CACHE, Lookups, Room};
-use super::parts::Parts;
+use super::stops::LastStops;
+use super::tasks::Tasks;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::hub::{self, Hub};
+use crate::hub::{self, Address, Hub};
 use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
@@ -17,13 +19,13 @@ use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
 use mainstay_queue::{LaneId, Queue};
+use mainstay_supervise::ServiceState;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]
@@ -40,10 +42,12 @@ pub(crate) struct Agent {
     pub(crate) since: u64,
     /// What the last scrub of the backups came to, as it was last read.
     last_scrub: Mutex<Option<LastScrub>>,
-    /// Whether it was asked to stop.
-    stopping: AtomicBool,
+    /// How its earlier lives ended.
+    pub(crate) last_stops: LastStops,
+    /// What runs, and how that is.
+    pub(crate) tasks: Tasks,
     /// Attempts that were given up when it stopped.
-    abandoned: Arc<AtomicUsize>,
+    pub(super) abandoned: Arc<AtomicUsize>,
 }
 
 /// A running route.
@@ -75,6 +79,7 @@ pub(crate) struct Folder {
     pub(crate) settings: config::Drop,
     /// Its pickup.
     pub(crate) handle: mainstay_pickup::Handle,
+    pub(super) clock: SharedClock,
 }
 
 /// A destination that is delivered to.
@@ -94,9 +99,9 @@ pub(crate) struct Target {
 pub(crate) struct Assembled {
     /// What can be asked.
     pub(crate) agent: Agent,
-    pickups: Vec<(String, Pickup<RouteIntake>)>,
-    hubs: Vec<(String, Hub)>,
-    workers: Vec<(String, Worker)>,
+    pub(super) pickups: Vec<(String, Pickup<RouteIntake>, DropFolder)>,
+    pub(super) hubs: Vec<(String, Hub, Address)>,
+    pub(super) workers: Vec<(String, Worker)>,
 }
 
 impl Assembled {
@@ -107,6 +112,7 @@ impl Assembled {
     pub(crate) fn new(
         opened: &Opened,
         settings: &Settings,
+        tasks: Tasks,
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -125,16 +131,16 @@ impl Assembled {
                 // Addresses are opened last, by `listen`: whoever comes is answered soon then.
                 None | Some(config::From::Http(_)) => None,
                 Some(config::From::Folder(drop)) => {
-                    let intake = RouteIntake {
-                        queue: opened.queue.clone(),
-                        template: template.clone(),
-                    };
-                    let pickup = open_pickup(&opened.data, &route.name, drop, intake, clock)?;
+                    let intake = RouteIntake::new(opened.queue.clone(), template.clone());
+                    let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
+                    let pickup = folder.open()?;
                     let handle = pickup.handle();
-                    pickups.push((format!("the pickup of route `{}`", route.name), pickup));
+                    let name = format!("the pickup of route `{}`", route.name);
+                    pickups.push((name, pickup, folder));
                     Some(Source::Folder(Folder {
                         settings: drop.clone(),
                         handle,
+                        clock: clock.clone(),
                     }))
                 }
             };
@@ -152,7 +158,8 @@ impl Assembled {
             station: settings.station.clone(),
             since: clock.wall(),
             last_scrub: Mutex::new(LastScrub::read(&opened.data.path().join(scrubbing::FOLDER))),
-            stopping: AtomicBool::new(false),
+            last_stops: LastStops::begin(&opened.data, clock),
+            tasks,
             abandoned: Arc::default(),
         };
         Ok(Self {
@@ -178,13 +185,14 @@ impl Assembled {
             };
             let (template, queue) = (route.template.clone(), self.agent.queue.clone());
             let hub = Hub::open(ingest, template, queue, settings, clock).await?;
+            let address = hub.again();
             let source = hub.source().map_err(|error| {
                 let message = format!("route `{}` cannot listen", configured.name);
                 Failure::new(Exit::CannotListen, message).because(error)
             })?;
             route.from = Some(Source::Http(source));
             let name = format!("the address of route `{}`", configured.name);
-            self.hubs.push((name, hub));
+            self.hubs.push((name, hub, address));
         }
         Ok(())
     }
@@ -194,7 +202,7 @@ impl Assembled {
     /// What fails here is tried again by the pickups when they run; claims are forgotten at the next start then.
     pub(crate) async fn recover(&mut self) {
         let mut open = HashSet::new();
-        for (name, pickup) in &mut self.pickups {
+        for (name, pickup, _) in &mut self.pickups {
             match pickup.recover().await {
                 Ok(found) => {
                     let (finished, pending) = (found.finished, found.pending);
@@ -232,29 +240,6 @@ impl Assembled {
             );
         }
     }
-
-    /// Starts everything: intake ends when `intake` is cancelled, delivery when `delivery` is.
-    pub(crate) fn start(
-        self,
-        intake: &CancellationToken,
-        delivery: &CancellationToken,
-    ) -> (Agent, Parts, Parts) {
-        let (mut takers, mut deliverers) = (Parts::default(), Parts::default());
-        for (name, pickup) in self.pickups {
-            takers.start(name, pickup.run(intake.clone()));
-        }
-        for (name, hub) in self.hubs {
-            takers.start(name, hub.run(intake.clone()));
-        }
-        for (name, worker) in self.workers {
-            let (delivery, abandoned) = (delivery.clone(), Arc::clone(&self.agent.abandoned));
-            deliverers.start(name, async move {
-                let stopped = worker.run(delivery).await;
-                abandoned.fetch_add(stopped.abandoned, Ordering::Relaxed);
-            });
-        }
-        (self.agent, takers, deliverers)
-    }
 }
 
 impl Agent {
@@ -282,11 +267,6 @@ impl Agent {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on it says that it is stopping.
-    pub(crate) fn begin_stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-    }
-
     /// Attempts that were given up when it stopped; their documents are sent again, under the same ids.
     pub(crate) fn abandoned(&self) -> usize {
         self.abandoned.load(Ordering::Relaxed)
@@ -304,7 +284,8 @@ impl Agent {
 
     /// Whether it was asked to stop.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        let state = self.tasks.supervisor().state();
+        matches!(state, ServiceState::Stopping | ServiceState::Stopped)
     }
 
     /// Names of the queue's lanes that no route leads to, with how many documents wait there.
@@ -442,46 +423,4 @@ fn left_behind(agent: &Agent) -> Vec<(PathBuf, Count)> {
         )
     });
     counted.filter(|(_, files)| files.0 > 0).collect()
-}
-
-fn open_pickup(
-    data: &DataDir,
-    route: &str,
-    drop: &config::Drop,
-    intake: RouteIntake,
-    clock: &SharedClock,
-) -> Result<Pickup<RouteIntake>, Failure> {
-    if drop.make {
-        mainstay_files::create_dir_all(&drop.folder, 0o700).map_err(|error| {
-            Failure::new(
-                Exit::StartFailed,
-                format!("cannot make the inbox `{}`", drop.folder.display()),
-            )
-            .because(error)
-        })?;
-    }
-    let mut config = mainstay_pickup::Config::new(
-        &drop.folder,
-        data.work(route),
-        data.archive(route),
-        data.quarantine(route),
-    );
-    config.include.clone_from(&drop.include);
-    config.exclude.clone_from(&drop.exclude);
-    config.recursive = drop.recursive;
-    config.settle = drop.settle;
-    config.marker.clone_from(&drop.marker);
-    config.after = match &drop.after {
-        config::After::Archive => mainstay_pickup::After::Archive,
-        config::After::Delete => mainstay_pickup::After::Delete,
-        config::After::Keep => mainstay_pickup::After::Keep,
-        config::After::Move(folder) => mainstay_pickup::After::Move(folder.clone()),
-    };
-    Pickup::open(config, Arc::new(intake), clock.clone()).map_err(|error| {
-        Failure::new(
-            Exit::StartFailed,
-            format!("route `{route}` cannot take files"),
-        )
-        .because(error)
-    })
 }

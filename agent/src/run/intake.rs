@@ -9,6 +9,8 @@ use mainstay_queue::{
     Batch, ClaimId, DocumentId, Error, ErrorKind, LaneId, NewBody, NewDocument, Priority, Queue,
 };
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The header that says which station a document comes from.
 pub(crate) const STATION: &str = "Mainstay-Station";
@@ -18,7 +20,11 @@ pub(crate) const STATION: &str = "Mainstay-Station";
 pub(crate) struct RouteIntake {
     pub(crate) queue: Queue,
     pub(crate) template: Template,
+    commits: Arc<AtomicUsize>,
 }
+
+/// A commit that is under way.
+struct Commit<'a>(&'a AtomicUsize);
 
 /// What all documents of a route have in common.
 #[derive(Debug, Clone)]
@@ -94,6 +100,7 @@ impl Template {
 
 impl Intake for RouteIntake {
     async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
+        let _commit = self.begin_commit();
         let intake = self.clone();
         let single = match files.as_slice() {
             [file] => Some(file.claim),
@@ -124,6 +131,24 @@ impl Intake for RouteIntake {
 }
 
 impl RouteIntake {
+    pub(super) fn new(queue: Queue, template: Template) -> Self {
+        Self {
+            queue,
+            template,
+            commits: Arc::default(),
+        }
+    }
+
+    /// Whether something waits for the queue, and so for its disk.
+    pub(super) fn is_committing(&self) -> bool {
+        0 < self.commits.load(Ordering::Relaxed)
+    }
+
+    fn begin_commit(&self) -> Commit<'_> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Commit(&self.commits)
+    }
+
     fn batch(&self, files: Vec<Taken>) -> Result<Batch, Refusal> {
         let mut batch = Batch::default();
         for file in files {
@@ -147,6 +172,12 @@ impl RouteIntake {
                 .push(self.template.document(id, file.name.as_bytes(), body, hash));
         }
         Ok(batch)
+    }
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@ use super::agent::Agent;
 use crate::status::{Status, To};
 use crate::terminal::{self, Text, visible};
 use indicatif::{ProgressBar, ProgressStyle};
-use mainstay_clock::SharedClock;
+use mainstay_supervise::TaskContext;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,21 +65,24 @@ impl io::Write for Display {
     }
 }
 
-/// Shows what the agent does until it is dropped.
-pub(super) async fn show(display: Display, agent: Arc<Agent>, clock: SharedClock) {
+/// Shows what the agent does until it is to stop.
+pub(super) async fn show(display: Display, agent: Arc<Agent>, context: TaskContext) {
     let mut last = String::new();
     loop {
         let line = line(&agent.status());
-        if let Some(bar) = &display.bar {
+        let pause = if let Some(bar) = &display.bar {
             bar.set_message(line);
             bar.tick();
-            clock.sleep(REDRAW).await;
+            REDRAW
         } else {
             if line != last {
                 tracing::info!("{line}");
             }
             last = line;
-            clock.sleep(LOG).await;
+            LOG
+        };
+        if !context.pause(pause).await {
+            return;
         }
     }
 }

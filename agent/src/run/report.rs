@@ -6,6 +6,10 @@ use crate::status::{self, Status, date};
 use mainstay_deliver::{Connectivity, State as DeliverState};
 use mainstay_pickup::State as PickupState;
 use mainstay_queue::{LaneStatus, Mode};
+use std::time::Duration;
+
+/// A folder that does not answer for so long is told of: half a minute is what a person may wait to hear of it.
+const SILENT: Duration = Duration::from_secs(20);
 
 impl Agent {
     /// The status as it is now.
@@ -33,6 +37,8 @@ impl Agent {
             routes,
             queue: describe_queue(&queue, self.queue.has_room()),
             last_scrub: self.last_scrub(),
+            service: Some(self.tasks.told()),
+            last_stop: self.last_stops.last(),
         };
         if self.is_stopping() {
             status.state = status::State::Stopping;
@@ -83,6 +89,10 @@ impl Status {
             || self
                 .last_scrub
                 .is_some_and(|last| last.damaged + last.failed > 0)
+            || self
+                .service
+                .as_ref()
+                .is_some_and(|service| !service.troubles.is_empty())
     }
 }
 
@@ -156,6 +166,17 @@ fn describe_address(source: &hub::Source) -> status::From {
     }
 }
 
+impl Folder {
+    /// What is to be said of a folder that has not answered for a while.
+    fn silence(&self) -> Option<String> {
+        let silent = self.clock.now().since(self.handle.is_away()?);
+        (SILENT <= silent).then(|| {
+            let seconds = silent.as_secs();
+            format!("its folder has not answered for {seconds} s, or a large file is copied from it: look whether its disk or share is there")
+        })
+    }
+}
+
 fn describe_folder(source: &Folder) -> status::From {
     let told = source.handle.status();
     let state = match told.state {
@@ -166,10 +187,15 @@ fn describe_folder(source: &Folder) -> status::From {
         PickupState::Stopped => "stopped",
         _ => "failed",
     };
+    let reason = if told.reason.is_empty() {
+        source.silence().unwrap_or_default()
+    } else {
+        told.reason
+    };
     let waiting = told.waiting.into_iter();
     status::From {
         state: state.to_owned(),
-        reason: told.reason,
+        reason,
         taken: told.taken,
         last_error: told.last_error,
         kind: status::FromKind::Folder(status::FromFolder {

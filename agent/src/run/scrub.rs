@@ -5,10 +5,12 @@ use crate::config::Scrub;
 use crate::scrubbing::{self, LastScrub, Pace};
 use mainstay_clock::SharedClock;
 use mainstay_files::Backups;
+use mainstay_supervise::TaskContext;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::task::JoinError;
 
 /// Nothing is read so early: a start has better things to do.
 const AFTER_START: Duration = Duration::from_mins(10);
@@ -18,7 +20,15 @@ const LOOK: Duration = Duration::from_hours(1);
 
 /// Scrubs whenever it is due, for as long as the agent runs, and keeps what the status says of it up to date; a scrub that is cut
 /// off by the end begins anew when it is due.
-pub(super) async fn keep_whole(agent: Arc<Agent>, scrub: Scrub, clock: SharedClock) {
+///
+/// # Errors
+/// A scrub died.
+pub(super) async fn keep_whole(
+    agent: Arc<Agent>,
+    scrub: Scrub,
+    clock: SharedClock,
+    context: TaskContext,
+) -> Result<(), JoinError> {
     let folder = agent.data.path().join(scrubbing::FOLDER);
     let look = if scrub.every.is_zero() {
         LOOK
@@ -26,8 +36,7 @@ pub(super) async fn keep_whole(agent: Arc<Agent>, scrub: Scrub, clock: SharedClo
         LOOK.min(scrub.every)
     };
     let mut wait = AFTER_START.min(look);
-    loop {
-        clock.sleep(wait).await;
+    while context.pause(wait).await {
         wait = look;
         let (agent, folder, clock) = (Arc::clone(&agent), folder.clone(), clock.clone());
         let work = tokio::task::spawn_blocking(move || {
@@ -38,10 +47,13 @@ pub(super) async fn keep_whole(agent: Arc<Agent>, scrub: Scrub, clock: SharedClo
             }
             agent.set_last_scrub(LastScrub::read(&folder));
         });
-        if work.await.is_err() {
-            tracing::error!("a scrub of the backups died; the next one is tried in an hour");
+        tokio::select! {
+            done = context.alive_while(work, || true) => done?,
+            // It begins anew when it is due.
+            () = context.stopping() => {}
         }
     }
+    Ok(())
 }
 
 fn is_due(folder: &Path, last: Option<LastScrub>, every: Duration, now: u64) -> bool {

@@ -3,7 +3,9 @@
 use crate::data::DataDir;
 use mainstay_clock::SharedClock;
 use mainstay_files::{Backup, Backups, Error, Trash};
+use mainstay_supervise::TaskContext;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// How often the trash is looked at.
 const LOOK: Duration = Duration::from_hours(1);
@@ -11,25 +13,37 @@ const LOOK: Duration = Duration::from_hours(1);
 /// Empties the trash of what is older than `after`, for as long as the agent runs; zero: never.
 ///
 /// A file goes when two looks in a row found it too old: a date that jumps for a moment removes nothing.
-pub(super) async fn empty_old(data: DataDir, after: Duration, clock: SharedClock) {
+///
+/// # Errors
+/// A look at it died.
+pub(super) async fn empty_old(
+    data: DataDir,
+    after: Duration,
+    clock: SharedClock,
+    context: TaskContext,
+) -> Result<(), JoinError> {
     if after.is_zero() {
-        std::future::pending::<()>().await;
+        context.pause(Duration::MAX).await;
+        return Ok(());
     }
     let folder = data.path().join(crate::commands::TRASH);
     let mut due = Vec::new();
-    loop {
-        clock.sleep(LOOK.min(after)).await;
+    while context.pause(LOOK.min(after)).await {
         let (folder, clock, before) = (folder.clone(), clock.clone(), std::mem::take(&mut due));
         let looked = tokio::task::spawn_blocking(move || {
             let trash = Trash::of(Backups::open(&folder)?.clocked_by(clock));
             look(&trash, after, &before)
         });
-        match looked.await {
-            Ok(Ok(now)) => due = now,
-            Ok(Err(error)) => tracing::warn!("the trash is not emptied: {error}"),
-            Err(error) => tracing::error!("looking at the trash died: {error}"),
+        let looked = tokio::select! {
+            looked = context.alive_while(looked, || true) => looked?,
+            () = context.stopping() => return Ok(()),
+        };
+        match looked {
+            Ok(now) => due = now,
+            Err(error) => tracing::warn!("the trash is not emptied: {error}"),
         }
     }
+    Ok(())
 }
 
 /// Removes what is too old now and was so before; answers what is too old now.

@@ -1,6 +1,8 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
-use super::{From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, State, Status, To, date};
+use super::{
+    From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, Service, State, Status, To, date,
+};
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
@@ -44,12 +46,25 @@ impl Page {
         if let (Some(pid), Some(since)) = (status.pid, &status.since) {
             self.line(format_args!("agent     process {pid}, since {since}"));
         }
+        if let Some(service) = &status.service {
+            self.service(service);
+        }
         self.line(format_args!("data      {}", status.data.display()));
         let station = &status.station;
         let known = [&station.name, &station.location, &station.purpose];
         let known: Vec<&str> = known.into_iter().flatten().map(String::as_str).collect();
         if !known.is_empty() {
             self.line(format_args!("station   {}", visible(&known.join(", "))));
+        }
+    }
+
+    /// What does not run as it should; nothing where all does.
+    fn service(&mut self, service: &Service) {
+        for trouble in &service.troubles {
+            self.line(format_args!(
+                "          {RED}{}{PLAIN}: `mainstay runbook crash-loop`",
+                visible(trouble)
+            ));
         }
     }
 

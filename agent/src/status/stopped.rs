@@ -38,5 +38,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
             .collect(),
         queue: describe_queue(&queue, opened.queue.has_room()),
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
+        service: None,
+        last_stop: None,
     }
 }

@@ -1,0 +1,102 @@
+//! What tests do to a task of the real program: it panics, fails, hangs, or ends. Only with `run --test-faults`, which nobody is shown.
+
+use mainstay_supervise::TaskError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// What a task is made to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    /// It panics.
+    Panic,
+    /// It ends with an error.
+    Error,
+    /// It stands still, and is not polled any more.
+    Hang,
+    /// It ends, though nobody asked it to.
+    Return,
+}
+
+/// A fault that was asked for, and of which task.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Wish {
+    pub(crate) task: String,
+    pub(crate) fault: Fault,
+}
+
+/// The faults that were asked for, and that no task has met yet: one at most for each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Faults(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    faults: Mutex<BTreeMap<String, Fault>>,
+    changed: Notify,
+}
+
+/// What a task that was made to fail says.
+#[derive(Debug)]
+struct OnPurpose;
+
+impl fmt::Display for OnPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a test asked for it")
+    }
+}
+
+impl std::error::Error for OnPurpose {}
+
+impl Faults {
+    /// The task of this name meets it as soon as it runs.
+    pub(crate) fn ask(&self, wish: Wish) {
+        self.asked().insert(wish.task, wish.fault);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Runs `work` as the task of this name, until a fault comes in between.
+    ///
+    /// # Errors
+    /// As `work`, or as it was asked for.
+    ///
+    /// # Panics
+    /// As `work`, or as it was asked for.
+    pub(super) async fn exposed(
+        &self,
+        task: &str,
+        work: impl Future<Output = Result<(), TaskError>>,
+    ) -> Result<(), TaskError> {
+        let mut work = pin!(work);
+        let fault = tokio::select! {
+            biased;
+            fault = self.of(task) => fault,
+            ended = &mut work => return ended,
+        };
+        match fault {
+            Fault::Panic => panic!("{OnPurpose}"),
+            Fault::Error => Err(OnPurpose.into()),
+            // What it has in hand stays there, as with what really hangs.
+            Fault::Hang => std::future::pending().await,
+            Fault::Return => Ok(()),
+        }
+    }
+
+    async fn of(&self, task: &str) -> Fault {
+        loop {
+            let mut changed = pin!(self.0.changed.notified());
+            changed.as_mut().enable();
+            if let Some(fault) = self.asked().remove(task) {
+                return fault;
+            }
+            changed.await;
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Fault>> {
+        self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,146 @@
+//! What neither takes nor delivers: who answers, shows, and looks after the rest.
+
+use super::tasks::{Tasks, beside};
+use super::{Agent, Display, progress, scrub, trash};
+use crate::config::Settings;
+use crate::control::{self, Listener};
+use crate::data::DataDir;
+use crate::exit::{Exit, Failure};
+use crate::health::{self, Door};
+use mainstay_clock::SharedClock;
+use mainstay_supervise::{Health, TaskContext, TaskError};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Where the agent can be asked.
+pub(super) struct Doors {
+    socket: Listener,
+    health: Option<(Door, SocketAddr)>,
+}
+
+impl Doors {
+    /// Opens the control socket, and the address of its health where there is to be one.
+    ///
+    /// # Errors
+    /// One of them cannot be opened.
+    pub(super) async fn open(data: &DataDir, settings: &Settings) -> Result<Self, Failure> {
+        let health = match settings.health.listen {
+            Some(listen) => {
+                let door = Door::open(listen).await?;
+                let open = door.address().unwrap_or(listen);
+                Some((door, open))
+            }
+            None => None,
+        };
+        let socket = Listener::open(data)?;
+        Ok(Self { socket, health })
+    }
+}
+
+/// Starts all of them.
+///
+/// # Errors
+/// The agent cannot watch its health, or is stopping already.
+pub(super) fn start(
+    agent: &Arc<Agent>,
+    settings: &Settings,
+    display: &Display,
+    clock: &SharedClock,
+    doors: Doors,
+) -> Result<(), Failure> {
+    let tasks = agent.tasks.clone();
+    let health = health::watch(agent, settings.health.queue, clock).map_err(|error| {
+        Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
+    })?;
+    answer(&tasks, doors.socket, agent, &health)?;
+    if let Some((door, open)) = doors.health {
+        tell(&tasks, door, open, agent, &health, clock)?;
+    }
+    tasks.start(beside("the checks of its health"), move |context| {
+        let health = health.clone();
+        async move {
+            let work = health.run(context.stop().clone());
+            context.alive_while(work, || true).await;
+        }
+    })?;
+    look_after(&tasks, agent, settings, display, clock)
+}
+
+/// Starts what shows how the agent does, and looks after what it keeps.
+fn look_after(
+    tasks: &Tasks,
+    agent: &Arc<Agent>,
+    settings: &Settings,
+    display: &Display,
+    clock: &SharedClock,
+) -> Result<(), Failure> {
+    let (shown, display) = (Arc::clone(agent), display.clone());
+    tasks.start(beside("the progress display"), move |context| {
+        progress::show(display.clone(), Arc::clone(&shown), context)
+    })?;
+    let (kept, wish, by) = (Arc::clone(agent), settings.scrub, clock.clone());
+    tasks.start(beside("the scrub of the backups"), move |context| {
+        scrub::keep_whole(Arc::clone(&kept), wish, by.clone(), context)
+    })?;
+    let (data, after, by) = (
+        agent.data.clone(),
+        settings.empty_trash_after,
+        clock.clone(),
+    );
+    tasks.start(beside("the emptying of the trash"), move |context| {
+        trash::empty_old(data.clone(), after, by.clone(), context)
+    })?;
+    Ok(())
+}
+
+fn answer(
+    tasks: &Tasks,
+    socket: Listener,
+    agent: &Arc<Agent>,
+    health: &Health,
+) -> Result<(), Failure> {
+    let (mut first, agent, health) = (Some(socket), Arc::clone(agent), health.clone());
+    let spec = beside("the control socket");
+    tasks.start(spec, move |context: TaskContext| {
+        let (first, agent, health) = (first.take(), Arc::clone(&agent), health.clone());
+        async move {
+            let socket = match first {
+                Some(socket) => socket,
+                None => Listener::open(&agent.data).map_err(|failure| failure.account())?,
+            };
+            let work = control::serve(socket, agent, health, context.stop().clone());
+            context.alive_while(work, || true).await;
+            Ok::<(), TaskError>(())
+        }
+    })?;
+    Ok(())
+}
+
+fn tell(
+    tasks: &Tasks,
+    door: Door,
+    open: SocketAddr,
+    agent: &Arc<Agent>,
+    health: &Health,
+    clock: &SharedClock,
+) -> Result<(), Failure> {
+    let (mut first, agent, health, clock) =
+        (Some(door), Arc::clone(agent), health.clone(), clock.clone());
+    let spec = beside("the address of its health");
+    tasks.start(spec, move |context: TaskContext| {
+        let (first, agent, health) = (first.take(), Arc::clone(&agent), health.clone());
+        let clock = clock.clone();
+        async move {
+            let door = match first {
+                Some(door) => door,
+                None => Door::open(open)
+                    .await
+                    .map_err(|failure| failure.account())?,
+            };
+            let work = door.serve(agent, health, clock, context.stop().clone());
+            context.alive_while(work, || true).await;
+            Ok::<(), TaskError>(())
+        }
+    })?;
+    Ok(())
+}
