@@ -4,6 +4,7 @@ mod commit;
 mod maintain;
 mod plan;
 mod read;
+mod told;
 mod usage;
 
 use crate::bodies::{Bodies, BodyWriter};
@@ -69,6 +70,8 @@ pub struct LogStore {
     house: Mutex<()>,
     /// How many bytes the disk had left when it was last found full.
     free_when_full: AtomicU64,
+    /// The bytes of the log, as they were last known.
+    log_bytes_known: AtomicU64,
     damage: Mutex<Vec<Damage>>,
 }
 
@@ -157,6 +160,7 @@ impl LogStore {
             mode: Mutex::new(Mode::Writable),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
+            log_bytes_known: AtomicU64::new(0),
             damage: Mutex::new(damage),
         };
         // Publishes what the start found.
@@ -309,9 +313,11 @@ impl LogStore {
         self.bodies.writer()
     }
 
-    /// The bytes of all segments on the disk.
+    /// The bytes of all segments on the disk. Waits for what is being written.
     pub fn log_bytes(&self) -> u64 {
-        lock(&self.writer).log.disk_bytes()
+        let bytes = lock(&self.writer).log.disk_bytes();
+        self.log_bytes_known.store(bytes, Ordering::Relaxed);
+        bytes
     }
 
     /// The segment that is written to.

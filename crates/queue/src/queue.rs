@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::limits::{check, check_batch};
 use crate::log_store::{LogStore, Mode};
 use crate::recovery::Recovery;
-use crate::status::{LaneStatus, Status};
+use crate::status::Status;
 use crate::store::{Op, Outcome, Store, Verdict};
 use crate::sync::thread;
 use crate::writer;
@@ -385,30 +385,9 @@ impl Queue {
         self.store().ledger()
     }
 
-    /// How the queue is doing.
+    /// How the queue is doing. It waits for no disk, and may be asked from a task.
     pub fn status(&self) -> Status {
-        use crate::document::State;
-        let store = self.store();
-        // Waits for what was stored a moment ago to be in the index.
-        let ledger = store.ledger();
-        let (waiting_documents, waiting_bytes) = store.usage();
-        let lane_status = |lane: LaneInfo| LaneStatus {
-            ready: store.depth(lane.id, State::Ready),
-            leased: store.depth(lane.id, State::Leased),
-            waiting: store.depth(lane.id, State::Waiting),
-            dead: store.depth(lane.id, State::Dead),
-            name: lane.name,
-        };
-        Status {
-            ledger,
-            mode: store.mode(),
-            lanes: store.lanes().into_iter().map(lane_status).collect(),
-            waiting_documents,
-            waiting_bytes,
-            kept_documents: store.sent().0,
-            log_bytes: store.log_bytes(),
-            damage: store.damage(),
-        }
+        self.store().status()
     }
 
     /// Has the writer do something, and waits for it.

@@ -1,0 +1,42 @@
+//! What the store says of itself, while it writes too.
+
+use super::LogStore;
+use crate::document::{LaneInfo, State};
+use crate::status::{LaneStatus, Status};
+use crate::store::Store;
+use crate::sync::atomic::Ordering;
+
+impl LogStore {
+    /// The bytes of all segments, as they were last known: a disk that hangs keeps nobody who only asks.
+    fn known_log_bytes(&self) -> u64 {
+        if let Ok(writer) = self.writer.try_lock() {
+            let bytes = writer.log.disk_bytes();
+            self.log_bytes_known.store(bytes, Ordering::Relaxed);
+        }
+        self.log_bytes_known.load(Ordering::Relaxed)
+    }
+
+    /// How the queue is doing. It waits for no disk.
+    pub fn status(&self) -> Status {
+        // Waits for what was stored a moment ago to be in the index.
+        let ledger = self.ledger();
+        let (waiting_documents, waiting_bytes) = self.usage();
+        let lane_status = |lane: LaneInfo| LaneStatus {
+            ready: self.depth(lane.id, State::Ready),
+            leased: self.depth(lane.id, State::Leased),
+            waiting: self.depth(lane.id, State::Waiting),
+            dead: self.depth(lane.id, State::Dead),
+            name: lane.name,
+        };
+        Status {
+            ledger,
+            mode: self.mode(),
+            lanes: self.lanes().into_iter().map(lane_status).collect(),
+            waiting_documents,
+            waiting_bytes,
+            kept_documents: self.sent().0,
+            log_bytes: self.known_log_bytes(),
+            damage: self.damage(),
+        }
+    }
+}
