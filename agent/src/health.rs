@@ -6,6 +6,7 @@
 //! | check | degraded | unhealthy | runbook |
 //! |---|---|---|---|
 //! | `intake` (readiness) | | no document could be taken now | disk-full |
+//! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100) | with `queue_critical` (500) | queue-growing |
 //! | `disk` | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
 //! | `to LANE` | held, or nobody leads there any more | | destination-held |

@@ -18,6 +18,7 @@ mod hash;
 mod health;
 mod hub;
 mod logging;
+mod notify;
 mod opened;
 mod percent;
 mod receive;

@@ -43,6 +43,7 @@ use crate::cli::RunArgs;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use crate::notify;
 use crate::opened::Opened;
 use crate::signals::Stop;
 use crate::terminal::{self, Count};
@@ -156,6 +157,9 @@ async fn life(
         () = emptiness::reached(&agent, &clock), if args.until_empty => Ending::Empty,
         new = new_settings(args, data, stop, display) => Ending::Reload(new),
     };
+    if !matches!(ending, Ending::Reload(_)) {
+        notify::tell_stopping(&agent);
+    }
     let report = run_out(stopping, &ending, stop).await;
     display.end();
     // It was written long ago, or its thread panicked, which was told.

@@ -64,8 +64,16 @@ pub(super) fn register(
             async move { observed }
         }
     };
-    // Whoever is stopping takes nothing, however much room there is.
-    health.register(spec("intake", "disk-full").ready().live(), on(intake))?;
+    // No reason to start anew: who starts again finds the same disk and the same queue.
+    health.register(spec("intake", "disk-full").ready(), on(intake))?;
+    let asked = Arc::clone(agent);
+    // A disk that hesitates holds it up too, and that is no reason to start anew: only what lasts is.
+    let stuck = spec("process", "stuck-shutdown").live();
+    health.register(stuck.hysteresis(LOOKS_FOR_LONG, 1), move || {
+        let asked = Arc::clone(&asked);
+        // What never comes back is told as that, once its time is over.
+        tokio::task::spawn_blocking(move || process(&asked))
+    })?;
     let depth = spec("queue", "queue-growing").hysteresis(LOOKS_FOR_LONG, 1);
     health.register(depth, on(queue))?;
     health.register(spec("account", "damaged-segment"), on(account))?;
@@ -112,6 +120,12 @@ pub(super) fn register(
         }
     }
     Ok(())
+}
+
+/// Whether the parts of the process answer each other.
+fn process(agent: &Agent) -> Observed {
+    drop(agent.status());
+    Observed::healthy()
 }
 
 fn intake(agent: &Agent, _: Limits) -> Observed {

@@ -10,6 +10,7 @@ use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::hub::{self, Address, Hub};
+use crate::notify::Manager;
 use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
@@ -48,6 +49,8 @@ pub(crate) struct Agent {
     pub(crate) tasks: Tasks,
     /// Attempts that were given up when it stopped.
     pub(super) abandoned: Arc<AtomicUsize>,
+    /// The service manager that started it.
+    pub(crate) manager: Option<Manager>,
 }
 
 /// A running route.
@@ -161,6 +164,7 @@ impl Assembled {
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
             abandoned: Arc::default(),
+            manager: Manager::of_this_process(),
         };
         Ok(Self {
             agent,

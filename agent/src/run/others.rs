@@ -7,6 +7,7 @@ use crate::control::{self, Listener};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::health::{self, Door};
+use crate::notify;
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{Health, TaskContext, TaskError};
 use std::net::SocketAddr;
@@ -56,6 +57,14 @@ pub(super) fn start(
     if let Some((door, open)) = doors.health {
         tell(&tasks, door, open, agent, &health, clock)?;
     }
+    let (told, watched, by) = (Arc::clone(agent), health.clone(), clock.clone());
+    tasks.start(
+        beside("what the service manager is told"),
+        move |context: TaskContext| {
+            let work = notify::tell(Arc::clone(&told), watched.clone(), by.clone());
+            async move { until_stopped(&context, work).await }
+        },
+    )?;
     tasks.start(beside("the checks of its health"), move |context| {
         let health = health.clone();
         async move {
@@ -64,6 +73,14 @@ pub(super) fn start(
         }
     })?;
     look_after(&tasks, agent, settings, display, clock)
+}
+
+/// Runs what does not end by itself.
+async fn until_stopped(context: &TaskContext, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = context.alive_while(work, || true) => {}
+        () = context.stopping() => {}
+    }
 }
 
 /// Starts what shows how the agent does, and looks after what it keeps.

@@ -68,6 +68,7 @@ fn an_agent_that_is_well_says_so_wherever_it_is_asked() {
     let said = say(&mut watched.stage.command(&["health"]));
     for check in [
         "intake",
+        "process",
         "queue",
         "disk",
         "to lab/server",
@@ -140,6 +141,8 @@ fn a_queue_without_room_is_not_ready_and_is_again_once_it_has() {
         "{why}"
     );
     assert_eq!(watched.get("/health").0, 503);
+    // To start anew would make no room.
+    assert_eq!(watched.get("/health/live").0, 200);
     assert_eq!(watched.check("intake")["runbook"], "disk-full");
 
     let receiver = Receiver::start(&home, &format!("127.0.0.1:{port}"), &[]);

@@ -29,6 +29,7 @@ mod receiver;
 mod redelivering;
 mod runbooks;
 mod selftest;
+mod service_manager;
 mod standing_by_hand;
 mod status_shape;
 mod stopping;
