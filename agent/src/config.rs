@@ -14,8 +14,10 @@ mod show;
 pub(crate) use check::CONCURRENT_MAX;
 pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
+pub(crate) use secret::SecretRef;
 pub(crate) use settings::{
-    Auth, Destination, Drop, From, Http, Ingest, Kind, Lookup, Route, Scrub, Settings, Station,
+    Alert, AlertTo, Auth, Destination, Drop, From, Http, Ingest, Kind, Lookup, Route, Scrub,
+    Settings, Station,
 };
 pub(crate) use show::Shown;
 

@@ -30,6 +30,7 @@ mod system;
 
 pub(crate) use address::{Door, LISTEN};
 
+use crate::config;
 use crate::run::Agent;
 use checks::Limits;
 use mainstay_clock::SharedClock;
@@ -40,6 +41,16 @@ use std::sync::Arc;
 pub(crate) const QUEUE_WARNING: u64 = 100;
 /// See [`QUEUE_WARNING`].
 pub(crate) const QUEUE_CRITICAL: u64 = 500;
+
+/// The names of all checks that an agent with these routes has.
+pub(crate) fn check_names(routes: &[config::Route]) -> Vec<String> {
+    let own = checks::NAMES.map(str::to_owned).into_iter();
+    let from = routes.iter().filter(|route| route.from.is_some());
+    let from = from.map(|route| checks::from_name(&route.name));
+    let to = routes.iter().flat_map(|route| &route.to);
+    let to = to.map(|to| checks::to_name(&to.lane));
+    own.chain(from).chain(to).collect()
+}
 
 /// Makes the checks of this agent; nothing was observed yet.
 ///

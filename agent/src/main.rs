@@ -4,6 +4,7 @@
 //! agent itself ([`run`]), the receiving end ([`receive`]), the control socket ([`control`]) and the demonstration ([`demo`]).
 //! It alone prints, and it alone decides how the process ends ([`exit`]).
 
+mod alerts;
 mod arrival;
 mod asking;
 mod bench;

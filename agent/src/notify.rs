@@ -25,7 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Where the manager listens.
+/// Where the manager listens. Children must not speak in our name, so they do not get these.
+pub(crate) const VARIABLES: [&str; 3] = [SOCKET, "WATCHDOG_USEC", "WATCHDOG_PID"];
 const SOCKET: &str = "NOTIFY_SOCKET";
 
 /// A person who looks reads a new line no more often.

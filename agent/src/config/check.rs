@@ -1,5 +1,6 @@
 //! From what stands in the file to what holds: all that cannot be is found at once, each with its place.
 
+mod alert;
 mod destination;
 mod folders;
 mod health;
@@ -63,6 +64,7 @@ pub(super) fn check(
     if routes.is_empty() {
         check.refuse(&(0..0), "there is no route", "add a [[route]] with a name, a [route.from] and a [route.to.http] or [route.to.folder]");
     }
+    let alerts = check.alerts(document.alert, &routes);
     if !check.problems.is_empty() {
         check.problems.sort_by_key(|problem| problem.start);
         return Err(check.problems);
@@ -79,6 +81,7 @@ pub(super) fn check(
             .empty_trash_after
             .map_or(Duration::ZERO, |after| after.0),
         health,
+        alerts,
         routes,
         warnings: check.warnings,
     })

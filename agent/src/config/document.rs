@@ -24,6 +24,8 @@ pub(crate) struct Document {
     pub(crate) backups: Backups,
     pub(crate) health: Option<Health>,
     #[serde(default)]
+    pub(crate) alert: Vec<Spanned<Alert>>,
+    #[serde(default)]
     pub(crate) route: Vec<Spanned<Route>>,
 }
 
@@ -70,6 +72,26 @@ pub(crate) struct Health {
     pub(crate) listen: Option<Spanned<String>>,
     pub(crate) queue_warning: Option<Spanned<u64>>,
     pub(crate) queue_critical: Option<Spanned<u64>>,
+}
+
+/// `[[alert]]`: who is told when a check changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alert {
+    pub(crate) url: Option<Spanned<String>>,
+    pub(crate) token: Option<Spanned<String>>,
+    pub(crate) command: Option<Spanned<Vec<String>>>,
+    #[serde(default)]
+    pub(crate) checks: Vec<Spanned<String>>,
+    pub(crate) from: Option<AlertFrom>,
+}
+
+/// `from` of an alert.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AlertFrom {
+    Degraded,
+    Unhealthy,
 }
 
 /// `[backups]`.

@@ -3,11 +3,14 @@
 use super::document::{After, Compress};
 use super::place::Problem;
 use super::secret::SecretRef;
+use crate::alerts;
 use crate::hub::{self, Kinds};
 use crate::units::Rate;
 use mainstay_lookup::LookupSettings;
 use mainstay_queue::WhenFull;
+use mainstay_supervise::HealthState;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +34,8 @@ use std::time::Duration;
 /// | `health` | off | a machine opens no port that nobody asked for; `mainstay health` asks by the control socket |
 /// | `health.listen` | 127.0.0.1:9464 | what it tells is for this machine; 9464 is what exporters for Prometheus use |
 /// | `health.queue_warning`, `queue_critical` | 100, 500 | what the programs before this one warned of |
+/// | `alert.checks` | all | who wants less says so |
+/// | `alert.from` | `degraded` | what is degraded today may be unhealthy tonight |
 /// | `lookup.name` | `lookup`, `lookup-2` … | it stands in the status and in the log |
 /// | `lookup.each` | the whole document | most documents are about one thing |
 /// | `lookup.replace` | false | what the producer wrote is worth more than what somebody else knows |
@@ -73,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) empty_trash_after: Duration,
     /// How the agent tells whether it is well.
     pub(crate) health: Health,
+    /// Who is told when that changes.
+    pub(crate) alerts: Vec<Alert>,
     /// Where documents come from and go.
     pub(crate) routes: Vec<Route>,
     /// What works but should not stay so.
@@ -104,6 +111,28 @@ pub(crate) struct Health {
     pub(crate) listen: Option<SocketAddr>,
     /// From how many queued documents on the queue is degraded, and unhealthy.
     pub(crate) queue: (u64, u64),
+}
+
+/// Who is told when a check changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Alert {
+    pub(crate) to: AlertTo,
+    /// Patterns of their names; none: all.
+    pub(crate) checks: Vec<String>,
+    /// The least that is told.
+    pub(crate) from: HealthState,
+}
+
+/// How somebody is told.
+#[derive(Debug, Clone)]
+pub(crate) enum AlertTo {
+    Url {
+        /// Many an address is its own secret.
+        url: SecretRef,
+        token: Option<SecretRef>,
+    },
+    /// A program and its arguments.
+    Command(Vec<String>),
 }
 
 /// How backups are read to find what the disk lost.
@@ -259,6 +288,26 @@ impl From {
         match self {
             Self::Folder(drop) => drop.folder.display().to_string(),
             Self::Http(ingest) => hub::shown(ingest.listen),
+        }
+    }
+}
+
+impl AlertTo {
+    /// The address, or where it is; without what in it may be secret.
+    pub(crate) fn url(url: &SecretRef) -> String {
+        match url {
+            SecretRef::Inline(url) => alerts::shown(url.expose()),
+            elsewhere => elsewhere.to_string(),
+        }
+    }
+}
+
+/// Whom it tells, for people.
+impl fmt::Display for AlertTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url { url, .. } => f.write_str(&Self::url(url)),
+            Self::Command(words) => f.write_str(words.first().map_or("", String::as_str)),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The settings that hold, in the form in which they could be written; secrets stay references.
 
 use super::document::{After, Compress};
-use super::settings::{Auth, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings};
+use super::settings::{
+    Alert, AlertTo, Auth, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings,
+};
 use crate::units::{Size, Span};
 use mainstay_lookup::OnFailure;
 use mainstay_queue::WhenFull;
@@ -21,6 +23,8 @@ pub(crate) struct Shown {
     /// Where no address was asked for, nothing could be said of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<HealthShown>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alert: Vec<Map<String, Value>>,
     /// The routes.
     pub(crate) route: Vec<RouteShown>,
 }
@@ -148,9 +152,29 @@ impl Shown {
                 queue_warning: settings.health.queue.0,
                 queue_critical: settings.health.queue.1,
             }),
+            alert: settings.alerts.iter().map(alert).collect(),
             route: settings.routes.iter().map(route).collect(),
         }
     }
+}
+
+fn alert(alert: &Alert) -> Map<String, Value> {
+    let mut shown = Map::new();
+    match &alert.to {
+        AlertTo::Url { url, token } => {
+            shown.insert("url".to_owned(), json!(AlertTo::url(url)));
+            let token = token.as_ref().map(ToString::to_string);
+            shown.extend(token.map(|token| ("token".to_owned(), json!(token))));
+        }
+        AlertTo::Command(words) => {
+            shown.insert("command".to_owned(), json!(words));
+        }
+    }
+    if !alert.checks.is_empty() {
+        shown.insert("checks".to_owned(), json!(alert.checks));
+    }
+    shown.insert("from".to_owned(), json!(alert.from));
+    shown
 }
 
 fn route(route: &Route) -> RouteShown {

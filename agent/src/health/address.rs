@@ -164,7 +164,8 @@ async fn all(State(here): State<Here>) -> Response {
 }
 
 async fn exposition(State(here): State<Here>) -> Response {
-    let text = here.health.snapshot().prometheus() + &metrics(&here.agent.status());
+    let text =
+        here.health.snapshot().prometheus() + &metrics(&here.agent.status(), &here.agent.alerts);
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

@@ -41,6 +41,28 @@ pub(super) struct Limits {
     pub(super) critical: u64,
 }
 
+/// The checks that every agent has.
+pub(super) const NAMES: [&str; 8] = [
+    "intake",
+    "process",
+    "queue",
+    "account",
+    "memory",
+    "open files",
+    "disk",
+    "clock",
+];
+
+/// The check of a route's source.
+pub(super) fn from_name(route: &str) -> String {
+    format!("from {route}")
+}
+
+/// The check of a lane.
+pub(super) fn to_name(lane: &str) -> String {
+    format!("to {lane}")
+}
+
 fn spec(name: impl Into<String>, runbook: &'static str) -> CheckSpec {
     CheckSpec::new(name.into())
         .every(EVERY, TIMEOUT)
@@ -106,14 +128,14 @@ pub(super) fn register(
         let name = &route.template.route;
         if route.from.is_some() {
             let agent = Arc::clone(agent);
-            health.register(spec(format!("from {name}"), "queue-growing"), move || {
+            health.register(spec(from_name(name), "queue-growing"), move || {
                 let observed = source(&agent.status(), number);
                 async move { observed }
             })?;
         }
         for target in &route.to {
             let (agent, lane) = (Arc::clone(agent), target.lane.clone());
-            health.register(spec(format!("to {lane}"), "destination-held"), move || {
+            health.register(spec(to_name(&lane), "destination-held"), move || {
                 let observed = destination(&agent.status(), &lane);
                 async move { observed }
             })?;

@@ -1,7 +1,9 @@
 //! The account in the text format of Prometheus (exposition format 0.0.4), beside that of the checks.
 
+use crate::alerts::Counters;
 use crate::status::{Status, To};
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 /// What one lane is asked for.
 type OfLane = fn(&To) -> u64;
@@ -21,7 +23,7 @@ const OF_LANES: [(&str, &str, OfLane); 7] = [
 ];
 
 /// All numbers of the account and of the lanes. Counters of lanes begin anew with each start of the agent.
-pub(super) fn metrics(status: &Status) -> String {
+pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
     let ledger = &status.ledger;
     let mut text = String::new();
     for (name, kind, value) in [
@@ -52,6 +54,16 @@ pub(super) fn metrics(status: &Status) -> String {
             "mainstay_ledger_balanced",
             "gauge",
             u64::from(ledger.balanced),
+        ),
+        (
+            "mainstay_alerts_sent_total",
+            "counter",
+            alerts.sent.load(Ordering::Relaxed),
+        ),
+        (
+            "mainstay_alerts_failed_total",
+            "counter",
+            alerts.failed.load(Ordering::Relaxed),
         ),
     ] {
         write(

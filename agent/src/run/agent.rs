@@ -6,6 +6,7 @@ use super::intake::{RouteIntake, Template, claim_id, template};
 use super::lookups::{CACHE, Lookups, Room};
 use super::stops::LastStops;
 use super::tasks::Tasks;
+use crate::alerts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -51,6 +52,8 @@ pub(crate) struct Agent {
     pub(super) abandoned: Arc<AtomicUsize>,
     /// The service manager that started it.
     pub(crate) manager: Option<Manager>,
+    /// What became of its alerts.
+    pub(crate) alerts: alerts::Counters,
 }
 
 /// A running route.
@@ -165,6 +168,7 @@ impl Assembled {
             tasks,
             abandoned: Arc::default(),
             manager: Manager::of_this_process(),
+            alerts: alerts::Counters::default(),
         };
         Ok(Self {
             agent,

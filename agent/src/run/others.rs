@@ -2,6 +2,7 @@
 
 use super::tasks::{Tasks, beside};
 use super::{Agent, Display, progress, scrub, trash};
+use crate::alerts;
 use crate::config::Settings;
 use crate::control::{self, Listener};
 use crate::data::DataDir;
@@ -65,6 +66,7 @@ pub(super) fn start(
             async move { until_stopped(&context, work).await }
         },
     )?;
+    alert(&tasks, agent, &health, settings, clock)?;
     tasks.start(beside("the checks of its health"), move |context| {
         let health = health.clone();
         async move {
@@ -73,6 +75,36 @@ pub(super) fn start(
         }
     })?;
     look_after(&tasks, agent, settings, display, clock)
+}
+
+/// Tells of changes whoever is named in the configuration.
+fn alert(
+    tasks: &Tasks,
+    agent: &Arc<Agent>,
+    health: &Health,
+    settings: &Settings,
+    clock: &SharedClock,
+) -> Result<(), Failure> {
+    // The first is made here, so that no change is missed, and what cannot work is told at the start.
+    let mut first = Some(alerts::tell(agent, health, &settings.alerts, clock)?);
+    let (agent, health, wishes, clock) = (
+        Arc::clone(agent),
+        health.clone(),
+        settings.alerts.clone(),
+        clock.clone(),
+    );
+    tasks.start(beside("the alerts"), move |context: TaskContext| {
+        let work = match first.take() {
+            Some(first) => Ok(first),
+            None => alerts::tell(&agent, &health, &wishes, &clock),
+        };
+        async move {
+            let work = work.map_err(|failure| failure.account())?;
+            until_stopped(&context, work).await;
+            Ok::<(), TaskError>(())
+        }
+    })?;
+    Ok(())
 }
 
 /// Runs what does not end by itself.

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agent_is_alone;
+mod alerts;
 mod by_hand;
 mod carrying;
 mod configuration;

@@ -23,7 +23,7 @@ const CLAIMED: &[&str] = &[
     "W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", // work
     "I1", "I2", "I3", "I4", "I5", // the hub
     "S1", "S2", "S3", // stopping
-    "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S13", "S15", // supervise
+    "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S12", "S13", "S14", "S15", // supervise
     "K1", "K4", "K7", "K8", // what an attacker meets
     "L1", "L2", // the ledger, the demo
 ];

@@ -1,0 +1,195 @@
+//! Whoever the configuration names is told when a check changes: by a request, or by a command.
+//!
+//! ```text
+//! health ──change──► desk (what is worth telling, and when) ──notice──► webhook · command      one of each for each [[alert]]
+//! ```
+//!
+//! Each `[[alert]]` stands alone: one that hangs delays no other, and none delays or fails the agent. What was told counts as told,
+//! whatever became of the telling: it is logged and counted, and not begun anew.
+//!
+//! # Limits
+//!
+//! | what | number | why |
+//! |---|---|---|
+//! | alerts in the configuration | 16 | people write them |
+//! | tellings of one check by one alert | 1 in a minute | a check that flaps wakes nobody sixty times an hour |
+//! | tellings of one alert under way | 8 | more checks than that seldom change at once; further ones wait |
+//! | what waits | the latest change of each check | older ones are no longer so |
+//! | a request, with 3 retries | 50 s in all, 10 s of silence | it is over before the next one about the same check |
+//! | a command | 30 s, then its process group is killed | it should write, send or ring, not wait |
+
+mod command;
+mod desk;
+mod notice;
+mod pattern;
+mod webhook;
+
+pub(crate) use pattern::matches;
+pub(crate) use webhook::{is_address, shown};
+
+use crate::config::{self, AlertTo};
+use crate::exit::{Exit, Failure};
+use crate::run::Agent;
+use desk::{Desk, Due};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use mainstay_clock::SharedClock;
+use mainstay_supervise::{Health, HealthChange};
+use notice::{Notice, Station};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use webhook::Webhook;
+
+/// The alerts in a configuration, at most.
+pub(crate) const ALERTS_MAX: usize = 16;
+
+/// Tellings of one alert that are under way at a time.
+const AT_ONCE: usize = 8;
+
+/// What became of the tellings, since the agent started.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Told.
+    pub(crate) sent: AtomicU64,
+    /// Not told, after all retries.
+    pub(crate) failed: AtomicU64,
+}
+
+/// One `[[alert]]` at work.
+struct Teller {
+    /// Whom it tells, for people.
+    name: String,
+    by: By,
+    desk: Desk,
+    changes: Receiver<HealthChange>,
+}
+
+/// How it tells.
+#[derive(Debug, Clone)]
+enum By {
+    Webhook(Webhook),
+    Command(Arc<[String]>),
+}
+
+/// Makes who tells of every change from now on; what is returned never ends, as no part does.
+///
+/// # Errors
+/// A request that cannot be made: nobody is trusted, or a secret cannot be read.
+pub(crate) fn tell(
+    agent: &Arc<Agent>,
+    health: &Health,
+    alerts: &[config::Alert],
+    clock: &SharedClock,
+) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
+    let mut tellers = Vec::new();
+    for alert in alerts {
+        let name = alert.to.to_string();
+        let by = By::build(&alert.to, clock).map_err(|why| {
+            let message = format!("the alert to {name} cannot work: {why}");
+            Failure::new(Exit::StartFailed, message)
+        })?;
+        tellers.push(Teller {
+            name,
+            by,
+            desk: Desk::new(alert.from, alert.checks.clone()),
+            // Now, so that no change is missed.
+            changes: health.subscribe(),
+        });
+    }
+    let (agent, health, clock) = (Arc::clone(agent), health.clone(), clock.clone());
+    let station = Station::of(agent.station.name.as_deref());
+    Ok(async move {
+        let running = tellers
+            .into_iter()
+            .map(|teller| teller.run(&agent, &health, &station, &clock));
+        join_all(running).await;
+        // Where there are none.
+        std::future::pending::<()>().await;
+    })
+}
+
+/// Whether such an alert can work; asks nobody.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
+    By::build(to, &mainstay_clock::system()).map(drop)
+}
+
+impl By {
+    fn build(to: &AlertTo, clock: &SharedClock) -> Result<Self, String> {
+        Ok(match to {
+            AlertTo::Url { url, token } => Self::Webhook(Webhook::new(url, token.as_ref(), clock)?),
+            AlertTo::Command(words) => Self::Command(words.as_slice().into()),
+        })
+    }
+
+    async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), String> {
+        match self {
+            Self::Webhook(webhook) => webhook.tell(notice, clock).await,
+            Self::Command(words) => command::tell(words, notice, clock).await,
+        }
+    }
+}
+
+impl Teller {
+    async fn run(mut self, agent: &Agent, health: &Health, station: &Station, clock: &SharedClock) {
+        let (by, name) = (&self.by, self.name.as_str());
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let now = clock.now();
+            while under_way.len() < AT_ONCE
+                && let Some(due) = self.desk.take_due(now)
+            {
+                under_way.push(told(by, name, due, agent, station, clock));
+            }
+            let next = match self.desk.next(now) {
+                Some(next) if under_way.len() < AT_ONCE => next,
+                // A change, or a telling that ends, comes first.
+                _ => Duration::MAX,
+            };
+            tokio::select! {
+                biased;
+                change = self.changes.recv() => match change {
+                    // A stop is no fault: whoever asked for it knows.
+                    Ok(_) if agent.is_stopping() => {}
+                    Ok(change) => self.desk.see(&change, clock.now()),
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, alert = name, "changes of checks were missed; it goes on with how they stand");
+                        self.desk.see_all(&health.snapshot(), clock.now());
+                    }
+                    Err(RecvError::Closed) => return,
+                },
+                Some(()) = under_way.next() => {}
+                () = clock.sleep(next) => {}
+            }
+        }
+    }
+}
+
+/// Tells it once; what becomes of it is counted and logged.
+async fn told(
+    by: &By,
+    name: &str,
+    due: Due,
+    agent: &Agent,
+    station: &Station,
+    clock: &SharedClock,
+) {
+    let notice = Notice::new(due, station);
+    let (check, state) = (&notice.check, notice.state.name());
+    match by.tell(&notice, clock).await {
+        Ok(()) => {
+            agent.alerts.sent.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(check, state, alert = name, "an alert was told");
+        }
+        Err(why) => {
+            agent.alerts.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(check, state, alert = name, why, "an alert was not told");
+        }
+    }
+}
