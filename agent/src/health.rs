@@ -15,6 +15,7 @@
 //! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
 //! | `last stop` | ten minutes after a run that was not stopped, or not cleanly; an hour after three of them in a row | | stuck-shutdown |
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
+//! | `processor` | for three looks four fifths of the time of all processors | 95 % | slow-responses |
 //! | `open files` | four fifths of what the system allows | 95 % | open-files |
 //! | `clock` | the date jumped within the last five minutes | | clock-jumped |
 //!

@@ -20,6 +20,9 @@ const LOOKS_FOR_LONG: u32 = 3;
 
 const MIB: u64 = 1024 * 1024;
 
+/// So long the processors are watched at least before something is said of them.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+
 /// When the disk is degraded, and when unhealthy: bytes and inodes that are free.
 const DISK_LOW: (u64, u64) = (256 * MIB, 4096);
 const DISK_OUT: (u64, u64) = (32 * MIB, 64);
@@ -42,12 +45,13 @@ pub(super) struct Limits {
 }
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 9] = [
     "intake",
     "process",
     "queue",
     "account",
     "memory",
+    "processor",
     "open files",
     "disk",
     "clock",
@@ -105,12 +109,7 @@ pub(super) fn register(
         let observed = last_stop(stops.last_stops.told(now.now()));
         async move { observed }
     })?;
-    health.register(spec("memory", "high-memory"), || async {
-        share(system::memory(), "of memory", true)
-    })?;
-    health.register(spec("open files", "open-files"), || async {
-        share(system::open_files(), "files", false)
-    })?;
+    register_shares(health, clock)?;
     let place = agent.data.path().to_owned();
     health.register(spec("disk", "disk-full"), move || {
         let place = place.clone();
@@ -124,6 +123,32 @@ pub(super) fn register(
         let observed = jumps.look(clock.now(), clock.wall());
         async move { observed }
     })?;
+    register_routes(health, agent)
+}
+
+/// What the process takes of the machine.
+fn register_shares(health: &Health, clock: &SharedClock) -> Result<(), Error> {
+    health.register(spec("memory", "high-memory"), || async {
+        share(system::memory(), |Share { used, limit }| {
+            format!("{} of {} of memory are used", Size(used), Size(limit))
+        })
+    })?;
+    health.register(spec("open files", "open-files"), || async {
+        share(system::open_files(), |Share { used, limit }| {
+            format!("{used} of {limit} files are open")
+        })
+    })?;
+    let work = Mutex::new(Work::new(clock));
+    let time = clock.clone();
+    let long = spec("processor", "slow-responses").hysteresis(LOOKS_FOR_LONG, 1);
+    health.register(long, move || {
+        let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+        let observed = work.look(time.now(), system::processor_time(), system::processors());
+        async move { observed }
+    })
+}
+
+fn register_routes(health: &Health, agent: &Arc<Agent>) -> Result<(), Error> {
     for (number, route) in agent.routes.iter().enumerate() {
         let name = &route.template.route;
         if route.from.is_some() {
@@ -219,20 +244,13 @@ fn disk(place: &std::path::Path) -> Observed {
     observed.with("free_bytes", space.bytes)
 }
 
-fn share(share: Option<Share>, what: &str, is_size: bool) -> Observed {
+fn share(share: Option<Share>, words: fn(Share) -> String) -> Observed {
     let Some(share) = share else {
         return Observed::unknown("the system does not say");
     };
-    let percent = share.percent();
-    let words = if is_size {
-        let (used, limit) = (Size(share.used), Size(share.limit));
-        format!("{used} of {limit} {what} are used")
-    } else {
-        format!("{} of {} {what} are open", share.used, share.limit)
-    };
-    let observed = match percent {
-        SHARE_ALL.. => Observed::unhealthy(words),
-        SHARE_LARGE.. => Observed::degraded(words),
+    let observed = match share.percent() {
+        SHARE_ALL.. => Observed::unhealthy(words(share)),
+        SHARE_LARGE.. => Observed::degraded(words(share)),
         _ => Observed::healthy(),
     };
     observed.with("used", share.used).with("limit", share.limit)
@@ -307,6 +325,41 @@ impl Jumps {
     }
 }
 
+/// What the processors did for this process, as it was at the last look.
+#[derive(Debug)]
+struct Work {
+    at: Moment,
+    used: Duration,
+    last: Observed,
+}
+
+impl Work {
+    fn new(clock: &SharedClock) -> Self {
+        Self {
+            at: clock.now(),
+            used: system::processor_time(),
+            last: Observed::healthy(),
+        }
+    }
+
+    /// Its share of all of them since the last look.
+    fn look(&mut self, now: Moment, used: Duration, processors: u32) -> Observed {
+        let passed = now.since(self.at);
+        // Over less it says more of the look than of the process.
+        if LOOK_MIN <= passed {
+            let part = Share {
+                used: used.saturating_sub(self.used).as_millis() as u64,
+                limit: passed.as_millis() as u64 * u64::from(processors),
+            };
+            self.last = share(Some(part), |part| {
+                format!("{} % of the processors' time are used", part.percent())
+            });
+            (self.at, self.used) = (now, used);
+        }
+        self.last.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,11 +391,31 @@ mod tests {
     }
 
     #[test]
+    fn the_processors_are_busy_by_what_was_used_since_the_last_look() {
+        let manual = ManualClock::new();
+        let clock: SharedClock = Arc::new(manual.clone());
+        let mut work = Work::new(&clock);
+        let mut used = work.used;
+        let mut look = |percent: u64, seconds: u64| {
+            manual.advance(Duration::from_secs(seconds));
+            // Of two processors.
+            used += Duration::from_millis(percent * seconds * 20);
+            work.look(clock.now(), used, 2).state()
+        };
+        assert_eq!(look(79, 10), HealthState::Healthy);
+        assert_eq!(look(80, 10), HealthState::Degraded);
+        assert_eq!(look(100, 10), HealthState::Unhealthy);
+        // Two looks at one time are one.
+        assert_eq!(look(0, 0), HealthState::Unhealthy);
+        assert_eq!(look(1, 10), HealthState::Healthy);
+    }
+
+    #[test]
     fn a_share_is_well_below_four_fifths() {
-        let state = |used| share(Some(Share { used, limit: 100 }), "files", false).state();
+        let state = |used| share(Some(Share { used, limit: 100 }), |_| String::new()).state();
         assert_eq!(state(79), HealthState::Healthy);
         assert_eq!(state(80), HealthState::Degraded);
         assert_eq!(state(95), HealthState::Unhealthy);
-        assert_eq!(share(None, "files", false).state(), HealthState::Unknown);
+        assert_eq!(share(None, |_| String::new()).state(), HealthState::Unknown);
     }
 }

@@ -1,6 +1,7 @@
 //! What the system says of this process and its limits.
 
 use std::path::Path;
+use std::time::Duration;
 
 /// A part of something that has a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,18 @@ pub(super) fn memory() -> Option<Share> {
         used,
         limit: group.unwrap_or(machine).min(machine),
     })
+}
+
+/// The time that all processors together have worked for this process.
+pub(super) fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// How many processors there are for it.
+pub(super) fn processors() -> u32 {
+    let known = std::thread::available_parallelism().ok();
+    known.map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX))
 }
 
 /// The files that are open, of those that may be.
@@ -71,6 +84,7 @@ mod tests {
         {
             let (memory, files) = (memory().unwrap(), open_files().unwrap());
             assert!(0 < memory.used && memory.used < memory.limit, "{memory:?}");
+            assert!(processor_time() > Duration::ZERO && processors() > 0);
             assert!(0 < files.used && files.used < files.limit, "{files:?}");
         }
     }

@@ -74,6 +74,7 @@ fn an_agent_that_is_well_says_so_wherever_it_is_asked() {
         "to lab/server",
         "from lab",
         "memory",
+        "processor",
     ] {
         assert!(said.out.contains(check), "{check}: {said:?}");
         let found = watched.check(check);
