@@ -44,6 +44,13 @@ enum Next {
     After(Duration),
 }
 
+/// A task with what it does, watched from here on: also one that is dropped before it was polled is seen to end.
+struct Driven<B> {
+    /// The first field, so that what the task holds is gone before its end is told, however it ends.
+    body: B,
+    watched: Watched,
+}
+
 /// Sees the task to its end, whichever that is: dropped unfinished, it says so.
 struct Watched {
     task: Arc<Task>,
@@ -52,25 +59,36 @@ struct Watched {
 }
 
 /// Starts the task, again and again as far as its spec says.
-pub(crate) async fn drive(shared: Arc<Shared>, task: Arc<Task>, body: impl Body) {
-    let mut watched = Watched {
+pub(crate) fn drive(
+    shared: Arc<Shared>,
+    task: Arc<Task>,
+    body: impl Body,
+) -> impl Future<Output = ()> + Send {
+    let watched = Watched {
         task,
         shared,
         is_over: false,
     };
-    // Declared after it, so that what the task holds is gone before its end is told, however it ends.
-    let mut body = body;
-    loop {
-        let end = watched.attempt(&mut body).await;
-        let Next::After(wait) = watched.judge(end) else {
-            break;
-        };
-        if !watched.wait(wait).await {
-            break;
+    Driven { body, watched }.run()
+}
+
+// === impl Driven ===
+
+impl<B: Body> Driven<B> {
+    async fn run(mut self) {
+        loop {
+            let end = self.watched.attempt(&mut self.body).await;
+            let Next::After(wait) = self.watched.judge(end) else {
+                break;
+            };
+            if !self.watched.wait(wait).await {
+                break;
+            }
         }
+        let Self { body, mut watched } = self;
+        drop(body);
+        watched.over();
     }
-    drop(body);
-    watched.over();
 }
 
 // === impl Body ===

@@ -10,7 +10,7 @@ use mainstay_clock::SharedClock;
 use mainstay_resilience::{ErrorLog, Random};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast};
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) errors: Arc<ErrorLog>,
     /// Cancelled when all tasks are to stop.
     pub(crate) stop: CancellationToken,
+    /// Whether all tasks are to be dropped: those that are just being started too.
+    pub(crate) is_aborting: AtomicBool,
     /// Cancelled when the monitor is to end.
     pub(crate) closed: CancellationToken,
     /// Wakes the monitor.
@@ -61,6 +63,7 @@ impl Shared {
             random: Random::from_system(),
             errors: Arc::default(),
             stop: CancellationToken::new(),
+            is_aborting: AtomicBool::new(false),
             closed: CancellationToken::new(),
             look: Notify::new(),
             ended: Notify::new(),

@@ -274,6 +274,10 @@ impl Supervisor {
         if !is_thread {
             // Set once, here.
             task.abort.set(running.abort_handle()).ok();
+            // Written, though with nothing new, so that of the two who meet here one sees what the other did.
+            if shared.is_aborting.fetch_or(false, Ordering::AcqRel) {
+                task.abort();
+            }
         }
         Ok(TaskHandle {
             task,
@@ -351,6 +355,8 @@ impl Drop for Owner {
 
 impl Held {
     fn abort(&self) {
+        // First, so that a task that is not yet to be found here is dropped by whoever starts it.
+        self.shared.is_aborting.swap(true, Ordering::AcqRel);
         // Outside of the lock, which the end of a task takes.
         let tasks: Vec<Arc<Task>> = self.shared.tasks().values().map(Arc::clone).collect();
         for task in tasks {

@@ -1,12 +1,15 @@
 //! Whatever a task ends with, it is seen, with its cause, and the rest goes on.
 
 use crate::support::{Chained, SECOND, next, passes, supervised};
+use mainstay_resilience::within;
 use mainstay_supervise::{
     Error, ErrorKind, Event, FailureKind, Restart, ServiceState, Supervisor, TaskContext,
     TaskError, TaskHandle, TaskSpec, TaskState,
 };
+use std::future::pending;
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -239,6 +242,68 @@ fn a_runtime_that_goes_away_ends_its_tasks_and_no_one_hangs() {
     drop(runtime);
     assert!(task.is_over());
     assert_eq!(supervisor.status().counts.cancelled, 1);
+}
+
+/// Whoever waited for such a task hung for ever: its end was watched from its first poll on.
+#[tokio::test]
+async fn a_task_that_is_dropped_before_it_begins_is_seen_to_end() {
+    let (supervisor, _clock) = supervised();
+    let held = Arc::new(());
+    let holds = Arc::clone(&held);
+    let task = supervisor
+        .spawn(TaskSpec::new("a service"), move |_| {
+            drop(Arc::clone(&holds));
+            pending::<()>()
+        })
+        .unwrap();
+    task.abort();
+    task.over().await;
+    assert_eq!(Arc::strong_count(&held), 1, "what it held went before");
+    supervisor.all_over().await;
+    assert_eq!(supervisor.status().counts.cancelled, 1);
+}
+
+#[test]
+fn a_runtime_that_goes_away_before_a_task_begins_ends_it_too() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let (supervisor, before) = runtime.block_on(async {
+        let (supervisor, _clock) = supervised();
+        let never_polled = supervisor.spawn(TaskSpec::new("a service"), |_| pending::<()>());
+        (supervisor, never_polled.unwrap())
+    });
+    drop(runtime);
+    let after = supervisor.spawn(TaskSpec::new("another"), |_| pending::<()>());
+    assert!(before.is_over() && after.unwrap().is_over());
+    assert_eq!(supervisor.running(), Vec::<String>::new());
+}
+
+/// Such a task was in the table, and not yet to be dropped: it ran on, and a stop said that it was left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_is_started_while_all_are_abandoned_is_dropped_too() {
+    for round in 0..200 {
+        let (supervisor, _clock) = supervised();
+        let starts = supervisor.clone();
+        let (tell, told) = sync_channel(1);
+        let starter = std::thread::spawn(move || {
+            let deaf = || starts.spawn(TaskSpec::new("deaf"), |_| pending::<()>());
+            let mut started = 0;
+            while deaf().is_ok() {
+                started += 1;
+                if started == 1 + round % 16 {
+                    tell.send(()).unwrap();
+                }
+            }
+        });
+        told.recv().unwrap();
+        supervisor.abandon();
+        starter.join().unwrap();
+        let system = mainstay_clock::system();
+        let all_over = within(&*system, 60 * SECOND, supervisor.all_over()).await;
+        assert_eq!(all_over, Some(()), "{:?}", supervisor.running());
+    }
 }
 
 #[tokio::test]
