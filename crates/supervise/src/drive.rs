@@ -181,6 +181,10 @@ impl Watched {
         if 1 < life.attempts {
             shared.clear(&About::Waiting(task.id));
         }
+        if task.is_silent.swap(false, Ordering::AcqRel) {
+            // The attempt before it ended well after all.
+            shared.clear(&About::Silent(task.id));
+        }
         drop(life);
         if task.spec.heartbeat.is_some() {
             shared.look.notify_one();

@@ -119,10 +119,13 @@ fn look(shared: &Shared, now: Moment) -> Duration {
 /// Sees whether it beats; answers when it has to next.
 fn due_beat(shared: &Shared, task: &Task, now: Moment) -> Option<Duration> {
     let limit = task.spec.heartbeat?;
+    // Held throughout, so that an attempt begins and ends before or after all of it.
+    let mut life = task.life();
+    if life.is_ended {
+        return None;
+    }
     let beat = Moment::after_origin(Duration::from_nanos(task.beat.load(Ordering::Relaxed)));
     let left = limit.saturating_sub(now.since(beat));
-    // Held throughout, so that the end of the attempt comes before or after all of it.
-    let mut life = task.life();
     match life.state {
         TaskState::Running if left.is_zero() => {
             life.state = TaskState::Silent;
@@ -164,9 +167,12 @@ fn due_leak(shared: &Shared, task: &Arc<Task>, now: Moment) -> Option<Duration> 
     if !left.is_zero() {
         return Some(left);
     }
-    if task.has_leaked.swap(true, Ordering::AcqRel) {
+    // Held throughout, so that its end comes before or after all of it.
+    let mut life = task.life();
+    if life.is_ended || life.has_leaked {
         return None;
     }
+    life.has_leaked = true;
     let owner = Arc::clone(&holder.name);
     tracing::error!(task = &*task.name, owner = &*owner, "it outlived its owner");
     let why = format!("{} outlived its owner, {owner}", task.name);
@@ -177,10 +183,6 @@ fn due_leak(shared: &Shared, task: &Arc<Task>, now: Moment) -> Option<Duration> 
         task: task_name,
         owner,
     });
-    // It may have ended meanwhile, and cleared nothing as there was nothing yet.
-    if task.is_over.load(Ordering::Acquire) {
-        shared.clear(&About::Leaked(task.id));
-    }
     None
 }
 
@@ -251,6 +253,7 @@ mod tests {
     use crate::supervisor::Supervisor;
     use crate::task::TaskContext;
     use mainstay_clock::{Clock, ManualClock};
+    use std::sync::mpsc::sync_channel;
 
     const NS: Duration = Duration::from_nanos(1);
 
@@ -311,5 +314,57 @@ mod tests {
         look(shared, clock.now());
         look(shared, clock.now());
         assert_eq!(leaks(), 1);
+    }
+
+    /// What was looked at as it ended could be raised afterwards, and nobody took it back.
+    #[tokio::test]
+    async fn what_is_over_is_neither_silent_nor_leaked_for_who_still_looks_at_it() {
+        let (supervisor, clock) = unwatched();
+        supervisor.monitor_ended().await;
+        supervisor.started();
+        let mut events = supervisor.subscribe();
+        let owner = supervisor.owner("a route");
+        let spec = TaskSpec::new("x").heartbeat(NS).until_done();
+        let handle = owner.spawn(spec, |_| async {}).unwrap();
+        drop(owner);
+        handle.over().await;
+        clock.advance(Duration::from_hours(1));
+        let (shared, task, now) = (supervisor.shared(), &handle.task, clock.now());
+        assert_eq!(due_beat(shared, task, now), None);
+        assert_eq!(due_leak(shared, task, now), None);
+        let status = supervisor.status();
+        assert_eq!(status.troubles, Vec::<String>::new());
+        assert_eq!((status.counts.silences, status.counts.leaks), (0, 0));
+        assert!(events.try_recv().is_err());
+    }
+
+    /// The beat was read before the attempt began, and the state after it.
+    #[tokio::test]
+    async fn a_task_that_begins_while_it_is_looked_at_is_not_silent() {
+        let (supervisor, clock) = unwatched();
+        supervisor.monitor_ended().await;
+        clock.advance(Duration::from_hours(1));
+        let (shared, now) = (Arc::clone(supervisor.shared()), clock.now());
+        let (show, shown) = sync_channel::<Arc<Task>>(0);
+        let looks = thread::spawn(move || {
+            for task in shown {
+                while task.beat.load(Ordering::Relaxed) == 0 {
+                    due_beat(&shared, &task, now);
+                }
+            }
+        });
+        let spec = TaskSpec::new("x").heartbeat(Duration::from_secs(5));
+        for _ in 0..500 {
+            let handle = supervisor.spawn(spec.clone(), stays).unwrap();
+            show.send(Arc::clone(&handle.task)).unwrap();
+            while handle.status().attempts == 0 {
+                tokio::task::yield_now().await;
+            }
+            handle.cancel();
+            handle.over().await;
+        }
+        drop(show);
+        looks.join().unwrap();
+        assert_eq!(supervisor.status().counts.silences, 0);
     }
 }

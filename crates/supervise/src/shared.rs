@@ -189,19 +189,24 @@ impl Shared {
     /// A task is over: out of the table, its troubles with it, and whoever waits for its end is woken.
     pub(crate) fn over(&self, task: &Arc<Task>) {
         let id = task.id;
-        if self.tasks().remove(&id).is_none() {
-            return;
-        }
-        self.counters.ended.fetch_add(1, Ordering::Relaxed);
-        if task.life().failures > 0 {
+        // Held until nothing is left of it, so that the monitor raises nothing afterwards.
+        let mut life = task.life();
+        life.is_ended = true;
+        if 0 < life.failures {
             self.clear(&About::Waiting(id));
             self.clear(&About::Silent(id));
         }
-        if task.has_leaked.swap(false, Ordering::AcqRel) {
+        if std::mem::take(&mut life.has_leaked) {
             self.clear(&About::Leaked(id));
             self.tell(Event::LeakEnded { task: name(task) });
         }
+        drop(life);
+        // All of it under the lock, and last: who no longer finds it here finds it over, and the other way round.
+        let mut tasks = self.tasks();
+        tasks.remove(&id);
+        self.counters.ended.fetch_add(1, Ordering::Release);
         task.is_over.store(true, Ordering::Release);
+        drop(tasks);
         self.ended.notify_waiters();
     }
 }

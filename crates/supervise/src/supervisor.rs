@@ -391,7 +391,6 @@ fn made(
         beat: AtomicU64::new(0),
         is_silent: AtomicBool::new(false),
         dropped: Notify::new(),
-        has_leaked: AtomicBool::new(false),
         is_over: AtomicBool::new(false),
         life: Mutex::new(Life {
             state: TaskState::Starting,
@@ -401,6 +400,8 @@ fn made(
             last_failure: None,
             restarts: VecDeque::new(),
             last_wait: Duration::ZERO,
+            has_leaked: false,
+            is_ended: false,
         }),
     }
 }

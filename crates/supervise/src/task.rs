@@ -53,7 +53,6 @@ pub(crate) struct Task {
     pub(crate) is_silent: AtomicBool,
     /// Ends an attempt that is silent, where it can be dropped.
     pub(crate) dropped: Notify,
-    pub(crate) has_leaked: AtomicBool,
     pub(crate) is_over: AtomicBool,
     pub(crate) life: Mutex<Life>,
 }
@@ -69,6 +68,10 @@ pub(crate) struct Life {
     /// When it was started again, as far as the limit asks.
     pub(crate) restarts: VecDeque<Moment>,
     pub(crate) last_wait: Duration,
+    /// Whether it outlived its owner, and that is told.
+    pub(crate) has_leaked: bool,
+    /// From then on nothing is raised because of it.
+    pub(crate) is_ended: bool,
 }
 
 // === impl TaskContext ===

@@ -112,6 +112,43 @@ async fn a_thread_that_hangs_is_told_and_not_doubled_and_when_it_beats_again_tha
     assert_eq!(supervisor.status().counts.restarts, 0);
 }
 
+#[tokio::test]
+async fn what_was_silent_and_then_ended_well_is_well_when_it_is_started_again() {
+    let (supervisor, clock) = supervised();
+    let mut events = supervisor.subscribe();
+    supervisor.started();
+    let (release, released) = sync_channel::<()>(1);
+    let released = Mutex::new(released);
+    let spec = TaskSpec::new("the writer")
+        .until_done()
+        .restart(Restart::Always)
+        .heartbeat(5 * SECOND);
+    let task = supervisor
+        .spawn_thread(spec, move |context| {
+            if context.attempt() == 1 {
+                released.lock().unwrap().recv().unwrap();
+                return;
+            }
+            while !context.is_stopping() {
+                context.beat();
+                std::thread::yield_now();
+            }
+        })
+        .unwrap();
+    next(&mut events, &clock, is_silent).await;
+    assert_eq!(supervisor.state(), ServiceState::Degraded);
+    release.send(()).unwrap();
+    passes(&clock, async {
+        while task.status().attempts < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(supervisor.status().troubles, Vec::<String>::new());
+    task.cancel();
+    task.over().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_blocks_its_thread_is_silent_and_its_end_is_seen() {
     let (supervisor, clock) = supervised();

@@ -1,16 +1,17 @@
 //! Whatever a task ends with, it is seen, with its cause, and the rest goes on.
 
 use crate::support::{Chained, SECOND, next, passes, supervised};
+use mainstay_clock::{Clock, ManualClock, Moment, Sleep};
 use mainstay_resilience::within;
 use mainstay_supervise::{
-    Error, ErrorKind, Event, FailureKind, Restart, ServiceState, Supervisor, TaskContext,
-    TaskError, TaskHandle, TaskSpec, TaskState,
+    Error, ErrorKind, Event, FailureKind, Restart, ServiceState, Supervisor, SupervisorSettings,
+    TaskContext, TaskError, TaskHandle, TaskSpec, TaskState,
 };
 use std::future::pending;
 use std::io::Write;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// In which way the first attempt ends; the second one stays.
@@ -304,6 +305,49 @@ async fn a_task_that_is_started_while_all_are_abandoned_is_dropped_too() {
         let all_over = within(&*system, 60 * SECOND, supervisor.all_over()).await;
         assert_eq!(all_over, Some(()), "{:?}", supervisor.running());
     }
+}
+
+/// A clock that stands still, and looks whether what nobody runs any more is over, each time that it is asked for the date.
+#[derive(Debug, Default)]
+struct Looks {
+    clock: ManualClock,
+    at: OnceLock<(Supervisor, TaskHandle)>,
+    saw_half_an_end: AtomicBool,
+}
+
+impl Clock for Looks {
+    fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> u64 {
+        if let Some((supervisor, task)) = self.at.get()
+            && supervisor.running().is_empty()
+            && !task.is_over()
+        {
+            self.saw_half_an_end.store(true, Ordering::Relaxed);
+        }
+        self.clock.wall()
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> Sleep {
+        self.clock.sleep(duration)
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_runs_any_more_all_that_is_to_be_told_of_an_end_was_told() {
+    let clock = Arc::new(Looks::default());
+    let settings = SupervisorSettings {
+        stall_after: None,
+        ..SupervisorSettings::default()
+    };
+    let supervisor = Supervisor::new(settings, Arc::clone(&clock) as _).unwrap();
+    let spec = TaskSpec::new("x").restart(Restart::Never);
+    let fails = start(&supervisor, spec, Ends::Fails, false);
+    clock.at.set((supervisor.clone(), fails)).unwrap();
+    supervisor.all_over().await;
+    assert!(!clock.saw_half_an_end.load(Ordering::Relaxed));
 }
 
 #[tokio::test]
