@@ -2,7 +2,7 @@
 
 use crate::board::About;
 use crate::event::Event;
-use crate::failure::{Failure, Fault, TaskError, TaskOutput, words_of};
+use crate::failure::{Failure, FailureKind, Fault, TaskError, TaskOutput, words_of};
 use crate::shared::{Shared, name};
 use crate::spec::{Restart, Until};
 use crate::state::TaskState;
@@ -185,6 +185,9 @@ impl Watched {
             // The attempt before it ended well after all.
             shared.clear(&About::Silent(task.id));
         }
+        if 1 < life.attempts {
+            shared.counters.restarts.fetch_add(1, Ordering::Release);
+        }
         drop(life);
         if task.spec.heartbeat.is_some() {
             shared.look.notify_one();
@@ -214,10 +217,12 @@ impl Watched {
             }
             End::Well => return Next::Over,
         };
+        let kind = fault.as_ref().map(Fault::kind);
         let Some(failure) = self.failed(fault) else {
             return Next::Over;
         };
         if task.stop.is_cancelled() {
+            shared.count(kind);
             shared.tell(Event::Failed {
                 task: name(task),
                 failure,
@@ -225,9 +230,10 @@ impl Watched {
             return Next::Over;
         }
         let Some(after) = self.next_wait() else {
-            self.give_up(&failure);
+            self.give_up(&failure, kind);
             return self.rest();
         };
+        shared.count(kind);
         tracing::warn!(task = &*task.name, ?after, "it is started again");
         shared.tell(Event::Restarting {
             task: name(task),
@@ -288,16 +294,18 @@ impl Watched {
         Some(wait)
     }
 
-    fn give_up(&self, failure: &Failure) {
+    /// `kind` is that of a failure that is still to be counted.
+    fn give_up(&self, failure: &Failure, kind: Option<FailureKind>) {
         let (task, shared) = (&self.task, &self.shared);
         self.set_state(TaskState::Failed);
-        shared.counters.given_up.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             task = &*task.name,
             critical = task.spec.critical,
             "it failed for good"
         );
         shared.keep_failed(task, failure);
+        shared.count(kind);
+        shared.counters.given_up.fetch_add(1, Ordering::Release);
         shared.tell(Event::Failed {
             task: name(task),
             failure: failure.clone(),
@@ -318,14 +326,9 @@ impl Watched {
     async fn wait(&self, wait: Duration) -> bool {
         tokio::select! {
             biased;
-            () = self.task.stop.cancelled() => return false,
-            () = self.shared.clock.sleep(wait) => {}
+            () = self.task.stop.cancelled() => false,
+            () = self.shared.clock.sleep(wait) => true,
         }
-        self.shared
-            .counters
-            .restarts
-            .fetch_add(1, Ordering::Relaxed);
-        true
     }
 
     fn over(&mut self) {
@@ -343,7 +346,7 @@ impl Drop for Watched {
         if thread::panicking() {
             let fault = Fault::Panic("while it was dropped".to_owned());
             if let Some(failure) = self.failed(Some(fault)) {
-                self.give_up(&failure);
+                self.give_up(&failure, Some(FailureKind::Panic));
             }
         } else {
             self.shared

@@ -139,10 +139,9 @@ impl Shared {
         }
     }
 
-    /// Writes a failure down: counted, logged, kept.
+    /// Writes a failure down: logged, kept; to be counted once it is told.
     pub(crate) fn record(&self, task: &Task, attempt: u32, fault: &Fault) -> Failure {
         let kind = fault.kind();
-        self.counters.failures[place(kind)].fetch_add(1, Ordering::Relaxed);
         let context = fault.context(&task.name, task.spec.critical, &*self.clock);
         let context = context.with("task", task.id).with("attempt", attempt);
         let error = self.errors.record(context.with("kind", kind.name()));
@@ -154,6 +153,13 @@ impl Shared {
             "a task failed"
         );
         Failure { kind, error }
+    }
+
+    /// Counts a failure that was told; none where it was counted before.
+    pub(crate) fn count(&self, kind: Option<FailureKind>) {
+        if let Some(kind) = kind {
+            self.counters.failures[place(kind)].fetch_add(1, Ordering::Release);
+        }
     }
 
     /// A task that failed for good is remembered, until one of its name is started again.

@@ -13,7 +13,7 @@ use crate::state::{ServiceState, ServiceStatus, TaskState, TaskStatus};
 use crate::task::{Holder, Life, Task, TaskContext, TaskHandle};
 use mainstay_clock::SharedClock;
 use mainstay_resilience::ErrorLog;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -122,14 +122,13 @@ impl Supervisor {
     /// How the service stands.
     pub fn status(&self) -> ServiceStatus {
         let shared = self.shared();
-        let mut tasks: Vec<TaskStatus> =
-            shared.failed().values().map(|task| task.status()).collect();
-        let running: Vec<Arc<Task>> = shared.tasks().values().map(Arc::clone).collect();
-        let running = running.iter().map(|task| task.status());
-        // One that fails for good this moment stands in both.
-        tasks.extend(running.filter(|task| task.state != TaskState::Failed));
-        tasks.sort_unstable_by_key(|task| task.id);
+        // First: what was counted is told by then.
         let counts = shared.counters.read();
+        // Before those that failed for good, so that one that fails meanwhile is in one of the two.
+        let running: Vec<Arc<Task>> = shared.tasks().values().map(Arc::clone).collect();
+        let mut known: BTreeMap<u64, Arc<Task>> = shared.failed().clone();
+        known.extend(running.into_iter().map(|task| (task.id, task)));
+        let tasks: Vec<TaskStatus> = known.values().map(|task| task.status()).collect();
         let board = shared.board();
         ServiceStatus {
             state: board.state(),

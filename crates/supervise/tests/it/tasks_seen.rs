@@ -350,6 +350,42 @@ async fn where_nothing_runs_any_more_all_that_is_to_be_told_of_an_end_was_told()
     assert!(!clock.saw_half_an_end.load(Ordering::Relaxed));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_status_misses_a_task_that_fails_meanwhile() {
+    let (supervisor, _clock) = supervised();
+    let spec = TaskSpec::new("x").restart(Restart::Never);
+    for _ in 0..2_000 {
+        let fails = start(&supervisor, spec.clone(), Ends::Fails, false);
+        loop {
+            let status = supervisor.status();
+            let state = status.tasks.iter().find(|task| task.id == fails.id());
+            assert_eq!(status.tasks.len(), 1, "{state:?}");
+            if state.is_some_and(|task| task.state == TaskState::Failed) {
+                break;
+            }
+        }
+        fails.over().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_counted_stands_in_the_same_status() {
+    for _ in 0..500 {
+        let (supervisor, _clock) = supervised();
+        supervisor.started();
+        let fails = start(&supervisor, TaskSpec::new("x"), Ends::Fails, false);
+        loop {
+            let status = supervisor.status();
+            if 0 < status.counts.errors {
+                assert_eq!(status.state, ServiceState::Degraded, "it waits");
+                assert!(status.tasks[0].last_failure.is_some());
+                break;
+            }
+        }
+        fails.abort();
+    }
+}
+
 #[tokio::test]
 async fn a_panic_of_what_a_dropped_task_leaves_is_seen() {
     struct Bomb;
