@@ -5,12 +5,13 @@ use crate::error::{Error, ErrorKind};
 use crate::failure::{TaskError, told};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use mainstay_clock::Moment;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// How something is; of several the worst counts, which is the last of these.
 #[derive(
@@ -84,8 +85,14 @@ type Make = Box<dyn Fn() -> BoxFuture<'static, Observed> + Send + Sync>;
 pub(super) struct Check {
     pub(super) spec: CheckSpec,
     pub(super) make: Make,
-    /// Held while it runs, so that it runs once at a time; inside is the run that did not come back in time.
-    pub(super) turn: tokio::sync::Mutex<Option<AbortHandle>>,
+    /// Held while it runs, so that it runs once at a time; inside is a run that was given up and has not come back.
+    pub(super) turn: tokio::sync::Mutex<Option<Underway>>,
+}
+
+/// A run of a check.
+pub(super) struct Underway {
+    pub(super) run: JoinHandle<Observed>,
+    pub(super) began: Moment,
 }
 
 // === impl HealthState ===

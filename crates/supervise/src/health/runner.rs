@@ -1,6 +1,6 @@
 //! Running checks: side by side, each once at a time, none longer than it may.
 
-use super::check::{Check, HealthState, Observed};
+use super::check::{Check, HealthState, Observed, Underway};
 use super::snapshot::{HealthSnapshot, Observation, Readiness};
 use super::{Health, book::Entry};
 use crate::bounded::{caught, words_of_end};
@@ -12,8 +12,17 @@ use mainstay_resilience::within;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+
+/// Gives a run up when its caller goes away, or its time is over; one that came to its end takes no harm.
+struct GivesUp(AbortHandle);
+
+impl Drop for GivesUp {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 impl Health {
     /// Runs every check whenever it is due, until `stop`: to be run as a task. What it began is given up with it.
@@ -119,12 +128,21 @@ impl Health {
         if self.is_fresh(check, age, asked) {
             return;
         }
-        let began = clock.now();
-        if turn.as_ref().is_some_and(|run| !run.is_finished()) {
-            // Another would hang beside it.
-            let why = "an earlier run has not come back, something blocks it";
-            return self.saw(check, Observed::unhealthy(why), began);
+        let (began, limit) = (clock.now(), check.spec.timeout);
+        if let Some(earlier) = turn.as_mut() {
+            // What is given up hears of it at its next wait, and has as long as it may take for coming there.
+            let until = earlier.began + limit + limit;
+            if within(clock, until.since(began), &mut earlier.run)
+                .await
+                .is_none()
+            {
+                // Another would hang beside it.
+                let why = "an earlier run has not come back, something blocks it";
+                return self.saw(check, Observed::unhealthy(why), began);
+            }
+            *turn = None;
         }
+        let began = clock.now();
         let to_run = Arc::clone(check);
         // On a task of its own: one that blocks its thread holds up no other.
         let run = self.shared.runtime.spawn(async move {
@@ -133,16 +151,20 @@ impl Health {
                 Err(words) => Observed::unhealthy(format!("it panicked: {words}")),
             }
         });
-        *turn = Some(run.abort_handle());
-        let ended = within(clock, check.spec.timeout, AbortOnDropHandle::new(run)).await;
+        let _gives_up = GivesUp(run.abort_handle());
+        let underway = turn.insert(Underway { run, began });
+        let ended = within(clock, limit, &mut underway.run).await;
+        if ended.is_some() {
+            *turn = None;
+        }
         let seen = match ended {
             Some(Ok(seen)) => seen,
             Some(Err(error)) => {
                 Observed::unhealthy(format!("it panicked: {}", words_of_end(error)))
             }
             None => {
-                let limit = check.spec.timeout.as_secs_f64();
-                Observed::unhealthy(format!("no answer within {limit:.1} s"))
+                let seconds = limit.as_secs_f64();
+                Observed::unhealthy(format!("no answer within {seconds:.1} s"))
             }
         };
         self.saw(check, seen, began);

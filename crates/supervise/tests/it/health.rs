@@ -167,7 +167,13 @@ async fn a_check_that_blocks_its_thread_is_not_started_beside_itself() {
             }
         })
         .unwrap();
-    passes(&clock, health.check_all()).await;
+    let asked = health.clone();
+    let first = tokio::spawn(async move { asked.check_all().await });
+    // Before it has begun its time must not be over.
+    while begun.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    passes(&clock, first).await.unwrap();
     let snapshot = passes(&clock, health.check_all()).await;
     assert_eq!(begun.load(Ordering::SeqCst), 1);
     let why = &snapshot.checks["blocks"].last.as_ref().unwrap().message;
@@ -177,6 +183,38 @@ async fn a_check_that_blocks_its_thread_is_not_started_beside_itself() {
         passes(&clock, health.check_all()).await;
         tokio::task::yield_now().await;
     }
+}
+
+/// What was given up with its caller had not yet ended when the next one asked, and counted as hanging.
+#[tokio::test]
+async fn a_caller_who_goes_away_leaves_nothing_that_is_taken_for_hanging() {
+    let (health, _clock) = health();
+    let begun = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&begun);
+    health
+        .register(CheckSpec::new("disk"), move || {
+            let is_first = counted.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                if is_first {
+                    std::future::pending::<()>().await;
+                }
+                Observed::healthy()
+            }
+        })
+        .unwrap();
+    {
+        let mut goes_away = std::pin::pin!(health.check_all());
+        while begun.load(Ordering::Relaxed) == 0 {
+            tokio::select! {
+                biased;
+                _ = &mut goes_away => unreachable!("it hangs"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    // No time passes.
+    assert_eq!(health.check_all().await.state, HealthState::Healthy);
+    assert_eq!(health.history("disk", 10).len(), 1);
 }
 
 #[tokio::test]
