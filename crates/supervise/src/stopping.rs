@@ -50,7 +50,8 @@ pub struct StopSettings {
 
 /// What there is to be stopped, in the order in which it was started, and how.
 ///
-/// 1. **Drain.** Every component takes nothing new, the last registered first; then all of them finish what they have, side by side.
+/// 1. **Drain.** Every component takes nothing new, the last registered first, and one that hangs in that has its share of the time
+///    alone; then all of them finish what they have, side by side.
 /// 2. **Cancel.** Whatever is not done is told to give up, and all tasks of the supervisor with it; what does not listen is
 ///    abandoned, by name.
 /// 3. **Clean up.** Components are closed and hooks are run, the last registered first, each within its time, whatever became of
@@ -171,13 +172,12 @@ impl Stopping {
 
     /// The longest that a stop takes with what is registered: what a service manager has to wait before it kills.
     pub fn longest(&self) -> Duration {
-        let steps = self.steps.iter().chain(&self.verifications);
-        let cleaning = steps.map(|step| step.limit).sum::<Duration>();
-        let phases = self.settings.drain.saturating_add(self.settings.cancel);
+        let settings = &self.settings;
         // That no task is left is looked at beside what was registered.
-        phases
-            .saturating_add(cleaning)
-            .saturating_add(self.settings.verify)
+        let phases = [settings.drain, settings.cancel, settings.verify];
+        let steps = self.steps.iter().chain(&self.verifications);
+        let limits = steps.map(|step| step.limit).chain(phases);
+        limits.fold(Duration::ZERO, Duration::saturating_add)
     }
 
     fn add(&mut self, name: String, limit: Duration, make: Make) -> Result<(), Error> {

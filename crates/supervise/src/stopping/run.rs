@@ -57,12 +57,13 @@ impl Stopping {
             Make::Component(component) => Some(Arc::clone(component)),
             Make::Hook(_) => None,
         });
+        let began = clock.now();
         let run = Run {
             components: components.collect(),
             supervisor: &supervisor,
             settings: &settings,
             signal: &signal,
-            clock,
+            clock: Arc::clone(&clock),
             report: &mut report,
         };
         let at_once = tokio::select! {
@@ -71,6 +72,11 @@ impl Stopping {
             () = run.phases(steps, verifications) => false,
         };
         if at_once {
+            // The phase that was cut short has what is left of the time, as each began when the one before it ended.
+            let left = millis(clock.now().since(began)).saturating_sub(report.took_ms());
+            if let Some(phase) = report.phases.last_mut() {
+                phase.took_ms += left;
+            }
             report.tasks.abandoned = supervisor.abandon();
         }
         supervisor.close().await;
@@ -126,13 +132,16 @@ impl Run<'_> {
         drains
     }
 
-    /// The last registered first, each on a task of its own: one that hangs keeps the others from nothing.
+    /// The last registered first, each on a task of its own and within its share of the time, with one for the drains: one that
+    /// hangs keeps the others from nothing.
     async fn pause(&self, until: Moment) {
         let runtime = &self.supervisor.shared().runtime;
+        let share = self.settings.drain / (self.components.len() as u32 + 1);
         for component in &self.components {
-            let left = until.since(self.clock.now());
+            let limit = share.min(until.since(self.clock.now()));
             let to_pause = Arc::clone(component);
-            let pause = bounded(runtime, &*self.clock, left, async move { to_pause.pause() });
+            let pause = async move { to_pause.pause() };
+            let pause = bounded(runtime, &*self.clock, limit, pause);
             if let Err(why) = pause.await {
                 tracing::error!(component = component.name(), ?why, "it could not be paused");
             }

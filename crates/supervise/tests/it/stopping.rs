@@ -11,7 +11,8 @@ use mainstay_supervise::{
 };
 use proptest::prelude::*;
 use std::future::pending;
-use std::sync::mpsc::sync_channel;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -250,6 +251,46 @@ async fn a_drain_that_hangs_is_abandoned_by_name_within_the_grace_and_holds_up_n
     assert_eq!(supervisor.state(), ServiceState::Stopped);
 }
 
+/// A component whose pause blocks until somebody lets it go.
+struct Stuck(Mutex<Receiver<()>>);
+
+impl Component for Stuck {
+    fn name(&self) -> &'static str {
+        "the intake"
+    }
+
+    fn pause(&self) {
+        self.0.lock().unwrap().recv().ok();
+    }
+}
+
+/// One that blocked took all of the time from those whose turn came after it: none of them was drained.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_that_hangs_leaves_the_others_their_time_to_drain() {
+    let (_supervisor, clock, mut stopping, said) = prepared();
+    let (_let_go, blocks) = sync_channel(0);
+    stopping.register(Told::new("the queue", &said)).unwrap();
+    stopping.register(Stuck(Mutex::new(blocks))).unwrap();
+    let progress = stopping.signal().progress();
+    let mut running = pin!(stopping.run());
+    let report = loop {
+        tokio::select! {
+            biased;
+            report = &mut running => break report,
+            () = tokio::task::yield_now() => {}
+        }
+        // Time goes on until the pauses are over, and not while anybody drains.
+        if progress.borrow().phase == StopPhase::NotBegun {
+            clock.advance(STEP);
+        }
+    };
+    let queue = report.components.last().unwrap();
+    assert_eq!(queue.name, "the queue");
+    assert_eq!(queue.outcome, ComponentOutcome::Drained);
+    // A third of the drain for each of the two, where no thread is free to pause the other one.
+    assert!(report.phases[0].took_ms < 41_000, "{:?}", report.phases);
+}
+
 #[tokio::test]
 async fn tasks_are_asked_to_stop_and_those_that_do_not_listen_are_named() {
     let (supervisor, clock, stopping, _said) = prepared();
@@ -317,6 +358,7 @@ async fn a_second_request_ends_everything_at_once_and_says_what_was_not_reached(
         };
         let is_there = |progress: &StopProgress| progress.phase == until;
         passes(&clock, progress.wait_for(is_there)).await.unwrap();
+        clock.advance(SECOND);
         let before = clock.now();
         assert_eq!(signal.ask("SIGTERM"), Asked::AtOnce);
         // No time passes.
@@ -326,6 +368,9 @@ async fn a_second_request_ends_everything_at_once_and_says_what_was_not_reached(
             (report.outcome, report.by.as_str()),
             (StopOutcome::AtOnce, "SIGTERM")
         );
+        let cut_short = report.phases.last().unwrap();
+        assert_eq!(cut_short.phase, until);
+        assert!(1_000 <= cut_short.took_ms, "{:?}", report.phases);
         let queue = report.hooks.last().unwrap();
         assert_eq!(queue.outcome, StepOutcome::NotReached);
         assert!(
@@ -454,6 +499,15 @@ async fn a_run_of_bad_stops_is_noticed_at_the_next_start() {
     assert_eq!(record.lives().len(), StopRecord::LIVES_MAX);
 }
 
+#[tokio::test]
+async fn the_longest_time_of_a_stop_can_be_asked_for_however_long_its_steps_may_take() {
+    let (_supervisor, _clock, mut stopping, _said) = prepared();
+    for name in ["one", "another"] {
+        stopping.hook(name, Duration::MAX, || async {}).unwrap();
+    }
+    assert_eq!(stopping.longest(), Duration::MAX);
+}
+
 fn any_end() -> impl Strategy<Value = Does> {
     prop::sample::select(vec![Does::Well, Does::Fails, Does::Panics, Does::Hangs])
 }
@@ -468,7 +522,8 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let steps = ends.len();
-        let (report, longest, said) = runtime.block_on(async {
+        // A hook whose time is nothing is given up before it begins; every other one begins.
+        let (report, longest, took, sure, said) = runtime.block_on(async {
             let (supervisor, clock) = supervised();
             let settings = StopSettings {
                 drain: 3 * SECOND,
@@ -479,8 +534,12 @@ proptest! {
             };
             let mut stopping = Stopping::new(&supervisor, settings).unwrap();
             let said = Said::default();
+            let mut sure = Vec::new();
             for (place, (drains, closes, limit)) in ends.into_iter().enumerate() {
                 let name: &'static str = ["a", "b", "c", "d", "e", "f"][place];
+                if place % 2 == 0 || 0 < limit {
+                    sure.push(name);
+                }
                 if place % 2 == 0 {
                     stopping.register(Told { drains, closes, ..Told::new(name, &said) }).unwrap();
                 } else {
@@ -495,16 +554,25 @@ proptest! {
                 stopping.verify(&format!("check {place}"), move || does(check)).unwrap();
             }
             let longest = stopping.longest();
-            let report = passes(&clock, stopping.run()).await;
+            let began = clock.now();
+            // Time flies while the monitor's thread is waited for, which comes after it.
+            let stopped = async {
+                while supervisor.state() != ServiceState::Stopped {
+                    tokio::task::yield_now().await;
+                }
+                clock.now().since(began)
+            };
+            let both = async { tokio::join!(stopping.run(), stopped) };
+            let (report, took) = passes(&clock, both).await;
             let said = said.lock().unwrap().clone();
-            (report, longest, said)
+            (report, longest, took, sure, said)
         });
         // Each wait may be overshot by the step in which time goes on here.
-        let took = Duration::from_millis(report.took_ms());
+        prop_assert!(Duration::from_millis(report.took_ms()) <= took);
         prop_assert!(took <= longest + 20 * STEP, "{took:?} {longest:?}");
         let closed: Vec<&str> = said.iter().filter_map(|said| said.strip_suffix(" closes")).collect();
         let expected: Vec<&str> = report.hooks.iter().map(|hook| hook.name.as_str()).collect();
-        // A hook whose time is nothing is given up before it begins.
+        prop_assert!(sure.iter().all(|name| closed.contains(name)), "{sure:?} {closed:?}");
         let begun = |name: &&str| closed.contains(name);
         prop_assert_eq!(expected.iter().copied().filter(begun).collect::<Vec<_>>(), closed.clone());
         prop_assert_eq!(report.hooks.len(), steps);
