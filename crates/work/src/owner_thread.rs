@@ -178,8 +178,9 @@ impl<S> Inbox<S> {
     ///
     /// A closure that panics is told in the result, and the next ones run; what it left half-changed in `owned` stays so.
     pub fn run(&mut self, owned: &mut S) -> Turn {
-        // Before the first is taken, so that whoever posts from here on rings again.
-        self.bell.has_rung.store(false, Ordering::SeqCst);
+        // Before the first is taken, so that whoever posts from here on rings again. What those who rang no more had posted is seen
+        // below because the mark that they left is read here.
+        self.bell.has_rung.swap(false, Ordering::SeqCst);
         let mut turn = Turn::default();
         for _ in 0..self.receiver.len() {
             let Ok(errand) = self.receiver.try_recv() else {

@@ -222,11 +222,15 @@ impl Pool {
     /// Cancels every job, those that wait and those that run, and goes on taking new ones. Does not wait.
     pub fn cancel_all(&self) {
         let shared = self.shared();
-        let tokens = shared.state().tokens();
+        let (tokens, waiting) = {
+            let mut state = shared.state();
+            // Under one lock, so that a job that begins meanwhile is among one of them.
+            (state.tokens(), state.empty_line())
+        };
         for token in tokens {
             token.cancel();
         }
-        shared.empty_line();
+        shared.turn_away(waiting);
     }
 
     /// Takes nothing new, and waits until all that was handed in is done, for `limit` at most. Cancels nothing.
@@ -250,7 +254,8 @@ impl Pool {
         for job in &leftover.running {
             tracing::warn!(pool = %shared.name, job = %job.name, "a job was cancelled and does not stop");
         }
-        shared.empty_line();
+        let waiting = shared.state().empty_line();
+        shared.turn_away(waiting);
         leftover
     }
 
@@ -307,14 +312,8 @@ impl Shared {
         taken
     }
 
-    /// Answers all who wait that they are cancelled.
-    fn empty_line(&self) {
-        let waiting = {
-            let mut state = self.state();
-            let waiting = state.line.drain();
-            state.counts.cancelled += waiting.len() as u64;
-            waiting
-        };
+    /// Answers those who were taken out of the line that they are cancelled.
+    fn turn_away(&self, waiting: Vec<Waiting>) {
         self.work.notify_all();
         for job in waiting {
             job.cancel();
@@ -412,6 +411,13 @@ impl State {
         running.map(|job| job.work.token.clone()).collect()
     }
 
+    /// Takes out all that wait; they count as cancelled.
+    fn empty_line(&mut self) -> Vec<Waiting> {
+        let waiting = self.line.drain();
+        self.counts.cancelled += waiting.len() as u64;
+        waiting
+    }
+
     fn count(&mut self, end: End) {
         let counts = &mut self.counts;
         let count = match end {
@@ -427,10 +433,16 @@ impl State {
 // === impl Waiting ===
 
 impl Waiting {
-    /// Answers that it was cancelled before it began.
+    /// Answers that it was cancelled before it began; its places are free by then.
     pub(crate) fn cancel(self) {
-        self.task
-            .refuse(Error::cancelled(&self.work.name), &mut |_| {});
+        let Self {
+            work,
+            task,
+            _places: places,
+            ..
+        } = self;
+        drop(places);
+        task.refuse(Error::cancelled(&work.name), &mut |_| {});
     }
 }
 

@@ -1,9 +1,10 @@
 //! W1: no more run than there are workers, no more wait than there are places, in all and of each kind.
 
-use crate::held::{DISK, Held, block_on, drain, poll, pool, workers};
-use mainstay_work::{ErrorKind, Failure, Kind, Pool, PoolSettings, Priority, Work};
+use crate::held::{DISK, Held, block_on, drain, poll, pool, wait, workers};
+use mainstay_work::{Error, ErrorKind, Failure, Kind, Pool, PoolSettings, Priority, Work};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
 /// How many are at it at once, of how many that may be.
@@ -76,6 +77,22 @@ fn who_waits_for_a_place_gets_one_in_the_order_of_arrival() {
     second.wait().unwrap();
     block_on(third).unwrap().wait().unwrap();
     assert_eq!(first.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+}
+
+#[test]
+fn whoever_hears_that_a_job_left_the_line_finds_its_place_free() {
+    let (pool, _clock) = pool(&workers(1, 1));
+    let held = Held::begin(&pool, Work::new("long"));
+    let (sender, receiver) = sync_channel(1);
+    let asked = pool.clone();
+    let then = move |_: Result<(), Error>| {
+        let next = asked.try_place(Work::new("next"));
+        sender.send(next.is_ok()).unwrap();
+    };
+    let place = pool.try_place(Work::new("first")).unwrap();
+    place.submit_then(nothing, then).cancel();
+    assert!(wait(&receiver));
+    held.let_go().wait().unwrap();
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use crate::held::{DEADLINE, DISK, Held, block_on, poll, pool, wait, workers};
 use mainstay_clock::Clock;
-use mainstay_work::{CancellationToken, ErrorKind, Failure, Job, PoolSettings, Work};
-use std::sync::mpsc::sync_channel;
+use mainstay_work::{CancellationToken, ErrorKind, Failure, Job, Pool, PoolSettings, Work};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Context, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -134,6 +137,46 @@ fn what_waits_is_over_when_it_is_cancelled_though_all_workers_are_stuck() {
     // It goes on taking jobs.
     let after = pool.try_submit(Work::new("after"), |_| Ok(())).unwrap();
     after.wait().unwrap();
+}
+
+/// Lets a job go when it is cancelled, and waits until the one behind it has left the line.
+struct LetsIn {
+    pool: Pool,
+    let_go: SyncSender<()>,
+}
+
+impl Wake for LetsIn {
+    fn wake(self: Arc<Self>) {
+        self.let_go.send(()).unwrap();
+        while 0 < self.pool.status().waiting {
+            thread::yield_now();
+        }
+    }
+}
+
+/// A job that came from the line to a worker between two looks was on neither list, and went on.
+#[test]
+fn what_begins_while_all_are_cancelled_is_cancelled_too() {
+    let (pool, _clock) = pool(&workers(1, 1));
+    let (tell, told) = sync_channel(1);
+    let (let_go, gone) = sync_channel(1);
+    let first = pool.try_submit(Work::new("first"), move |job| {
+        tell.send(job.token().clone())?;
+        wait(&gone);
+        Ok(())
+    });
+    let token = wait(&told);
+    let next = pool.try_submit(Work::new("next"), |_| Ok(())).unwrap();
+    let waker = Waker::from(Arc::new(LetsIn {
+        pool: pool.clone(),
+        let_go,
+    }));
+    let mut cancelled = pin!(token.cancelled());
+    let mut context = Context::from_waker(&waker);
+    assert!(cancelled.as_mut().poll(&mut context).is_pending());
+    pool.cancel_all();
+    assert_eq!(next.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    first.unwrap().wait().unwrap();
 }
 
 #[test]
