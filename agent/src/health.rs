@@ -8,10 +8,13 @@
 //! | `intake` (readiness) | | no document could be taken now | disk-full |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100) | with `queue_critical` (500) | queue-growing |
-//! | `disk` | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
-//! | `to LANE` | held, or nobody leads there any more | | destination-held |
+//! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
+//! | `to LANE` | held | | destination-held |
 //! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |
 //! | `account` | something cannot be read | the ledger does not add up | damaged-segment |
+//! | `lanes` | documents wait where nobody leads to any more | | queue-growing |
+//! | `lookups` | one fails | | persistent-errors |
+//! | `backups` | the last look at them found damage | | damaged-segment |
 //! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
 //! | `last stop` | ten minutes after a run that was not stopped, or not cleanly; an hour after three of them in a row | | stuck-shutdown |
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
@@ -27,6 +30,8 @@
 mod address;
 mod checks;
 mod metrics;
+mod over_time;
+mod recent;
 mod system;
 
 pub(crate) use address::{Door, LISTEN};

@@ -1,11 +1,16 @@
 //! What is looked at, and what counts as well.
 
+use super::over_time::{Backlog, Jumps, Work};
+use super::recent::Recent;
 use super::system::{self, Share};
 use crate::run::{Agent, Told};
 use crate::status::{Route, Status, To};
+use crate::terminal::Count;
 use crate::units::Size;
-use mainstay_clock::{Moment, SharedClock};
+use mainstay_clock::SharedClock;
 use mainstay_supervise::{CheckSpec, Error, Health, Observed, ServiceState};
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,13 +20,10 @@ const EVERY: Duration = Duration::from_secs(10);
 /// A look at a folder of a share that is away may take so long.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A burst is over after so many looks; a queue that is still long then grows.
+/// What lasts for so many looks is no burst.
 const LOOKS_FOR_LONG: u32 = 3;
 
 const MIB: u64 = 1024 * 1024;
-
-/// So long the processors are watched at least before something is said of them.
-const LOOK_MIN: Duration = Duration::from_secs(1);
 
 /// When the disk is degraded, and when unhealthy: bytes and inodes that are free.
 const DISK_LOW: (u64, u64) = (256 * MIB, 4096);
@@ -31,12 +33,6 @@ const DISK_OUT: (u64, u64) = (32 * MIB, 64);
 const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
 
-/// A date that differs by more has jumped: a machine that is busy comes late by less.
-const JUMP_MS: u64 = 2_000;
-
-/// So long a jump is told.
-const JUMP_TOLD: Duration = Duration::from_mins(5);
-
 /// What the configuration says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -45,11 +41,16 @@ pub(super) struct Limits {
 }
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 9] = [
+pub(super) const NAMES: [&str; 14] = [
     "intake",
     "process",
     "queue",
     "account",
+    "lookups",
+    "backups",
+    "lanes",
+    "tasks",
+    "last stop",
     "memory",
     "processor",
     "open files",
@@ -83,10 +84,10 @@ pub(super) fn register(
     limits: Limits,
     clock: &SharedClock,
 ) -> Result<(), Error> {
-    let on = |check: fn(&Agent, Limits) -> Observed| {
+    let on = |check: fn(&Agent) -> Observed| {
         let agent = Arc::clone(agent);
         move || {
-            let observed = check(&agent, limits);
+            let observed = check(&agent);
             async move { observed }
         }
     };
@@ -100,9 +101,11 @@ pub(super) fn register(
         // What never comes back is told as that, once its time is over.
         tokio::task::spawn_blocking(move || process(&asked))
     })?;
-    let depth = spec("queue", "queue-growing").hysteresis(LOOKS_FOR_LONG, 1);
-    health.register(depth, on(queue))?;
+    register_backlog(health, agent, limits, clock)?;
     health.register(spec("account", "damaged-segment"), on(account))?;
+    health.register(spec("lookups", "persistent-errors"), on(lookups))?;
+    health.register(spec("backups", "damaged-segment"), on(backups))?;
+    health.register(spec("lanes", "queue-growing"), on(lanes))?;
     health.register(spec("tasks", "crash-loop"), on(tasks))?;
     let (stops, now) = (Arc::clone(agent), clock.clone());
     health.register(spec("last stop", "stuck-shutdown"), move || {
@@ -110,20 +113,37 @@ pub(super) fn register(
         async move { observed }
     })?;
     register_shares(health, clock)?;
-    let place = agent.data.path().to_owned();
+    let places: Arc<[PathBuf]> = [agent.data.path(), &agent.queue_dir]
+        .map(Path::to_owned)
+        .into();
     health.register(spec("disk", "disk-full"), move || {
-        let place = place.clone();
+        let places = Arc::clone(&places);
         // A disk that hangs keeps a thread, and nobody else.
-        tokio::task::spawn_blocking(move || disk(&place))
+        tokio::task::spawn_blocking(move || disks(&places))
     })?;
     let jumps = Arc::new(Mutex::new(Jumps::new(clock)));
-    let clock = clock.clone();
+    let time = clock.clone();
     health.register(spec("clock", "clock-jumped"), move || {
         let mut jumps = jumps.lock().unwrap_or_else(PoisonError::into_inner);
-        let observed = jumps.look(clock.now(), clock.wall());
+        let observed = jumps.look(time.now(), time.wall());
         async move { observed }
     })?;
-    register_routes(health, agent)
+    register_routes(health, agent, clock)
+}
+
+fn register_backlog(
+    health: &Health,
+    agent: &Arc<Agent>,
+    limits: Limits,
+    clock: &SharedClock,
+) -> Result<(), Error> {
+    let (agent, clock) = (Arc::clone(agent), clock.clone());
+    let backlog = Mutex::new(Backlog::new(limits));
+    health.register(spec("queue", "queue-growing"), move || {
+        let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
+        let observed = backlog.look(clock.now(), agent.queue.ledger().queued);
+        async move { observed }
+    })
 }
 
 /// What the process takes of the machine.
@@ -148,20 +168,21 @@ fn register_shares(health: &Health, clock: &SharedClock) -> Result<(), Error> {
     })
 }
 
-fn register_routes(health: &Health, agent: &Arc<Agent>) -> Result<(), Error> {
+fn register_routes(health: &Health, agent: &Arc<Agent>, clock: &SharedClock) -> Result<(), Error> {
+    let recent = Arc::new(Recent::new(agent, clock));
     for (number, route) in agent.routes.iter().enumerate() {
         let name = &route.template.route;
         if route.from.is_some() {
-            let agent = Arc::clone(agent);
+            let recent = Arc::clone(&recent);
             health.register(spec(from_name(name), "queue-growing"), move || {
-                let observed = source(&agent.status(), number);
+                let observed = source(&recent.status(), number);
                 async move { observed }
             })?;
         }
         for target in &route.to {
-            let (agent, lane) = (Arc::clone(agent), target.lane.clone());
+            let (recent, lane) = (Arc::clone(&recent), target.lane.clone());
             health.register(spec(to_name(&lane), "destination-held"), move || {
-                let observed = destination(&agent.status(), &lane);
+                let observed = destination(&recent.status(), &lane);
                 async move { observed }
             })?;
         }
@@ -175,7 +196,7 @@ fn process(agent: &Agent) -> Observed {
     Observed::healthy()
 }
 
-fn intake(agent: &Agent, _: Limits) -> Observed {
+fn intake(agent: &Agent) -> Observed {
     let status = agent.status();
     if agent.is_stopping() {
         return Observed::unhealthy("it is stopping, and takes nothing new");
@@ -190,20 +211,7 @@ fn intake(agent: &Agent, _: Limits) -> Observed {
     }
 }
 
-fn queue(agent: &Agent, limits: Limits) -> Observed {
-    let queued = agent.queue.ledger().queued;
-    let words = format!("{queued} documents wait");
-    let observed = if queued >= limits.critical {
-        Observed::unhealthy(words)
-    } else if queued >= limits.warning {
-        Observed::degraded(words)
-    } else {
-        Observed::healthy()
-    };
-    observed.with("queued", queued)
-}
-
-fn account(agent: &Agent, _: Limits) -> Observed {
+fn account(agent: &Agent) -> Observed {
     let status = agent.status();
     if !status.ledger.balanced {
         return Observed::unhealthy(format!("the ledger does not add up: {}", status.ledger));
@@ -214,7 +222,37 @@ fn account(agent: &Agent, _: Limits) -> Observed {
     }
 }
 
-fn tasks(agent: &Agent, _: Limits) -> Observed {
+fn lookups(agent: &Agent) -> Observed {
+    let status = agent.status();
+    let mut all = status.routes.iter().flat_map(|route| &route.lookups);
+    let failing = all.find(|lookup| !lookup.reason.is_empty());
+    failing.map_or_else(Observed::healthy, |lookup| {
+        Observed::degraded(format!("`{}` fails: {}", lookup.name, lookup.reason))
+    })
+}
+
+fn backups(agent: &Agent) -> Observed {
+    match agent.last_scrub() {
+        Some(last) if 0 < last.damaged + last.failed => Observed::degraded(format!(
+            "the last look at the backups found {} damaged, and could not look at {}",
+            last.damaged, last.failed
+        )),
+        _ => Observed::healthy(),
+    }
+}
+
+/// Documents on lanes that nobody leads to any more.
+fn lanes(agent: &Agent) -> Observed {
+    match agent.unassigned().first() {
+        Some((lane, number)) => Observed::degraded(format!(
+            "{} on `{lane}`, and no route leads there any more",
+            Count(*number, "document")
+        )),
+        None => Observed::healthy(),
+    }
+}
+
+fn tasks(agent: &Agent) -> Observed {
     let (state, why) = agent.tasks.state();
     match state {
         ServiceState::Error => Observed::unhealthy(why),
@@ -227,12 +265,20 @@ fn last_stop(told: Option<Told>) -> Observed {
     told.map_or_else(Observed::healthy, |told| Observed::degraded(told.words))
 }
 
-fn disk(place: &std::path::Path) -> Observed {
+/// The worst of them is how the disk is.
+fn disks(places: &[PathBuf]) -> Observed {
+    let looked = places.iter().map(|place| disk(place));
+    looked
+        .max_by_key(Observed::state)
+        .unwrap_or_else(|| Observed::unknown("nobody said where"))
+}
+
+fn disk(place: &Path) -> Observed {
     let space = match mainstay_files::free_space(place) {
         Ok(space) => space,
         Err(error) => return Observed::unhealthy(error),
     };
-    let words = format!("{} and {} inodes are free", Size(space.bytes), space.inodes);
+    let words = format!("{} free at `{}`", Free(space), place.display());
     let below = |(bytes, inodes)| space.bytes < bytes || space.inodes < inodes;
     let observed = if below(DISK_OUT) {
         Observed::unhealthy(words)
@@ -244,16 +290,38 @@ fn disk(place: &std::path::Path) -> Observed {
     observed.with("free_bytes", space.bytes)
 }
 
+/// What is free, in words.
+struct Free(mainstay_files::Space);
+
+impl fmt::Display for Free {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(space) = self;
+        // Where there is no such number nothing can run out.
+        if space.inodes == u64::MAX {
+            write!(f, "{} are", Size(space.bytes))
+        } else {
+            write!(f, "{} and {} inodes are", Size(space.bytes), space.inodes)
+        }
+    }
+}
+
 fn share(share: Option<Share>, words: fn(Share) -> String) -> Observed {
-    let Some(share) = share else {
-        return Observed::unknown("the system does not say");
-    };
-    let observed = match share.percent() {
-        SHARE_ALL.. => Observed::unhealthy(words(share)),
-        SHARE_LARGE.. => Observed::degraded(words(share)),
-        _ => Observed::healthy(),
-    };
-    observed.with("used", share.used).with("limit", share.limit)
+    share.map_or_else(
+        || Observed::unknown("the system does not say"),
+        |share| share.observed(words),
+    )
+}
+
+impl Share {
+    /// What is to be said of it.
+    pub(super) fn observed(self, words: fn(Self) -> String) -> Observed {
+        let observed = match self.percent() {
+            SHARE_ALL.. => Observed::unhealthy(words(self)),
+            SHARE_LARGE.. => Observed::degraded(words(self)),
+            _ => Observed::healthy(),
+        };
+        observed.with("used", self.used).with("limit", self.limit)
+    }
 }
 
 fn source(status: &Status, number: usize) -> Observed {
@@ -289,130 +357,18 @@ fn destination(status: &Status, lane: &str) -> Observed {
     }
 }
 
-/// The date, as it was at the last look.
-#[derive(Debug)]
-struct Jumps {
-    at: Moment,
-    wall: u64,
-    /// What the last jump was, and when.
-    last: Option<(Moment, String)>,
-}
-
-impl Jumps {
-    fn new(clock: &SharedClock) -> Self {
-        Self {
-            at: clock.now(),
-            wall: clock.wall(),
-            last: None,
-        }
-    }
-
-    fn look(&mut self, now: Moment, wall: u64) -> Observed {
-        let passed = now.since(self.at).as_millis() as u64;
-        let expected = self.wall.saturating_add(passed);
-        let (ahead, behind) = (wall.saturating_sub(expected), expected.saturating_sub(wall));
-        let seconds = ahead.max(behind) / 1_000;
-        if JUMP_MS < ahead {
-            self.last = Some((now, format!("the date leapt ahead by {seconds} s")));
-        } else if JUMP_MS < behind {
-            self.last = Some((now, format!("the date went back by {seconds} s")));
-        }
-        (self.at, self.wall) = (now, wall);
-        match &self.last {
-            Some((at, words)) if now.since(*at) < JUMP_TOLD => Observed::degraded(words),
-            _ => Observed::healthy(),
-        }
-    }
-}
-
-/// What the processors did for this process, as it was at the last look.
-#[derive(Debug)]
-struct Work {
-    at: Moment,
-    used: Duration,
-    last: Observed,
-}
-
-impl Work {
-    fn new(clock: &SharedClock) -> Self {
-        Self {
-            at: clock.now(),
-            used: system::processor_time(),
-            last: Observed::healthy(),
-        }
-    }
-
-    /// Its share of all of them since the last look.
-    fn look(&mut self, now: Moment, used: Duration, processors: u32) -> Observed {
-        let passed = now.since(self.at);
-        // Over less it says more of the look than of the process.
-        if LOOK_MIN <= passed {
-            let part = Share {
-                used: used.saturating_sub(self.used).as_millis() as u64,
-                limit: passed.as_millis() as u64 * u64::from(processors),
-            };
-            self.last = share(Some(part), |part| {
-                format!("{} % of the processors' time are used", part.percent())
-            });
-            (self.at, self.used) = (now, used);
-        }
-        self.last.clone()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mainstay_clock::ManualClock;
     use mainstay_supervise::HealthState;
 
     #[test]
-    fn a_date_that_jumps_either_way_is_told_for_five_minutes() {
-        let manual = ManualClock::new();
-        let clock: SharedClock = Arc::new(manual.clone());
-        let mut jumps = Jumps::new(&clock);
-        let look = |jumps: &mut Jumps| jumps.look(clock.now(), clock.wall());
-        manual.advance(EVERY);
-        assert_eq!(look(&mut jumps).state(), HealthState::Healthy);
-        for jump in [3_600_000_i64, -7_200_000] {
-            manual.set_wall(clock.wall().saturating_add_signed(jump));
-            manual.advance(EVERY);
-            let observed = look(&mut jumps);
-            assert_eq!(observed.state(), HealthState::Degraded);
-            let words = if jump > 0 {
-                "ahead by 3600 s"
-            } else {
-                "back by 7200 s"
-            };
-            assert!(observed.message().contains(words), "{observed:?}");
-            manual.advance(JUMP_TOLD);
-            assert_eq!(look(&mut jumps).state(), HealthState::Healthy);
-        }
-    }
-
-    #[test]
-    fn the_processors_are_busy_by_what_was_used_since_the_last_look() {
-        let manual = ManualClock::new();
-        let clock: SharedClock = Arc::new(manual.clone());
-        let mut work = Work::new(&clock);
-        let mut used = work.used;
-        let mut look = |percent: u64, seconds: u64| {
-            manual.advance(Duration::from_secs(seconds));
-            // Of two processors.
-            used += Duration::from_millis(percent * seconds * 20);
-            work.look(clock.now(), used, 2).state()
-        };
-        assert_eq!(look(79, 10), HealthState::Healthy);
-        assert_eq!(look(80, 10), HealthState::Degraded);
-        assert_eq!(look(100, 10), HealthState::Unhealthy);
-        // Two looks at one time are one.
-        assert_eq!(look(0, 0), HealthState::Unhealthy);
-        assert_eq!(look(1, 10), HealthState::Healthy);
-    }
-
-    #[test]
     fn a_share_is_well_below_four_fifths() {
-        let state = |used| share(Some(Share { used, limit: 100 }), |_| String::new()).state();
+        let state = |used| {
+            Share { used, limit: 100 }
+                .observed(|_| String::new())
+                .state()
+        };
         assert_eq!(state(79), HealthState::Healthy);
         assert_eq!(state(80), HealthState::Degraded);
         assert_eq!(state(95), HealthState::Unhealthy);

@@ -36,6 +36,8 @@ pub(crate) struct Agent {
     pub(crate) data: DataDir,
     /// The documents.
     pub(crate) queue: Queue,
+    /// Where they lie.
+    pub(crate) queue_dir: PathBuf,
     /// The routes, in the order of the configuration.
     pub(crate) routes: Vec<Route>,
     /// Who this machine is.
@@ -160,6 +162,7 @@ impl Assembled {
         let agent = Agent {
             data: opened.data.clone(),
             queue: opened.queue.clone(),
+            queue_dir: opened.queue_dir.clone(),
             routes,
             station: settings.station.clone(),
             since: clock.wall(),

@@ -198,3 +198,50 @@ fn an_address_that_others_can_reach_is_refused() {
         "{said:?}"
     );
 }
+
+#[test]
+fn documents_that_nobody_leads_to_any_more_are_told() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let to = format!("http://127.0.0.1:{port}/ingest");
+    let watched = Watched::start(&to, "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("it waits", || watched.stage.ledger("queued") == 1);
+    let Watched { stage, agent, .. } = watched;
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    let config = std::fs::read_to_string(stage.path("lab.toml")).unwrap();
+    let config = config.replace("[route.to.server]", "[route.to.another]");
+    std::fs::write(stage.path("lab.toml"), config).unwrap();
+    let mut command = stage.command(&["run"]);
+    command.arg("--config").arg(stage.path("lab.toml"));
+    let agent = Running::start(&mut command, stage.path("agent.log"));
+    let watched = Watched { stage, port, agent };
+    drop(home);
+    until("it is told", || {
+        let said = say(&mut watched.stage.command(&["health"]));
+        said.out.contains("1 document on `lab/server`")
+    });
+}
+
+#[test]
+fn an_agent_may_have_as_many_lanes_as_its_queue() {
+    let stage = Stage::new();
+    let many = stage.text("many");
+    let route = |number| {
+        std::fs::create_dir_all(stage.path(&format!("many/d{number}"))).unwrap();
+        format!(
+            "[[route]]\nname = \"r{number}\"\n[route.from]\nfolder = \"{many}/d{number}\"\n[route.to.out]\npath = \"{many}/o{number}\"\n"
+        )
+    };
+    let routes: Vec<String> = (0..150).map(route).collect();
+    std::fs::write(stage.path("lab.toml"), routes.concat()).unwrap();
+    let mut command = stage.command(&["run"]);
+    command.arg("--config").arg(stage.path("lab.toml"));
+    let mut agent = Running::start(&mut command, stage.path("agent.log"));
+    until("it answers", || {
+        assert!(!agent.has_ended(), "{}", agent.log());
+        say(&mut stage.command(&["health"]))
+            .out
+            .contains("to r149/out")
+    });
+}

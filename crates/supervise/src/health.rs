@@ -62,8 +62,8 @@ struct Shared {
 }
 
 impl Health {
-    /// The checks at most.
-    pub const CHECKS_MAX: usize = 256;
+    /// The checks at most: two for each lane of a queue, and more than anybody else needs.
+    pub const CHECKS_MAX: usize = 4096;
     /// The changes that a subscriber may be behind.
     pub const SUBSCRIBER_BEHIND_MAX: usize = 256;
 
