@@ -13,6 +13,7 @@ use mainstay_cache::{Cache, CacheStats};
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
 use mainstay_wire::client_config;
+use reqwest::Url;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,6 +168,17 @@ impl Client {
                 "the cache of the client failed",
             )),
         }
+    }
+
+    /// Lets go of what is kept of this address, for whoever finds that it is of no use. Nothing of it is served from here on, nor kept
+    /// of what was asked before; the next request asks the server, without conditions. Without a cache, nothing happens.
+    ///
+    /// It waits no longer than a second for the cache.
+    pub async fn let_go(&self, url: &Url) {
+        let (Some(kept), Ok(url)) = (&self.shared.kept, url.as_str().parse()) else {
+            return;
+        };
+        kept.void_soon(&*self.shared.clock, vec![url]).await;
     }
 
     /// What the requests so far say of the network.

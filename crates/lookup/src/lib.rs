@@ -67,8 +67,9 @@
 //!
 //! [`Lookup::apply`] answers what becomes of the document, with the [`Failure`] that says why: whether it is about the document, or
 //! about the server, which may work later. A limit of our own is nobody's failure: the document waits, whatever was chosen. A
-//! value that is too long, or that the document has no way to write, is the server's. A server that does not know something (404, 410) is no failure: the document goes on
-//! without, and the [`Report`] counts it.
+//! value that is too long, or that the document has no way to write, is the server's; nothing of such an answer is kept, and where one
+//! was kept before, the server is asked again. A server that does not know something (404, 410) is no failure: the document goes
+//! on without, and the [`Report`] counts it.
 //!
 //! # Platforms
 //!

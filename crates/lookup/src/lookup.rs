@@ -7,7 +7,7 @@ use crate::settings::{LookupSettings, OnFailure, holds_a_secret};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use mainstay_clock::SharedClock;
-use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder};
+use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder, Source};
 use mainstay_resilience::PartStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,12 +203,31 @@ impl Lookup {
         Ok(found)
     }
 
+    /// What is taken of the answer; of one that cannot be used nothing is kept, and where it was kept, the server is asked.
     async fn ask(&self, url: &str, form: Form) -> Result<Option<Found>, Failure> {
-        // `total` ends it at the latest.
+        let mut is_anew = false;
+        loop {
+            let Some(answer) = self.answer_in_turn(url).await? else {
+                return Ok(None);
+            };
+            let taken = self.taken(&answer.body, form);
+            if taken.is_ok() {
+                return taken.map(Some);
+            }
+            // It would be served for as long as it says, or for days: to every try, and nobody would ask the server.
+            self.client.let_go(&answer.url).await;
+            if is_anew || answer.source == Source::Network {
+                return taken.map(Some);
+            }
+            is_anew = true;
+        }
+    }
+
+    /// What is answered, however long our own limits take; `total` ends it at the latest.
+    async fn answer_in_turn(&self, url: &str) -> Result<Option<Answer>, Failure> {
         loop {
             match self.answer(url).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(answer)) => return self.taken(&answer.body, form).map(Some),
+                Ok(answer) => return Ok(answer),
                 Err(error) if self.is_our_own_limit(&error) => {
                     let pause = error.retry_after().unwrap_or(PAUSE);
                     self.clock.sleep(pause).await;

@@ -7,6 +7,7 @@ use super::{Kept, PATIENCE, Seen, Through, Wanted, told};
 use crate::answer::Answer;
 use http::{Method, Uri, request};
 use mainstay_cache::{Answer as Older, Cache, Lookup, Stored};
+use mainstay_clock::Clock;
 use mainstay_resilience::within;
 use std::sync::Arc;
 
@@ -37,6 +38,23 @@ impl Kept {
         let key = self.cache.key(&request)?;
         let found = self.looking(move |cache| cache.offline(&request)).await;
         found.flatten().filter(|_| !self.addresses.is_void(&key))
+    }
+
+    /// Makes void what is kept of these addresses, and waits a moment until the cache has let go of it.
+    pub(crate) async fn void_soon(&self, clock: &dyn Clock, urls: Vec<Uri>) {
+        within(clock, PATIENCE, self.void(urls)).await;
+    }
+
+    /// Makes void what is kept of these addresses, at once; what it returns ends when the cache has let go of it.
+    fn void(&self, urls: Vec<Uri>) -> impl Future<Output = Option<()>> + Send + 'static {
+        let keys: Vec<String> = urls.iter().filter_map(Cache::key_of).collect();
+        let voiding = self.addresses.void(&keys);
+        self.on_a_thread(move |cache| {
+            for url in &urls {
+                told(cache.invalidate_url(url));
+            }
+            drop(voiding);
+        })
     }
 }
 
@@ -140,14 +158,6 @@ impl Through<'_> {
 
     /// Makes void what is kept of these addresses. Nothing of it is served from here on, whenever the cache lets go of it.
     pub(super) async fn void(&self, urls: Vec<Uri>) {
-        let keys: Vec<String> = urls.iter().filter_map(Cache::key_of).collect();
-        let voiding = self.kept.addresses.void(&keys);
-        let letting_go = self.kept.on_a_thread(move |cache| {
-            for url in &urls {
-                told(cache.invalidate_url(url));
-            }
-            drop(voiding);
-        });
-        self.soon(letting_go).await;
+        self.soon(self.kept.void(urls)).await;
     }
 }

@@ -268,14 +268,8 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
             .body(r#"{"b":1}"#)
     })
     .await;
-    let folder = tempfile::tempdir().unwrap();
+    let (_folder, client) = keeping();
     let clock = mainstay_clock::system();
-    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
-    let client = ClientSettings {
-        cache: Some(Arc::new(cache)),
-        ..ClientSettings::default()
-    };
-    let client = Client::new(client, clock.clone()).unwrap();
     let header = |name: &str| Some((name.to_owned(), Secret::new("x")));
     for (path, headers, auth, asked) in [
         ("/plain", header("x-site"), None, 1),
@@ -300,5 +294,73 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
             sent.iter()
                 .any(|name| requests[before].header(name) == Some("x"))
         );
+    }
+}
+
+/// A client that keeps answers, and where.
+fn keeping() -> (tempfile::TempDir, Client) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = mainstay_clock::system();
+    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
+    let settings = ClientSettings {
+        cache: Some(Arc::new(cache)),
+        ..ClientSettings::default()
+    };
+    (folder, Client::new(settings, clock).unwrap())
+}
+
+/// A page of a network that wants a password first was kept for 7 days, and whoever was right again was not asked.
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_is_not_kept_and_one_that_is_kept_is_asked_for_again() {
+    for is_kept_before in [false, true] {
+        let server = server(|request, number| {
+            let conditions = ["if-none-match", "if-modified-since"];
+            if number == 0 {
+                Reaction::answer(200)
+                    .header("ETag", "\"1\"")
+                    .header("Last-Modified", "Sun, 06 Nov 1994 08:49:37 GMT")
+                    .body("<html>Who are you?</html>")
+            } else if conditions.iter().any(|name| request.header(name).is_some()) {
+                // It has not changed since: so the page would be confirmed.
+                Reaction::answer(304)
+            } else {
+                Reaction::answer(200).body(r#"{"b":1}"#)
+            }
+        })
+        .await;
+        let (_folder, client) = keeping();
+        let settings = settings(&server, "/a", &[("a", "b")]);
+        let lookup = Lookup::new(settings, client.clone(), mainstay_clock::system()).unwrap();
+        if is_kept_before {
+            client.get(&server.url("/a")).send().await.unwrap();
+        } else {
+            let failure = failure(lookup.apply("{}".into()).await);
+            assert!(failure.reason.contains("no JSON"), "{failure}");
+        }
+        // The second is answered by what is kept of the first.
+        for _ in 0..2 {
+            let verdict = lookup.apply("{}".into()).await;
+            let Verdict::Go(completed, _) = verdict else {
+                panic!("{verdict:?}");
+            };
+            assert_eq!(completed, "{\"a\":1}");
+        }
+        assert_eq!(server.conversation().requests().len(), 2);
+    }
+}
+
+/// What is of use to one document may be of none to another; the server is asked once about it, and not for ever.
+#[tokio::test]
+async fn what_stays_of_no_use_is_asked_for_once_in_each_try() {
+    let server = server(|_, _| Reaction::answer(200).body("{\"b\":\"\\u0001\"}")).await;
+    let (_folder, client) = keeping();
+    let settings = settings(&server, "/a", &[("a", "b")]);
+    let lookup = Lookup::new(settings, client, mainstay_clock::system()).unwrap();
+    let verdict = lookup.apply("{}".into()).await;
+    assert!(matches!(verdict, Verdict::Go(..)), "{verdict:?}");
+    for tries in 1..=2 {
+        let failure = failure(lookup.apply("<a/>".into()).await);
+        assert!(failure.reason.contains("no way to write"), "{failure}");
+        assert_eq!(server.conversation().requests().len(), 1 + tries);
     }
 }
