@@ -5,7 +5,7 @@ use crate::json::{self, Json};
 use crate::place::Place;
 use crate::settings::LookupSettings;
 use crate::template::Unfilled;
-use crate::xml::{self, Xml};
+use crate::xml::{self, Most, Xml};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +16,19 @@ pub const DOCUMENT_MAX: usize = 64 << 20;
 /// Things in one document; a collection of a life's music has some 100,000.
 const ITEMS_MAX: usize = 200_000;
 
+/// Fields of all things in XML that the address or `take` name: ten for each of as many as may be, and 64 bytes for each.
+const FIELDS_MAX: usize = 2_000_000;
+
 /// Bytes of all addresses that one document asks for: 335 for each of as many things as may be, and some 100 are usual.
 const ADDRESSES_MAX: usize = 64 << 20;
 
 /// Bytes of one value that is taken; what stands in a field is a few words, and a description a page.
 pub(crate) const VALUE_MAX: usize = 64 << 10;
+
+const MOST: Most = Most {
+    items: ITEMS_MAX,
+    fields: FIELDS_MAX,
+};
 
 /// In what a document is written, and so what is put into it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,7 +113,8 @@ pub(crate) fn questions(document: &[u8], settings: &LookupSettings) -> Result<Qu
             for (field, _) in &settings.take {
                 xml::single(field)?;
             }
-            for item in Xml::new(text).items(&settings.each, ITEMS_MAX)? {
+            let names = names(settings.url.fields());
+            for item in Xml::new(text).items(&settings.each, &names, MOST)? {
                 let said = |place: &Place| Xml::field(&item, place).map(str::to_owned);
                 questions.ask(settings.url.fill(said), &mut known)?;
             }
@@ -118,6 +127,11 @@ pub(crate) fn questions(document: &[u8], settings: &LookupSettings) -> Result<Qu
         }
     }
     Ok(questions)
+}
+
+/// What is to be remembered of a document in XML; what is no name of a field stands nowhere in it.
+fn names<'p>(places: impl Iterator<Item = &'p Place>) -> Vec<&'p str> {
+    places.filter_map(|place| xml::single(place).ok()).collect()
 }
 
 /// What of an answer is put into a document of this form; nothing where it has nothing of the kind.
@@ -167,7 +181,8 @@ pub(crate) fn completed(
     let completed = match form(text) {
         Form::Xml => {
             let mut xml = Xml::new(text);
-            let items = xml.items(&settings.each, ITEMS_MAX);
+            let names = names(settings.take.iter().map(|(field, _)| field));
+            let items = xml.items(&settings.each, &names, MOST);
             let items = items.map_err(Failure::unreadable)?;
             for (item, found) in items.iter().zip(answers) {
                 for (field, value) in taken(settings, found) {

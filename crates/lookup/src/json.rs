@@ -2,6 +2,8 @@
 
 use crate::edits::Edits;
 use crate::place::{Place, Step};
+use serde::de::{self, Deserializer as _, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,13 +41,19 @@ enum Node {
     Object(BTreeMap<String, Node>),
 }
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
-
-/// Where one may stand in JSON.
-enum Kind<'a> {
-    Object(Members<'a>),
-    Array(Vec<&'a RawValue>),
+/// What stands at one place in JSON.
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Object,
+    Array,
     Scalar,
+}
+
+/// Of the members of an object, or the values of a list, the wanted one and the last; the others are passed by, however many.
+#[derive(Default)]
+struct Named<'a> {
+    wanted: Option<&'a RawValue>,
+    last: Option<&'a RawValue>,
 }
 
 impl<'a> Json<'a> {
@@ -67,14 +75,12 @@ impl<'a> Json<'a> {
         for step in &each.steps {
             let mut next = Vec::new();
             for value in found {
-                match (kind(value)?, step) {
-                    (Kind::Array(values), Step::Every) => next.extend(values),
-                    (Kind::Object(members), Step::Every) => next.extend(members.into_values()),
-                    (kind, Step::Name(name)) => next.extend(named(&kind, name)),
-                    (Kind::Scalar, Step::Every) => {}
-                }
-                if next.len() > most {
-                    return Err(format!("it has more than {most} things at `{each}`"));
+                match step {
+                    Step::Every => every(value, &mut next, most).map_err(|error| match error {
+                        Unread::TooMany => format!("it has more than {most} things at `{each}`"),
+                        Unread::NoJson(told) => told,
+                    })?,
+                    Step::Name(name) => next.extend(named(value, name)?.wanted),
                 }
             }
             found = next;
@@ -119,13 +125,14 @@ impl<'a> Json<'a> {
         let mut object = item.0;
         let mut names = place.names();
         loop {
-            let Kind::Object(members) = kind(object)? else {
+            if kind(object) != Kind::Object {
                 return Err(format!("what stands on the way to `{place}` is no object"));
-            };
+            }
             let Some(name) = names.next() else {
                 return Err("a field without a name".to_owned());
             };
-            match members.get(name) {
+            let members = named(object, name)?;
+            match members.wanted {
                 Some(there) if names.len() == 0 => {
                     let is_empty = matches!(there.get(), "null" | "\"\"");
                     if replaces || is_empty {
@@ -146,7 +153,7 @@ impl<'a> Json<'a> {
                 Some(there) => object = there,
                 None => {
                     let start = self.range(object).start;
-                    let last = members.values().map(|value| self.range(value).end).max();
+                    let last = members.last.map(|value| self.range(value).end);
                     let entry = self.added.entry(start).or_insert_with(|| Added {
                         at: last.unwrap_or(start + 1),
                         is_first: last.is_none(),
@@ -185,7 +192,7 @@ impl<'a> Json<'a> {
 pub(crate) fn find<'a>(value: &'a RawValue, place: &Place) -> Result<Option<&'a RawValue>, String> {
     let mut found = value;
     for name in place.names() {
-        match named(&kind(found)?, name) {
+        match named(found, name)?.wanted {
             Some(next) => found = next,
             None => return Ok(None),
         }
@@ -248,21 +255,115 @@ pub(crate) fn answer(body: &[u8]) -> Result<&RawValue, String> {
     serde_json::from_slice(body).map_err(|error| told(&error))
 }
 
-fn kind(value: &RawValue) -> Result<Kind<'_>, String> {
-    Ok(match value.get().as_bytes().first() {
-        Some(b'{') => {
-            Kind::Object(serde_json::from_str(value.get()).map_err(|error| told(&error))?)
-        }
-        Some(b'[') => Kind::Array(serde_json::from_str(value.get()).map_err(|error| told(&error))?),
+fn kind(value: &RawValue) -> Kind {
+    match value.get().as_bytes().first() {
+        Some(b'{') => Kind::Object,
+        Some(b'[') => Kind::Array,
         _ => Kind::Scalar,
+    }
+}
+
+fn named<'a>(value: &'a RawValue, name: &str) -> Result<Named<'a>, String> {
+    if kind(value) == Kind::Scalar {
+        return Ok(Named::default());
+    }
+    let mut reader = serde_json::Deserializer::from_str(value.get());
+    let named = reader.deserialize_any(ByName(name));
+    named.map_err(|error| told(&error))
+}
+
+/// Looks for a member by its name, or for a value by its number.
+struct ByName<'n>(&'n str);
+
+impl<'de> Visitor<'de> for ByName<'_> {
+    type Value = Named<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Named<'de>, A::Error> {
+        let mut named = Named::default();
+        while let Some((name, value)) = members.next_entry::<String, &RawValue>()? {
+            named.last = Some(value);
+            // Of two with one name the later counts.
+            if name == self.0 {
+                named.wanted = Some(value);
+            }
+        }
+        Ok(named)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Named<'de>, A::Error> {
+        let wanted = self.0.parse::<usize>().ok();
+        let mut named = Named::default();
+        let mut number = 0;
+        while let Some(value) = values.next_element::<&RawValue>()? {
+            named.last = Some(value);
+            if wanted == Some(number) {
+                named.wanted = Some(value);
+            }
+            number += 1;
+        }
+        Ok(named)
+    }
+}
+
+/// Why not all of something was read.
+enum Unread {
+    TooMany,
+    NoJson(String),
+}
+
+/// Adds all that stands in there, unless it would be more than `most` then, which ends it at once.
+fn every<'a>(
+    value: &'a RawValue,
+    found: &mut Vec<&'a RawValue>,
+    most: usize,
+) -> Result<(), Unread> {
+    if kind(value) == Kind::Scalar {
+        return Ok(());
+    }
+    let mut reader = serde_json::Deserializer::from_str(value.get());
+    let read = reader.deserialize_any(Every { found, most });
+    read.map_err(|error| match error.classify() {
+        Category::Data => Unread::TooMany,
+        _ => Unread::NoJson(told(&error)),
     })
 }
 
-fn named<'a>(kind: &Kind<'a>, name: &str) -> Option<&'a RawValue> {
-    match kind {
-        Kind::Object(members) => members.get(name).copied(),
-        Kind::Array(values) => values.get(name.parse::<usize>().ok()?).copied(),
-        Kind::Scalar => None,
+struct Every<'f, 'a> {
+    found: &'f mut Vec<&'a RawValue>,
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for Every<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut named = BTreeMap::new();
+        while let Some((name, value)) = members.next_entry::<String, &RawValue>()? {
+            named.insert(name, value);
+            if self.found.len() + named.len() > self.most {
+                return Err(de::Error::custom("too many"));
+            }
+        }
+        self.found.extend(named.into_values());
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<(), A::Error> {
+        while let Some(value) = values.next_element()? {
+            if self.found.len() >= self.most {
+                return Err(de::Error::custom("too many"));
+            }
+            self.found.push(value);
+        }
+        Ok(())
     }
 }
 
@@ -450,6 +551,36 @@ mod tests {
         );
         let deep = "[".repeat(100_000);
         assert!(Json::read(&deep).is_err());
+    }
+
+    /// A list of 64 MiB was a gigabyte of parts before it was refused.
+    #[test]
+    fn what_is_too_much_is_refused_where_it_becomes_so() {
+        for text in ["[1,2,3,4]", r#"{"a":1,"b":2,"c":3,"d":4}"#] {
+            let value = raw(text);
+            let mut found = Vec::new();
+            let read = every(&value, &mut found, 2);
+            assert!(matches!(read, Err(Unread::TooMany)), "{text}");
+            assert!(found.len() <= 2, "{text}");
+        }
+        let (list, mut found) = (raw("[1,2]"), Vec::new());
+        every(&list, &mut found, 4).ok().unwrap();
+        every(&list, &mut found, 4).ok().unwrap();
+        assert_eq!(found.len(), 4);
+        assert!(every(&list, &mut found, 4).is_err(), "all together");
+    }
+
+    #[test]
+    fn of_two_members_with_one_name_the_later_counts() {
+        let text = r#"{"a":1,"b":{},"\u0061":2}"#;
+        let json = Json::read(text).unwrap();
+        let item = json.items(&Place::default(), 1).unwrap()[0];
+        assert_eq!(Json::field(item, &place("a")).unwrap().unwrap(), "2");
+        assert_eq!(json.items(&place("*"), 2).unwrap().len(), 2);
+        assert_eq!(
+            changed(text, "", &[("c", "3")], false),
+            text.replace(":2}", ":2,\"c\":3}")
+        );
     }
 
     #[test]

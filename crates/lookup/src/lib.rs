@@ -53,6 +53,7 @@
 //! | things in it that are looked up | 200,000 | twice a life's collection of music |
 //! | elements inside of each other | 128 | deeper is no document but an attack |
 //! | attributes of an element | 1,000 | each is compared with all before it |
+//! | fields in XML, of all things together, that the address or `take` name | 2,000,000 | ten for each of as many things as may be |
 //! | an address | 8 KiB | what a cache keeps, and more than all servers take |
 //! | the addresses of one document together | 64 MiB | 335 bytes for each of as many things as may be |
 //! | one value that is taken | 64 KiB | a page of text; it may go to each of 200,000 things |

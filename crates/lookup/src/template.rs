@@ -67,6 +67,14 @@ impl UrlTemplate {
         }
     }
 
+    /// What a document has to say for it.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &Place> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Field(place) => Some(place),
+        })
+    }
+
     /// The address for what `field` says; every sign that means something in an address is escaped.
     pub(crate) fn fill(
         &self,

@@ -5,6 +5,7 @@ use crate::place::{Place, Step};
 use quick_xml::Reader;
 use quick_xml::escape::unescape;
 use quick_xml::events::{BytesStart, Event};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,26 +15,37 @@ const DEPTH_MAX: usize = 128;
 /// Attributes of one element; each is compared with all before it.
 const ATTRIBUTES_MAX: usize = 1_000;
 
-/// An element that is looked up.
-#[derive(Debug)]
-pub(crate) struct Item {
-    /// Where another attribute would stand.
-    new_attributes: usize,
-    attributes: Vec<Field>,
-    /// Its direct children.
-    children: Vec<Field>,
+/// How much of a document is looked up at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) items: usize,
+    /// Of all items together.
+    pub(crate) fields: usize,
 }
 
-/// A place in the document, and what it says.
+/// An element that is looked up, with those of its fields that were asked for.
 #[derive(Debug)]
-struct Field {
-    name: String,
-    /// What a value takes the place of.
+pub(crate) struct Item<'a> {
+    /// Where another attribute would stand.
+    new_attributes: usize,
+    fields: Vec<Field<'a>>,
+}
+
+/// All that an item says under one name: by the attribute, and by the direct children.
+#[derive(Debug)]
+struct Field<'a> {
+    name: &'a str,
+    /// What a value takes the place of: in the first of them.
     range: Range<usize>,
-    /// None where it holds something else than one text: elements, comments, entities that only the document knows.
-    text: Option<String>,
     /// What its value stands in.
     form: Form,
+    /// Whether the first is one text; it is none where it holds something else: elements, comments, entities that only the document
+    /// knows.
+    is_text: bool,
+    /// Whether any of them says something, be it a text or not.
+    says_something: bool,
+    /// The first text that says something, or else the first.
+    text: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,15 +74,26 @@ impl<'a> Xml<'a> {
         }
     }
 
-    /// The elements at `each`, of which the first step is the root; without a step it is the root itself.
-    pub(crate) fn items(&self, each: &Place, most: usize) -> Result<Vec<Item>, String> {
+    /// The elements at `each`, of which the first step is the root; without a step it is the root itself. Of what they say only
+    /// `names` are remembered: an element may have millions of children.
+    pub(crate) fn items<'i>(
+        &self,
+        each: &Place,
+        names: &[&'i str],
+        most: Most,
+    ) -> Result<Vec<Item<'i>>, String>
+    where
+        'a: 'i,
+    {
         let mut walk = Walk {
             text: self.text,
             each,
+            names,
             most,
             path: Vec::new(),
             child: None,
             items: Vec::new(),
+            fields: 0,
         };
         let mut reader = Reader::from_str(self.text);
         reader.config_mut().check_end_names = true;
@@ -93,9 +116,9 @@ impl<'a> Xml<'a> {
                 Event::Empty(start) => {
                     has_root = true;
                     walk.start(&start, &range, true)?;
-                    walk.end(range.end);
+                    walk.end(range.end)?;
                 }
-                Event::End(_) => walk.end(range.start),
+                Event::End(_) => walk.end(range.start)?,
                 Event::Eof => break,
                 _ => {}
             }
@@ -107,33 +130,25 @@ impl<'a> Xml<'a> {
     }
 
     /// What the item says there: an attribute, or the text of a child.
-    pub(crate) fn field<'i>(item: &'i Item, place: &Place) -> Option<&'i str> {
+    pub(crate) fn field<'i>(item: &'i Item<'_>, place: &Place) -> Option<&'i str> {
         let name = single(place).ok()?;
-        let mut texts = item
-            .fields(name)
-            .filter_map(|field| field.text.as_deref())
-            .peekable();
-        let first = texts.peek().copied();
-        texts.find(|text| !text.trim().is_empty()).or(first)
+        item.field(name)?.text.as_deref()
     }
 
     /// Puts `value` there, whose signs are [writable](unwritable); whether it did, which it does not where something is that is to be kept.
     pub(crate) fn set(
         &mut self,
-        item: &Item,
+        item: &Item<'_>,
         place: &Place,
         value: &Arc<str>,
         replaces: bool,
     ) -> Result<bool, String> {
         let name = single(place)?;
-        let says_something = |field: &Field| {
-            let text = field.text.as_deref();
-            text.is_none_or(|text| !text.trim().is_empty())
-        };
-        if !replaces && item.fields(name).any(says_something) {
+        let field = item.field(name);
+        if !replaces && field.is_some_and(|field| field.says_something) {
             return Ok(false);
         }
-        let Some(field) = item.fields(name).next() else {
+        let Some(field) = field else {
             if self.is_ascii && !name.is_ascii() {
                 return Err(format!("`{name}` cannot be written in its encoding"));
             }
@@ -142,7 +157,7 @@ impl<'a> Xml<'a> {
             self.edits.put(at..at, format!(" {name}=\"{}\"", &*text));
             return Ok(true);
         };
-        if field.text.is_none() {
+        if !field.is_text {
             return Err(format!(
                 "`{name}` holds more than a text, which cannot be replaced"
             ));
@@ -194,34 +209,69 @@ pub(crate) fn single(place: &Place) -> Result<&str, String> {
     Ok(name)
 }
 
-impl Item {
-    /// All of this name, the attribute first.
-    fn fields<'i>(&'i self, name: &str) -> impl Iterator<Item = &'i Field> {
-        let fields = self.attributes.iter().chain(&self.children);
-        fields.filter(move |field| field.name == name)
+impl<'a> Item<'a> {
+    fn field(&self, name: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Adds what stands somewhere; whether it is the first of its name.
+    fn add(&mut self, said: Field<'a>) -> bool {
+        let fields = &mut self.fields;
+        let Some(field) = fields.iter_mut().find(|field| field.name == said.name) else {
+            fields.push(said);
+            return true;
+        };
+        field.says_something |= said.says_something;
+        let is_more = says(said.text.as_deref()) && !says(field.text.as_deref());
+        if is_more || field.text.is_none() {
+            field.text = said.text;
+        }
+        false
     }
 }
 
-struct Child {
-    name: String,
+impl<'a> Field<'a> {
+    /// What one attribute or child says; none where it holds something else than one text.
+    fn new(name: &'a str, range: Range<usize>, form: Form, text: Option<Cow<'a, str>>) -> Self {
+        Self {
+            name,
+            range,
+            form,
+            is_text: text.is_some(),
+            says_something: text.is_none() || says(text.as_deref()),
+            text,
+        }
+    }
+}
+
+fn says(text: Option<&str>) -> bool {
+    text.is_some_and(|text| !text.trim().is_empty())
+}
+
+struct Child<'a> {
+    name: &'a str,
     /// Where its content begins.
     from: usize,
     is_empty: bool,
 }
 
 /// Through a document, from its beginning to its end.
-struct Walk<'a> {
+struct Walk<'w, 'a> {
     text: &'a str,
-    each: &'a Place,
-    most: usize,
+    each: &'w Place,
+    /// What is remembered of an item.
+    names: &'w [&'a str],
+    most: Most,
     /// The names of the elements that are open.
     path: Vec<String>,
-    /// The child of an item that is open.
-    child: Option<Child>,
-    items: Vec<Item>,
+    /// The child of an item that is open, if it is remembered.
+    child: Option<Child<'a>>,
+    items: Vec<Item<'a>>,
+    /// Of all items.
+    fields: usize,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'_, 'a> {
     fn start(
         &mut self,
         start: &BytesStart<'_>,
@@ -236,53 +286,65 @@ impl Walk<'_> {
         let name = start.name().as_ref().to_owned();
         let depth = self.depth();
         if self.path.len() == depth && self.is_in_item() {
-            self.child = Some(Child {
-                name: name.clone(),
+            self.child = self.wanted(&name).map(|name| Child {
+                name,
                 from: range.end,
                 is_empty,
             });
         }
         self.path.push(name);
         if self.path.len() == depth && self.is_in_item() {
-            if self.items.len() >= self.most {
+            if self.items.len() >= self.most.items {
                 return Err(format!(
                     "it has more than {} elements at `{}`",
-                    self.most, self.each
+                    self.most.items, self.each
                 ));
             }
-            let attributes = self.attributes(start)?;
             self.items.push(Item {
                 new_attributes: range.end - if is_empty { 2 } else { 1 },
-                attributes,
-                children: Vec::new(),
+                fields: Vec::new(),
             });
+            self.attributes(start)?;
         }
         Ok(())
     }
 
     /// An element ends, whose content ends at `at`.
-    fn end(&mut self, at: usize) {
+    fn end(&mut self, at: usize) -> Result<(), String> {
         let depth = self.depth();
         self.path.pop();
         if self.path.len() != depth || !self.is_in_item() {
-            return;
+            return Ok(());
         }
-        let (Some(child), Some(item)) = (self.child.take(), self.items.last_mut()) else {
-            return;
+        let Some(child) = self.child.take() else {
+            return Ok(());
         };
         let content_range = child.from..at;
-        let (range, text, form) = if child.is_empty {
-            (at - 2..at, Some(String::new()), Form::Empty)
+        self.add(if child.is_empty {
+            let text = Some(Cow::Borrowed(""));
+            Field::new(child.name, at - 2..at, Form::Empty, text)
         } else {
             let text = content(self.text.get(content_range.clone()));
-            (content_range, text, Form::Element)
-        };
-        item.children.push(Field {
-            name: child.name,
-            range,
-            text,
-            form,
-        });
+            Field::new(child.name, content_range, Form::Element, text)
+        })
+    }
+
+    /// The name, if it is one that is remembered.
+    fn wanted(&self, name: &str) -> Option<&'a str> {
+        self.names.iter().copied().find(|wanted| *wanted == name)
+    }
+
+    /// Remembers what the item says that is open.
+    fn add(&mut self, field: Field<'a>) -> Result<(), String> {
+        let is_new = self.items.last_mut().is_some_and(|item| item.add(field));
+        self.fields += usize::from(is_new);
+        if self.fields > self.most.fields {
+            return Err(format!(
+                "its elements at `{}` have more than {} of the fields that are named; take fewer",
+                self.each, self.most.fields
+            ));
+        }
+        Ok(())
     }
 
     /// How many elements are open inside an item, with itself.
@@ -299,10 +361,9 @@ impl Walk<'_> {
             })
     }
 
-    fn attributes(&self, start: &BytesStart<'_>) -> Result<Vec<Field>, String> {
-        let mut fields = Vec::new();
-        for attribute in start.attributes() {
-            if fields.len() >= ATTRIBUTES_MAX {
+    fn attributes(&mut self, start: &BytesStart<'_>) -> Result<(), String> {
+        for (number, attribute) in start.attributes().enumerate() {
+            if number >= ATTRIBUTES_MAX {
                 return Err(format!(
                     "an element `{}` has more than {ATTRIBUTES_MAX} attributes",
                     start.name().as_ref()
@@ -318,40 +379,38 @@ impl Walk<'_> {
             // A part of the text, because the reader reads from it; checked all the same.
             let from = raw.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
             let range = from..from.wrapping_add(raw.len());
-            let name = attribute.key.as_ref().to_owned();
+            let name = attribute.key.as_ref();
             let quote = from
                 .checked_sub(1)
                 .and_then(|at| self.text.as_bytes().get(at));
-            let is_whole = self.text.get(range.clone()) == Some(raw);
-            let (Some(quote @ (b'"' | b'\'')), true) = (quote, is_whole) else {
+            let whole = self.text.get(range.clone()).filter(|whole| *whole == raw);
+            let (Some(quote @ (b'"' | b'\'')), Some(raw)) = (quote, whole) else {
                 return Err(format!("the attribute `{name}` has no quotes"));
             };
             let text = unescape(raw)
                 .map_err(|_| format!("the attribute `{name}` has an entity that is not known"))?;
-            fields.push(Field {
-                name,
-                range,
-                text: Some(text.into_owned()),
-                form: Form::Attribute(char::from(*quote)),
-            });
+            let form = Form::Attribute(char::from(*quote));
+            if let Some(name) = self.wanted(name) {
+                self.add(Field::new(name, range, form, Some(text)))?;
+            }
         }
-        Ok(fields)
+        Ok(())
     }
 }
 
 /// The text of an element that holds nothing else: no comment, and no element.
-fn content(raw: Option<&str>) -> Option<String> {
+fn content(raw: Option<&str>) -> Option<Cow<'_, str>> {
     let raw = raw?;
     if let Some(data) = raw
         .strip_prefix("<![CDATA[")
         .and_then(|data| data.strip_suffix("]]>"))
     {
-        return (!data.contains("]]>")).then(|| data.to_owned());
+        return (!data.contains("]]>")).then_some(Cow::Borrowed(data));
     }
     if raw.contains('<') {
         return None;
     }
-    unescape(raw).ok().map(std::borrow::Cow::into_owned)
+    unescape(raw).ok()
 }
 
 fn position(reader: &Reader<&[u8]>) -> usize {
@@ -421,9 +480,15 @@ mod tests {
         text.parse().unwrap()
     }
 
+    const SOME: Most = Most {
+        items: 100,
+        fields: 100,
+    };
+
     fn changed(text: &str, each: &str, sets: &[(&str, &str)], replaces: bool) -> String {
         let mut xml = Xml::new(text);
-        let items = xml.items(&place(each), 100).unwrap();
+        let names: Vec<&str> = sets.iter().map(|(name, _)| *name).collect();
+        let items = xml.items(&place(each), &names, SOME).unwrap();
         for item in &items {
             for (at, value) in sets {
                 xml.set(item, &place(at), &Arc::from(*value), replaces)
@@ -434,17 +499,20 @@ mod tests {
         let changed = xml.finish();
         assert!(changed.len() <= text.len() + put_in, "{changed}");
         // It is XML of the same elements, and says what was put in.
-        assert_eq!(
-            Xml::new(&changed).items(&place(each), 100).unwrap().len(),
-            items.len()
-        );
+        let again = Xml::new(&changed).items(&place(each), &names, SOME);
+        assert_eq!(again.unwrap().len(), items.len());
         changed
     }
 
     #[test]
     fn the_elements_at_the_place_are_found_with_what_they_say() {
         let xml = Xml::new(COLLECTION);
-        let items = xml.items(&place("DJ/COLLECTION/TRACK"), 10).unwrap();
+        let names = ["Name", "Artist", "label", "TEMPO", "Bpm"];
+        let items = |each| xml.items(&place(each), &names, SOME).unwrap();
+        assert_eq!(items("DJ/COLLECTION/*").len(), 3);
+        assert_eq!(items("").len(), 1);
+        assert_eq!(items("other").len(), 0);
+        let items = items("DJ/COLLECTION/TRACK");
         assert_eq!(items.len(), 2);
         let field = |item: usize, name| Xml::field(&items[item], &place(name));
         assert_eq!(
@@ -459,9 +527,6 @@ mod tests {
             (field(1, "TEMPO"), field(1, "Bpm"), field(0, "no/no")),
             (Some(""), None, None)
         );
-        assert_eq!(xml.items(&place("DJ/COLLECTION/*"), 10).unwrap().len(), 3);
-        assert_eq!(xml.items(&Place::default(), 10).unwrap().len(), 1);
-        assert_eq!(xml.items(&place("other"), 10).unwrap().len(), 0);
     }
 
     #[test]
@@ -526,7 +591,7 @@ mod tests {
             assert_eq!(changed(text, "", &[("b", "<x")], false), expected);
         }
         let xml = Xml::new("<a><b/><b>y</b></a>");
-        let items = xml.items(&Place::default(), 1).unwrap();
+        let items = xml.items(&Place::default(), &["b"], SOME).unwrap();
         assert_eq!(Xml::field(&items[0], &place("b")), Some("y"));
     }
 
@@ -541,7 +606,7 @@ mod tests {
             let text = format!("<a>{child}</a>");
             assert_eq!(changed(&text, "", &[("b", "x")], false), text);
             let mut xml = Xml::new(&text);
-            let items = xml.items(&Place::default(), 1).unwrap();
+            let items = xml.items(&Place::default(), &["b"], SOME).unwrap();
             assert_eq!(Xml::field(&items[0], &place("b")), None);
             let refused = xml.set(&items[0], &place("b"), &Arc::from("x"), true);
             assert!(refused.unwrap_err().contains("more than a text"), "{child}");
@@ -560,7 +625,7 @@ mod tests {
                     .replace("<b/>", "<b>&#252;</b>")
             );
             let mut xml = Xml::new(&text);
-            let items = xml.items(&Place::default(), 1).unwrap();
+            let items = xml.items(&Place::default(), &["b"], SOME).unwrap();
             let refused = xml.set(&items[0], &place("größe"), &Arc::from("x"), false);
             assert!(refused.unwrap_err().contains("its encoding"));
         }
@@ -577,6 +642,42 @@ mod tests {
         }
     }
 
+    /// A root of 16 million empty children took 1.75 GB, although nobody had asked for one of them.
+    #[test]
+    fn of_what_an_element_says_only_what_is_asked_for_is_remembered() {
+        let text = format!(
+            "<a x='1'>{}<c>z</c></a>",
+            "<b> </b><b/><b>y</b>".repeat(1_000)
+        );
+        let remembered = |names: &[&'static str]| {
+            let items = Xml::new(&text).items(&Place::default(), names, SOME);
+            let fields = items.unwrap().remove(0).fields.into_iter();
+            fields
+                .map(|field| (field.name, field.text.unwrap().into_owned()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(remembered(&[]), []);
+        let said = |name, text: &str| (name, text.to_owned());
+        assert_eq!(remembered(&["b"]), [said("b", "y")]);
+        assert_eq!(remembered(&["c", "x"]), [said("x", "1"), said("c", "z")]);
+        assert_eq!(
+            changed(&text, "", &[("b", "n")], true),
+            text.replacen("<b> </b>", "<b>n</b>", 1)
+        );
+    }
+
+    #[test]
+    fn more_fields_than_all_elements_may_have_together_are_refused() {
+        let text = format!("<a>{}</a>", "<b c='1'><d/><d/></b>".repeat(3));
+        let items = |fields| {
+            let most = Most { fields, ..SOME };
+            Xml::new(&text).items(&place("a/b"), &["c", "d"], most)
+        };
+        assert_eq!(items(6).unwrap().len(), 3);
+        let refused = items(5).unwrap_err();
+        assert!(refused.contains("more than 5 of the fields"), "{refused}");
+    }
+
     #[test]
     fn what_is_no_xml_or_too_much_is_refused() {
         for (text, why) in [
@@ -589,28 +690,31 @@ mod tests {
             ("<a b=1/>", "in quotes"),
             ("<a b='&lol;'/>", "entity"),
         ] {
-            let refused = Xml::new(text).items(&Place::default(), 10).unwrap_err();
+            let refused = Xml::new(text)
+                .items(&Place::default(), &[], SOME)
+                .unwrap_err();
             assert!(refused.contains(why), "{text}: {refused}");
         }
         let deep = "<a>".repeat(100_000);
         assert!(
             Xml::new(&deep)
-                .items(&place("a"), 10)
+                .items(&place("a"), &[], SOME)
                 .unwrap_err()
                 .contains("128")
         );
         assert!(
             Xml::new("<a><b/><b/></a>")
-                .items(&place("a/b"), 1)
+                .items(&place("a/b"), &[], Most { items: 1, ..SOME })
                 .unwrap_err()
                 .contains("more than 1")
         );
         let many: Vec<String> = (0..=ATTRIBUTES_MAX).map(|n| format!("a{n}=''")).collect();
         let many = many.join(" ");
-        let refused = Xml::new(&format!("<a {many}/>")).items(&Place::default(), 1);
+        let many = format!("<a {many}/>");
+        let refused = Xml::new(&many).items(&Place::default(), &[], SOME);
         assert!(refused.unwrap_err().contains("more than 1000 attributes"));
         let mut xml = Xml::new("<a/>");
-        let items = xml.items(&Place::default(), 1).unwrap();
+        let items = xml.items(&Place::default(), &["b"], SOME).unwrap();
         assert_eq!(unwritable("a\tb\r\nü😀"), None);
         for bad in ['\u{1}', '\u{fffe}'] {
             assert_eq!(unwritable(&format!("a{bad}")), Some(bad));
