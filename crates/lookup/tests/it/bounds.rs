@@ -268,8 +268,7 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
             .body(r#"{"b":1}"#)
     })
     .await;
-    let (_folder, client) = keeping();
-    let clock = mainstay_clock::system();
+    let keeping = Keeping::new();
     let header = |name: &str| Some((name.to_owned(), Secret::new("x")));
     for (path, headers, auth, asked) in [
         ("/plain", header("x-site"), None, 1),
@@ -282,7 +281,7 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
             auth,
             ..settings(&server, path, &[("a", "b")])
         };
-        let lookup = Lookup::new(settings, client.clone(), clock.clone()).unwrap();
+        let lookup = keeping.lookup(settings);
         for _ in 0..2 {
             let verdict = lookup.apply("{}".into()).await;
             assert!(matches!(verdict, Verdict::Go(..)), "{verdict:?}");
@@ -297,16 +296,32 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
     }
 }
 
-/// A client that keeps answers, and where.
-fn keeping() -> (tempfile::TempDir, Client) {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = mainstay_clock::system();
-    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
-    let settings = ClientSettings {
-        cache: Some(Arc::new(cache)),
-        ..ClientSettings::default()
-    };
-    (folder, Client::new(settings, clock).unwrap())
+/// What keeps answers, on a clock that stands still: however slow the disk is, an answer is kept before the next one is asked for.
+struct Keeping {
+    _folder: tempfile::TempDir,
+    client: Client,
+    clock: SharedClock,
+}
+
+impl Keeping {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: SharedClock = Arc::new(ManualClock::new());
+        let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
+        let settings = ClientSettings {
+            cache: Some(Arc::new(cache)),
+            ..ClientSettings::default()
+        };
+        Self {
+            _folder: folder,
+            client: Client::new(settings, clock.clone()).unwrap(),
+            clock,
+        }
+    }
+
+    fn lookup(&self, settings: LookupSettings) -> Lookup {
+        Lookup::new(settings, self.client.clone(), self.clock.clone()).unwrap()
+    }
 }
 
 /// A page of a network that wants a password first was kept for 7 days, and whoever was right again was not asked.
@@ -328,11 +343,11 @@ async fn an_answer_that_cannot_be_used_is_not_kept_and_one_that_is_kept_is_asked
             }
         })
         .await;
-        let (_folder, client) = keeping();
-        let settings = settings(&server, "/a", &[("a", "b")]);
-        let lookup = Lookup::new(settings, client.clone(), mainstay_clock::system()).unwrap();
+        let keeping = Keeping::new();
+        let lookup = keeping.lookup(settings(&server, "/a", &[("a", "b")]));
         if is_kept_before {
-            client.get(&server.url("/a")).send().await.unwrap();
+            let request = keeping.client.get(&server.url("/a"));
+            request.send().await.unwrap();
         } else {
             let failure = failure(lookup.apply("{}".into()).await);
             assert!(failure.reason.contains("no JSON"), "{failure}");
@@ -353,9 +368,8 @@ async fn an_answer_that_cannot_be_used_is_not_kept_and_one_that_is_kept_is_asked
 #[tokio::test]
 async fn what_stays_of_no_use_is_asked_for_once_in_each_try() {
     let server = server(|_, _| Reaction::answer(200).body("{\"b\":\"\\u0001\"}")).await;
-    let (_folder, client) = keeping();
-    let settings = settings(&server, "/a", &[("a", "b")]);
-    let lookup = Lookup::new(settings, client, mainstay_clock::system()).unwrap();
+    let keeping = Keeping::new();
+    let lookup = keeping.lookup(settings(&server, "/a", &[("a", "b")]));
     let verdict = lookup.apply("{}".into()).await;
     assert!(matches!(verdict, Verdict::Go(..)), "{verdict:?}");
     for tries in 1..=2 {
