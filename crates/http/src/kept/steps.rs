@@ -19,25 +19,31 @@ pub(super) const LOOKS_AT_ONCE: usize = 64;
 pub(super) const WRITES_AT_ONCE: usize = 16;
 
 impl Kept {
-    /// Looks at the cache where that may block; nothing where that thread failed.
-    pub(super) async fn looking<T: Send + 'static>(
+    /// Looks at the cache where that may block; nothing where that thread failed, or where what is kept of the address is void.
+    async fn looking<T: Send + 'static>(
         &self,
+        key: &str,
         look: impl FnOnce(&Cache) -> T + Send + 'static,
     ) -> Option<T> {
+        // It may be seen, and let go of before the look is over.
+        if self.addresses.is_void(key) {
+            return None;
+        }
         // It is never closed.
         let place = Arc::clone(&self.looks).acquire_owned().await.ok()?;
         let looking = self.on_a_thread(move |cache| {
             let _place = place;
             look(cache)
         });
-        looking.await
+        let found = looking.await;
+        found.filter(|_| !self.addresses.is_void(key))
     }
 
     /// What is kept, where no network is wanted.
     pub(super) async fn offline(&self, request: request::Parts) -> Option<Older> {
         let key = self.cache.key(&request)?;
-        let found = self.looking(move |cache| cache.offline(&request)).await;
-        found.flatten().filter(|_| !self.addresses.is_void(&key))
+        let looking = self.looking(&key, move |cache| cache.offline(&request));
+        looking.await.flatten()
     }
 
     /// Makes void what is kept of these addresses, and waits a moment until the cache has let go of it.
@@ -71,25 +77,20 @@ impl Through<'_> {
     /// What is kept; a miss where that takes too long.
     pub(super) async fn look(&self, wanted: &Wanted) -> Lookup {
         let request = Arc::clone(&wanted.request);
-        let looking = self.kept.looking(move |cache| cache.lookup(&request));
-        let found = self.soon(looking).await.unwrap_or(Lookup::Miss);
-        if self.kept.addresses.is_void(&wanted.key) {
-            return Lookup::Miss;
-        }
-        found
+        let look = move |cache: &Cache| cache.lookup(&request);
+        let looking = self.kept.looking(&wanted.key, look);
+        self.soon(looking).await.unwrap_or(Lookup::Miss)
     }
 
     /// What may be served because the server fails: what is kept by now, or what was seen before where that takes too long.
     pub(super) async fn older(&self, wanted: &Wanted, seen: &Seen) -> Option<Older> {
         let request = Arc::clone(&wanted.request);
-        let looking = self
-            .kept
-            .looking(move |cache| cache.stale_on_error(&request));
-        let found = self.soon(looking).await;
-        let addresses = &self.kept.addresses;
-        match found {
-            Some(found) => found.filter(|_| !addresses.is_void(&wanted.key)),
-            None if addresses.is_outdated(seen.stand) => None,
+        let look = move |cache: &Cache| cache.stale_on_error(&request);
+        let looking = self.kept.looking(&wanted.key, look);
+        match self.soon(looking).await {
+            Some(found) => found,
+            // It was not void when it was seen.
+            None if self.kept.addresses.is_outdated(seen.stand) => None,
             None => {
                 let stale = &seen.stale.answer;
                 self.kept.cache.at_hand_on_error(&wanted.request, stale)
@@ -161,3 +162,6 @@ impl Through<'_> {
         self.soon(self.kept.void(urls)).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+use super::*;
+use http::{Request, Response};
+use mainstay_cache::CacheSettings;
+use std::future::ready;
+use std::pin::pin;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// What comes to its one thread is done in the order in which it came.
+fn with_one_thread() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.max_blocking_threads(1).build().unwrap()
+}
+
+/// Something that keeps one answer, and the request for it.
+fn keeping() -> (TempDir, Arc<Kept>, request::Parts) {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(mainstay_clock::ManualClock::new());
+    let cache = Cache::open(folder.path(), CacheSettings::default(), clock).unwrap();
+    let request = Request::get("http://h/a").body(()).unwrap().into_parts().0;
+    let (response, ()) = Response::new(()).into_parts();
+    cache.store(&request, &response, b"old").unwrap();
+    (folder, Arc::new(Kept::new(Arc::new(cache))), request)
+}
+
+/// Keeps the one thread busy until it is dropped.
+fn silence(kept: &Kept) -> std::sync::mpsc::SyncSender<()> {
+    let (silent, ends) = std::sync::mpsc::sync_channel(1);
+    drop(kept.on_a_thread(move |_| ends.recv()));
+    silent
+}
+
+/// What is found by a look that is over before something else happens, and is told of its end only afterwards.
+async fn found_after<T>(kept: &Kept, look: impl Future<Output = T>, meanwhile: impl FnOnce()) -> T {
+    let mut look = pin!(look);
+    let silent = silence(kept);
+    tokio::select! {
+        biased;
+        found = &mut look => return found,
+        () = ready(()) => {}
+    }
+    drop(silent);
+    kept.on_a_thread(|_| ()).await.unwrap();
+    meanwhile();
+    look.await
+}
+
+/// What had not been let go of yet was seen, and served when it was gone a moment later.
+#[test]
+fn what_was_void_when_it_was_looked_at_is_not_served_when_the_cache_has_let_it_go() {
+    with_one_thread().block_on(async {
+        let (_folder, kept, request) = keeping();
+        let voiding = kept.addresses.void(&[kept.cache.key(&request).unwrap()]);
+        let look = kept.offline(request.clone());
+        let found = found_after(&kept, look, || drop(voiding)).await;
+        assert!(found.is_none());
+        assert!(kept.offline(request).await.is_some(), "it was there");
+    });
+}
+
+#[test]
+fn what_becomes_void_while_it_is_looked_at_is_not_served() {
+    with_one_thread().block_on(async {
+        let (_folder, kept, request) = keeping();
+        let keys = [kept.cache.key(&request).unwrap()];
+        let mut voiding = None;
+        let change = || voiding = Some(kept.addresses.void(&keys));
+        let found = found_after(&kept, kept.offline(request), change).await;
+        assert!(found.is_none() && voiding.is_some());
+    });
+}
