@@ -105,7 +105,7 @@ async fn what_has_to_be_confirmed_each_time_is_asked_for_with_its_conditions_by_
 // === A cache that takes for ever ===
 
 /// A runtime with one thread for what blocks.
-fn with_one_thread() -> Runtime {
+pub(crate) fn with_one_thread() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder
         .enable_all()
@@ -115,9 +115,9 @@ fn with_one_thread() -> Runtime {
 }
 
 /// Takes that thread, as a disk that has gone silent does; given back when dropped.
-struct Silent(#[expect(dead_code, reason = "it is held")] mpsc::SyncSender<()>);
+pub(crate) struct Silent(#[expect(dead_code, reason = "it is held")] mpsc::SyncSender<()>);
 
-fn silence() -> Silent {
+pub(crate) fn silence() -> Silent {
     let (end, ended) = mpsc::sync_channel(1);
     drop(tokio::task::spawn_blocking(move || ended.recv()));
     Silent(end)
@@ -150,7 +150,7 @@ impl Later {
     }
 }
 
-fn stage() -> (AskedClock, Stage) {
+pub(crate) fn stage() -> (AskedClock, Stage) {
     let clock = AskedClock::new();
     let shared = clock.shared();
     let stage = Stage::on(clock.manual.clone(), shared, |settings| {

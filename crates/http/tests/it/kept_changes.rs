@@ -1,7 +1,8 @@
 //! What may have changed something makes void what is kept, and what was on its way meanwhile is not kept.
 
 use crate::kept::{Stage, lasting, of, stale};
-use crate::support::{AskedClock, SECOND, server, soon};
+use crate::kept_bounds::{silence, stage, with_one_thread};
+use crate::support::{SECOND, server, soon};
 use mainstay_http::{Because, ErrorKind, Method, Source};
 use mainstay_testkit::faulty_server::Reaction;
 use std::sync::Arc;
@@ -158,27 +159,28 @@ async fn what_was_to_be_confirmed_before_a_change_is_not_kept_after_it() {
     }
 }
 
-/// What is to go is not served meanwhile, although the cache has to wait for another process before it goes.
-#[tokio::test]
-async fn what_is_void_is_not_served_while_the_cache_cannot_let_it_go() {
-    let server = server(|request, _| match request.method.as_str() {
-        "GET" => lasting("x"),
-        _ => Reaction::answer(204),
-    })
-    .await;
-    let clock = AskedClock::new();
-    let stage = Stage::on(clock.manual.clone(), clock.shared(), |_| ());
-    let url = server.url("/a");
-    stage.get(&url).await;
-    let other = rusqlite::Connection::open(stage.folder.path().join("index.sqlite")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let before = clock.asked_for(SECOND);
-    tokio::select! {
-        changed = stage.send(Method::PUT, &url) => drop(changed.unwrap()),
-        _ = clock.pass_each_after(before, SECOND) => unreachable!("it never ends"),
-    }
-    let offline = soon("it", stage.client.get(&url).offline().send()).await;
-    assert_eq!(offline.unwrap_err().kind(), ErrorKind::Offline);
-    other.execute_batch("COMMIT").unwrap();
-    assert_eq!(stage.get(&url).await.source, Source::Network);
+/// What is to go is not served meanwhile, although nobody knows when the disk lets it go.
+#[test]
+fn what_is_void_is_not_served_while_the_cache_cannot_let_it_go() {
+    with_one_thread().block_on(async {
+        let server = server(|request, _| match request.method.as_str() {
+            "GET" => lasting("x"),
+            _ => Reaction::answer(204),
+        })
+        .await;
+        let (clock, stage) = stage();
+        let url = server.url("/a");
+        stage.get(&url).await;
+        let silent = silence();
+        let before = clock.asked_for(SECOND);
+        tokio::select! {
+            changed = stage.send(Method::PUT, &url) => drop(changed.unwrap()),
+            _ = clock.pass_each_after(before, SECOND) => unreachable!("it never ends"),
+        }
+        // It does not even wait for the disk.
+        let offline = soon("it", stage.client.get(&url).offline().send()).await;
+        assert_eq!(offline.unwrap_err().kind(), ErrorKind::Offline);
+        drop(silent);
+        assert_eq!(stage.get(&url).await.source, Source::Network);
+    });
 }
