@@ -42,6 +42,9 @@ pub(crate) struct Kept {
     /// Places for those who look, and for what is on its way into the cache.
     looks: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    /// Places for what is void and waits to go, and turns on the threads that let go of it.
+    voids: Arc<Semaphore>,
+    void_turns: Arc<Semaphore>,
     refreshing: Mutex<HashSet<String>>,
 }
 
@@ -88,6 +91,8 @@ impl Kept {
             addresses: Arc::new(Addresses::new()),
             looks: Arc::new(Semaphore::new(steps::LOOKS_AT_ONCE)),
             writes: Arc::new(Semaphore::new(steps::WRITES_AT_ONCE)),
+            voids: Arc::new(Semaphore::new(steps::VOIDS_MAX)),
+            void_turns: Arc::new(Semaphore::new(steps::VOIDS_AT_ONCE)),
             refreshing: Mutex::default(),
         }
     }

@@ -68,6 +68,7 @@
 //! | wait for the cache, at each step of a request and within its total limit | 1 s | it mostly takes less than a millisecond; a server is as quick as a disk that takes longer |
 //! | looks into the cache on threads | 64 at once | others wait for their turn, or go on without; more only come together where a disk says nothing |
 //! | answers on their way into the cache | 16 at once | each has its body; others are not kept |
+//! | changes that wait until the cache lets go of what they made void | 256, 2 of them on threads | what comes then is served no more as long as the client lives, and addresses that share its place neither |
 //! | places in which it is counted what was kept and made void | 1,024, 24 KiB in all | two addresses that share one cost each other a look, or an answer that is not kept |
 //! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | the age of what it knows | 30 s | |

@@ -99,6 +99,8 @@ const LONG_LIVED: &[&str] = &[
     "crates/files/src/batch.rs",
     // Ends within the total limit of the request that began it; at most 16 at once.
     "crates/http/src/kept/refreshing.rs",
+    // Ends when the cache has let go of what is void, which gives up by itself; at most 256 wait for that.
+    "crates/http/src/kept/steps.rs",
     // The monitor ends with the supervisor; a thread of a task is watched by it, asked to stop, and named when it does not.
     "crates/supervise/src/monitor.rs",
     "crates/supervise/src/drive.rs",

@@ -110,6 +110,13 @@ impl Addresses {
     }
 }
 
+impl Voiding {
+    /// What is kept of these addresses stays void, because nobody is going to let go of it.
+    pub(super) fn for_ever(mut self) {
+        self.places.clear();
+    }
+}
+
 impl Drop for Voiding {
     fn drop(&mut self) {
         for at in &self.places {
@@ -153,6 +160,8 @@ mod tests {
         );
         drop(voiding);
         assert!(!addresses.is_void(&other));
+        addresses.void(std::slice::from_ref(&one)).for_ever();
+        assert!(addresses.is_void(&one) && !addresses.is_void(&other));
         let after = addresses.stand(&other);
         assert!(!addresses.is_outdated(after) && !addresses.has_landed(after));
     }

@@ -1,7 +1,7 @@
 //! What the cache is asked for on the way of a request, each time no longer than a moment: it may be on a disk that says nothing,
 //! or wait for another process, and a request goes on as well without it.
 
-use super::addresses::Stand;
+use super::addresses::{Stand, Voiding};
 use super::wording::parts;
 use super::{Kept, PATIENCE, Seen, Through, Wanted, told};
 use crate::answer::Answer;
@@ -10,10 +10,18 @@ use mainstay_cache::{Answer as Older, Cache, Lookup, Stored};
 use mainstay_clock::Clock;
 use mainstay_resilience::within;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// So many looks at once are under way on threads; whoever comes then waits for its turn, or goes on without a look. A look takes
 /// less than a millisecond: more of them wait for a disk that says nothing.
 pub(super) const LOOKS_AT_ONCE: usize = 64;
+
+/// So many threads at once let go of what is void; more of them would wait for the same file.
+pub(super) const VOIDS_AT_ONCE: usize = 2;
+
+/// So many changes at once wait for that, each with up to three addresses of 8 KiB. What is kept of those that come then is served
+/// no more as long as the client lives.
+pub(super) const VOIDS_MAX: usize = 256;
 
 /// So many answers at once are on their way into the cache, each with its body; what comes then is not kept.
 pub(super) const WRITES_AT_ONCE: usize = 16;
@@ -47,20 +55,41 @@ impl Kept {
     }
 
     /// Makes void what is kept of these addresses, and waits a moment until the cache has let go of it.
-    pub(crate) async fn void_soon(&self, clock: &dyn Clock, urls: Vec<Uri>) {
+    pub(crate) async fn void_soon(self: &Arc<Self>, clock: &dyn Clock, urls: Vec<Uri>) {
         within(clock, PATIENCE, self.void(urls)).await;
     }
 
     /// Makes void what is kept of these addresses, at once; what it returns ends when the cache has let go of it.
-    fn void(&self, urls: Vec<Uri>) -> impl Future<Output = Option<()>> + Send + 'static {
+    fn void(self: &Arc<Self>, urls: Vec<Uri>) -> impl Future<Output = Option<()>> + Send + 'static {
         let keys: Vec<String> = urls.iter().filter_map(Cache::key_of).collect();
         let voiding = self.addresses.void(&keys);
-        self.on_a_thread(move |cache| {
+        let letting_go = if let Ok(place) = Arc::clone(&self.voids).try_acquire_owned() {
+            Some(tokio::spawn(Arc::clone(self).let_go(urls, voiding, place)))
+        } else {
+            tracing::debug!("what is void stays so: too much waits for the cache to let go of it");
+            voiding.for_ever();
+            None
+        };
+        async { letting_go?.await.ok().flatten() }
+    }
+
+    /// Lets go of what is void, when its turn has come.
+    async fn let_go(
+        self: Arc<Self>,
+        urls: Vec<Uri>,
+        voiding: Voiding,
+        place: OwnedSemaphorePermit,
+    ) -> Option<()> {
+        // It is never closed.
+        let turn = Arc::clone(&self.void_turns).acquire_owned().await.ok()?;
+        let letting_go = self.on_a_thread(move |cache| {
+            let _held = (place, turn);
             for url in &urls {
                 told(cache.invalidate_url(url));
             }
             drop(voiding);
-        })
+        });
+        letting_go.await
     }
 }
 

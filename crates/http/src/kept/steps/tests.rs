@@ -69,3 +69,27 @@ fn what_becomes_void_while_it_is_looked_at_is_not_served() {
         assert!(found.is_none() && voiding.is_some());
     });
 }
+
+/// Each change took a thread: behind a disk that said nothing they came together, up to all that there may be.
+#[test]
+fn what_is_made_void_waits_in_a_bounded_line_and_stays_void_beyond_it() {
+    with_one_thread().block_on(async {
+        let (_folder, kept, request) = keeping();
+        let silent = silence(&kept);
+        let of_number = |number: usize| -> Uri { format!("http://h/{number}").parse().unwrap() };
+        let waiting: Vec<_> = (0..VOIDS_MAX)
+            .map(|number| kept.void(vec![of_number(number)]))
+            .collect();
+        let beyond = kept.void(vec![request.uri.clone()]);
+        assert!(beyond.await.is_none(), "nobody waits for it");
+        assert_eq!(kept.voids.available_permits(), 0);
+        drop(silent);
+        for gone in waiting {
+            gone.await.unwrap();
+        }
+        assert_eq!(kept.voids.available_permits(), VOIDS_MAX);
+        let mut keys = (0..VOIDS_MAX).map(|number| Cache::key_of(&of_number(number)).unwrap());
+        assert!(keys.any(|key| !kept.addresses.is_void(&key)));
+        assert!(kept.offline(request).await.is_none(), "it is still kept");
+    });
+}
