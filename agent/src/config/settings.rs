@@ -42,7 +42,7 @@ use std::time::Duration;
 /// | `lookup.on_failure` | `wait` | nothing is lost by it, and what arrives is whole |
 /// | `lookup.concurrency` | 4 | hides the way there and back, and is no burden |
 /// | `lookup.rate` | none | most servers know better themselves how much they bear |
-/// | `lookup.cache` | true | what was asked yesterday is not asked again |
+/// | `lookup.cache` | true; with headers that may change answers false | what was asked yesterday is not asked again, and no answer is another's |
 /// | `route.priority` | 5 | half-way, so that there is room on both sides |
 /// | `from.recursive` | false | a folder inside may be the producer's own business |
 /// | `from.settle` | 2 s | longer than a producer pauses between two writes |

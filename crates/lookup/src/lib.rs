@@ -104,5 +104,5 @@ pub use error::{Failure, FailureKind, InvalidSettings};
 pub use lookup::{Lookup, Report, Verdict, check_len};
 pub use mainstay_http::Secret;
 pub use place::Place;
-pub use settings::{LookupSettings, OnFailure, holds_a_secret};
+pub use settings::{LookupSettings, OnFailure, holds_a_secret, is_harmless};
 pub use template::UrlTemplate;

@@ -3,7 +3,7 @@
 use crate::document::{self, DOCUMENT_MAX, Form, Found, Questions};
 use crate::error::{Failure, FailureKind, InvalidSettings};
 use crate::json;
-use crate::settings::{LookupSettings, OnFailure, holds_a_secret};
+use crate::settings::{LookupSettings, OnFailure};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use mainstay_clock::SharedClock;
@@ -255,7 +255,7 @@ impl Lookup {
         let request = self.client.get(url).header("accept", "application/json");
         let with = |request: RequestBuilder, (name, value): &(String, _)| {
             let value: &mainstay_http::Secret = value;
-            if holds_a_secret(name) {
+            if self.settings.is_credential(name) {
                 request.secret_header(name, value.expose())
             } else {
                 request.header(name, value.expose())

@@ -16,6 +16,7 @@ use std::time::Duration;
 /// | `replaces` | no | what the producer wrote is worth more than what somebody else knows |
 /// | `on_failure` | wait | nothing is lost by it, and what arrives is whole |
 /// | `headers`, `auth` | none | |
+/// | `keeps_any` | no | nobody knows whether an answer to `x-tenant` is another one's, too |
 /// | `total` | 1 h | a document of 36,000 things at ten in a second; longer is a place of the queue that nothing comes out of |
 /// | `concurrency` | 4 | hides the latency of a line, and is no burden; the client has its own limits besides |
 #[derive(Debug, Clone)]
@@ -35,6 +36,9 @@ pub struct LookupSettings {
     pub headers: Vec<(String, Secret)>,
     /// A credential, as the header that it is sent as: it goes to no other server, and nothing that is answered to it is kept.
     pub auth: Option<(String, Secret)>,
+    /// Whether answers are kept although a header goes along that may change them. Without it, one that is not
+    /// [harmless](is_harmless) is sent as a credential is, and nothing is kept. What [holds a secret](holds_a_secret) stays one.
+    pub keeps_any: bool,
     /// A document is asked about for so long, waiting for turns included; then it waits, whatever was chosen.
     pub total: Duration,
     /// So many requests are under way at a time for each document; 1 to 64.
@@ -67,6 +71,7 @@ impl LookupSettings {
             on_failure: OnFailure::default(),
             headers: Vec::new(),
             auth: None,
+            keeps_any: false,
             total: Duration::from_hours(1),
             concurrency: 4,
         }
@@ -137,8 +142,29 @@ impl LookupSettings {
 
     /// Whether what is asked is asked as somebody, so that no answer is kept.
     pub fn has_credentials(&self) -> bool {
-        self.auth.is_some() || self.headers.iter().any(|(name, _)| holds_a_secret(name))
+        self.auth.is_some()
+            || self
+                .headers
+                .iter()
+                .any(|(name, _)| self.is_credential(name))
     }
+
+    /// Whether a header of this name makes an answer one caller's own.
+    pub(crate) fn is_credential(&self, name: &str) -> bool {
+        holds_a_secret(name) || !self.keeps_any && !is_harmless(name)
+    }
+}
+
+/// Whether a header of this name only says how an answer should look, which whoever keeps answers knows.
+pub fn is_harmless(name: &str) -> bool {
+    const NAMES: [&str; 5] = [
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "content-type",
+        "user-agent",
+    ];
+    NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether a header of this name holds a secret, by what servers call such ones.
@@ -243,5 +269,6 @@ mod tests {
         for plain in ["accept", "x-site", "X-Client-Version", "accept-language"] {
             assert!(!holds_a_secret(plain), "{plain}");
         }
+        assert!(is_harmless("Accept-Language") && !is_harmless("x-site"));
     }
 }

@@ -5,7 +5,7 @@ use crate::config::document;
 use crate::config::settings::Lookup;
 use crate::run::lookups::{Lookups, Room};
 use mainstay_lookup::{
-    InvalidSettings, LookupSettings, OnFailure, Place, UrlTemplate, holds_a_secret,
+    InvalidSettings, LookupSettings, OnFailure, Place, UrlTemplate, holds_a_secret, is_harmless,
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -60,6 +60,13 @@ impl Check<'_> {
             Some(document::OnFailure::Pass) => OnFailure::Pass,
             Some(document::OnFailure::Bury) => OnFailure::Bury,
         };
+        // By hand: it is known that they are the same for all.
+        settings.keeps_any = lookup.cache.as_ref().is_some_and(|cache| *cache.get_ref());
+        let are_harmless = lookup
+            .headers
+            .keys()
+            .all(|name| is_harmless(name.get_ref()));
+        let cache = lookup.cache.map_or(are_harmless, Spanned::into_inner);
         if let Some(concurrency) = lookup.concurrency {
             settings.concurrency = concurrency;
         }
@@ -79,7 +86,7 @@ impl Check<'_> {
             headers,
             auth: lookup.auth.and_then(|auth| self.auth(auth)),
             rate: lookup.rate,
-            cache: lookup.cache.is_none_or(Spanned::into_inner),
+            cache,
         };
         self.try_lookup(&lookup, span);
         Some(lookup)

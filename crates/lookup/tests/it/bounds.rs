@@ -259,9 +259,9 @@ async fn what_the_client_would_not_send_is_refused_at_once() {
     }
 }
 
-/// With any header at all nothing was kept.
+/// What was answered to one `x-tenant` was served to another, where the server did not say that it varies.
 #[tokio::test]
-async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
+async fn answers_are_kept_unless_they_may_be_for_whoever_asked_alone() {
     let server = server(|_, _| {
         Reaction::answer(200)
             .header("cache-control", "max-age=60")
@@ -270,14 +270,18 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
     .await;
     let keeping = Keeping::new();
     let header = |name: &str| Some((name.to_owned(), Secret::new("x")));
-    for (path, headers, auth, asked) in [
-        ("/plain", header("x-site"), None, 1),
-        ("/key", header("X-Api-Key"), None, 2),
-        ("/auth", None, header("x-whoever"), 2),
+    for (path, headers, keeps_any, auth, asked) in [
+        ("/plain", header("accept-language"), false, None, 1),
+        // Another route may send another one, and be served what was answered to this.
+        ("/unknown", header("x-site"), false, None, 2),
+        ("/wanted", header("x-site"), true, None, 1),
+        ("/key", header("X-Api-Key"), true, None, 2),
+        ("/auth", None, true, header("x-whoever"), 2),
     ] {
         let before = server.conversation().requests().len();
         let settings = LookupSettings {
             headers: headers.into_iter().collect(),
+            keeps_any,
             auth,
             ..settings(&server, path, &[("a", "b")])
         };
@@ -288,7 +292,7 @@ async fn answers_are_kept_unless_they_were_asked_for_with_credentials() {
         }
         let requests = server.conversation().requests();
         assert_eq!(requests.len() - before, asked, "{path}");
-        let sent = ["x-site", "x-api-key", "x-whoever"];
+        let sent = ["accept-language", "x-site", "x-api-key", "x-whoever"];
         assert!(
             sent.iter()
                 .any(|name| requests[before].header(name) == Some("x"))
