@@ -11,7 +11,7 @@ use http::header::{
     CONTENT_TYPE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
     USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use reqwest::Url;
 
 /// By this header a server knows a request that it has seen before.
@@ -58,7 +58,7 @@ impl Hop {
     ///
     /// # Errors
     ///
-    /// No address, one without TLS after one with it, one with a user in it, or one elsewhere that the body would go to.
+    /// No address, one that cannot be sent, one without TLS after one with it, one with a user in it, or one elsewhere that the body would go to.
     pub(crate) fn follow(mut self, code: u16, location: &HeaderValue) -> Result<Self, Error> {
         let from = shown::url(&self.url);
         let refuse = |why: &str| {
@@ -84,6 +84,10 @@ impl Hop {
             return refuse("to an address with a user in it, which is not followed");
         }
         url.set_fragment(None);
+        // The caller's own is the caller's fault, and says nothing of the server; this one is the server's.
+        if url.as_str().parse::<Uri>().is_err() {
+            return refuse("to what is too long for an address, or none for HTTP");
+        }
         self.change_method(code);
         if shown::origin(&url) != shown::origin(&self.url) {
             if !self.body.is_empty() {
@@ -200,6 +204,7 @@ mod tests {
             ("https://ann:s3cr3t@h/", "a user in it"),
             ("https://other/", "to get the body"),
             ("https://[", "no address"),
+            (&"x".repeat(70_000), "too long"),
         ] {
             let refused = follow(hop(Method::PUT, "https://h/a", b"body"), 307, location);
             let said = refused.err().unwrap();
