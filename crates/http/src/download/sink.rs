@@ -123,8 +123,41 @@ where
 
 fn failed(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     let path = mainstay_wire::shown_path(path);
-    let message = format!(
-        "cannot write the download to `{path}`: check the folder, its rights and the room; what was there is untouched"
-    );
+    let any: &(dyn std::error::Error + 'static) = &error;
+    let kind = any.downcast_ref().map(mainstay_files::Error::kind);
+    let message = format!("cannot write the download to `{path}`: {}", left(kind));
     Error::new(ErrorKind::File, message).because(error)
+}
+
+/// What to do, and what is there now.
+fn left(kind: Option<mainstay_files::ErrorKind>) -> &'static str {
+    match kind {
+        // It has its name by then.
+        Some(mainstay_files::ErrorKind::Unconfirmed) => {
+            "the disk did not confirm its name; it is there, but what was there before may come back: check the disk, and load it again"
+        }
+        _ => "check the folder, its rights and the room; what was there is untouched",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever read that trusted what was there before.
+    #[test]
+    fn what_the_disk_did_not_confirm_is_not_said_to_be_untouched() {
+        use mainstay_files::ErrorKind::{DiskFull, Unconfirmed};
+        for (kind, is_untouched) in [
+            (None, true),
+            (Some(DiskFull), true),
+            (Some(Unconfirmed), false),
+        ] {
+            assert_eq!(
+                left(kind).contains("is untouched"),
+                is_untouched,
+                "{kind:?}"
+            );
+        }
+    }
 }
