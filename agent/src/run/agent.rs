@@ -124,7 +124,8 @@ impl Assembled {
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        let (cache, room) = (open_cache(opened, settings, clock), Room::new());
+        let cache = open_cache(opened, settings, clock);
+        let room = Room::new(opened.data.path());
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
             let lookups = build_lookups(route, cache.as_ref(), &room, clock)?;

@@ -19,7 +19,8 @@ use mainstay_resilience::{
 };
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -47,9 +48,17 @@ struct Step {
 
 /// The memory for documents that are looked up, over all routes; clones share it.
 ///
-/// A document takes as much of it as it is long, from before it is read until it was looked up, and none while it is sent.
+/// A document takes as much of it as it is long, from before it is read until it was looked up, and none while it is sent: what is
+/// long waits for its destination in a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    memory: Arc<Semaphore>,
+    /// Where files without a name are made.
+    folder: Arc<Path>,
+}
+
+/// The longest completed body that waits for its destination in memory.
+const HELD_MAX: usize = 1 << 20;
 
 /// Room for two of the longest documents, in KiB: while one is looked up, there is room for all that are shorter.
 const ROOM_KIB: u32 = 128 << 10;
@@ -151,7 +160,11 @@ impl Lookups {
         let completed = self.apply(bytes.clone(), document.id).await?;
         if completed != bytes {
             document.hash = Some(hash(&completed).await);
-            document.body = Content::Bytes(completed);
+            let body = self.room.put_aside(completed).await;
+            document.body = body.map_err(|error| Outcome::Retry {
+                reason: format!("what was looked up cannot be put aside: {error}"),
+                after: None,
+            })?;
         }
         Ok(document)
     }
@@ -210,17 +223,36 @@ impl Lookups {
 }
 
 impl Room {
-    /// All of it.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM_KIB as usize)))
+    /// All of it; what waits for its destination lies in this folder, under no name.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self {
+            memory: Arc::new(Semaphore::new(ROOM_KIB as usize)),
+            folder: folder.into(),
+        }
     }
 
     /// Room for a document of so many bytes, in the order of arrival.
     async fn take(&self, len: u64) -> SemaphorePermit<'_> {
         let kib = u32::try_from(len.div_ceil(1 << 10)).unwrap_or(ROOM_KIB);
         let kib = kib.clamp(ROOM_MIN_KIB, ROOM_KIB);
-        let taken = self.0.acquire_many(kib).await;
+        let taken = self.memory.acquire_many(kib).await;
         taken.expect("nobody closes it")
+    }
+
+    /// A completed body that takes no memory worth speaking of, however long its destination takes. The system removes its file when
+    /// it is closed, also by a kill.
+    async fn put_aside(&self, body: Bytes) -> io::Result<Content> {
+        if body.len() <= HELD_MAX {
+            return Ok(Content::Bytes(body));
+        }
+        let folder = Arc::clone(&self.folder);
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut file = tempfile::tempfile_in(&folder)?;
+            file.write_all(&body)?;
+            file.rewind()?;
+            Ok(Content::File(file, body.len() as u64))
+        });
+        writing.await.map_err(io::Error::other)?
     }
 }
 
@@ -372,9 +404,9 @@ async fn read(body: Content) -> io::Result<(Content, Bytes)> {
             let read = tokio::task::spawn_blocking(move || {
                 let mut bytes = Vec::new();
                 let mut reading: &File = &file;
-                io::Seek::rewind(&mut reading)?;
+                reading.rewind()?;
                 reading.take(len).read_to_end(&mut bytes)?;
-                io::Seek::rewind(&mut &file)?;
+                (&file).rewind()?;
                 Ok((Content::File(file, len), bytes.into()))
             });
             read.await.map_err(io::Error::other)?

@@ -9,6 +9,7 @@ use mainstay_lookup::{
 };
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use toml::Spanned;
 
 impl Check<'_> {
@@ -115,7 +116,8 @@ impl Check<'_> {
         let built = Lookups::build(
             std::slice::from_ref(lookup),
             None,
-            &Room::new(),
+            // Nothing is sent.
+            &Room::new(Path::new("")),
             &mainstay_clock::system(),
         );
         if let Err(error) = built {
