@@ -165,9 +165,19 @@ impl Collector {
         if is_same && writers(&file) != Writers::Some {
             return Ok(());
         }
-        // Before the file goes back: a copy that came to life again would be a second document.
-        let removed = self.work.remove(to).and_then(|()| self.work.sync());
-        Err(removed.map_or_else(|error| Reading::Failed(why(&error)), |()| Reading::Changed))
+        Err(self
+            .remove_copy(to)
+            .map_or_else(Reading::Failed, |()| Reading::Changed))
+    }
+
+    /// Removes a copy, where there is one, for good before its file goes back: one that the next start finds is offered under its
+    /// claim, and would be a second document.
+    fn remove_copy(&self, copy: &OsStr) -> Result<(), String> {
+        let removed = match self.work.facts(copy) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            _ => self.work.remove(copy).and_then(|()| self.work.sync()),
+        };
+        removed.map_err(|error| why(&error))
     }
 
     /// A file that was taken goes back to where it was dropped, under its own name; where that name is taken again, it stays,
@@ -204,6 +214,9 @@ impl Collector {
             .map_err(|error| error.to_string())?;
         let held = self.held(claimed)?;
         let from = held.folder.as_ref().unwrap_or(&self.work);
+        if claimed.place == Place::Claimed {
+            self.remove_copy(&Self::committed_name(claimed))?;
+        }
         from.rename(&claimed.name, &to, name(&claimed.relative))
             .map_err(|error| why(&error))?;
         if let Some((held, marker)) = claimed

@@ -46,12 +46,13 @@ async fn files_are_copied_committed_and_archived_once() {
     drop_old(&folders, &"n".repeat(255), b"long");
     let status = take_all(config, &ledger).await;
     assert_eq!(
-        (status.taken, status.unfinished, status.last_error),
-        (202, 0, None)
+        (status.taken, status.unfinished, &status.last_error),
+        (202, 0, &None)
     );
     assert_eq!(ledger.count(), 202);
     assert_eq!(folders.contents("archive"), ledger.contents());
-    assert!(folders.names("drop").is_empty() && folders.work_names().is_empty());
+    let left = (folders.names("drop"), folders.work_names());
+    assert_eq!(left, (Vec::new(), Vec::new()), "{status:#?}");
     assert!(
         ledger.names().contains(&"n".repeat(255))
             && ledger.names().contains(&"sub/large".to_owned())
@@ -245,6 +246,40 @@ async fn a_share_that_goes_away_between_commit_and_end_is_waited_for() {
         1,
         "the copy says who the source is, so it stays"
     );
+}
+
+/// Somebody had the copy open when it was to be read, such as a child that this process had begun to start: the file went back, and
+/// its copy stayed. The next start found that, and made a second document of it.
+#[tokio::test]
+async fn a_file_that_goes_back_leaves_no_copy_that_would_be_a_second_document() {
+    let Some((folders, _mount, config)) = across("size=8m") else {
+        return;
+    };
+    let ledger = Ledger::new();
+    ledger.lock().hangs = true;
+    drop_old(&folders, "x", b"x");
+    let running = Running::start(config.clone(), &ledger);
+    until("it is offered", || ledger.lock().commits == 1).await;
+    running.stop().await;
+    ledger.lock().hangs = false;
+    let [copy] = &folders.work_names()[..] else {
+        panic!("{:?}", folders.work_names());
+    };
+    let writer = std::fs::OpenOptions::new()
+        .append(true)
+        .open(folders.path("work").join(copy))
+        .unwrap();
+    let status = take_all(config.clone(), &ledger).await;
+    assert_eq!((status.returned, status.taken), (1, 1));
+    drop(writer);
+    take_all(config, &ledger).await;
+    assert_eq!(ledger.contents(), [b"x".to_vec()]);
+    assert!(
+        folders.work_names().is_empty(),
+        "{:?}",
+        folders.work_names()
+    );
+    ledger.assert_closed();
 }
 
 #[tokio::test]
