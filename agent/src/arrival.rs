@@ -16,6 +16,9 @@ use mainstay_clock::SharedClock;
 use mainstay_resilience::within;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -35,8 +38,12 @@ const SLOWEST: u64 = 16 * 1024;
 /// So long the disk may take for a piece, and at the end for the whole; a sync on the slowest disk that we met takes 1 s.
 const DISK: Duration = Duration::from_secs(10);
 
-/// At the end the disk gets so much more for each second: what a worn memory card writes.
+/// For so many bytes the disk gets a second more, in both cases: what a worn memory card writes. A piece may become a thousand
+/// times as much when it is decoded.
 const DISK_SLOWEST: u64 = 1024 * 1024;
+
+/// How many bytes the disk has taken of a body so far, after decoding.
+type Written = Arc<AtomicU64>;
 
 /// What a body may take.
 #[derive(Debug, Clone, Copy)]
@@ -102,26 +109,55 @@ where
     T: Send + 'static,
 {
     let (send, pieces) = mpsc::channel(PIECES_MAX);
+    let written = Written::default();
+    let noting = Written::clone(&written);
     let writing = tokio::task::spawn_blocking(move || {
-        let (sink, passed) = drain(pieces, encoding, digest, bounds.len, sink)?;
+        let decoder = Decoder::new(encoding, bounds.len, sink, noting).map_err(Unfit::Disk)?;
+        let (sink, passed) = drain(pieces, decoder, digest, bounds.len)?;
         end(sink, passed)
     });
-    let (received, sent) = forward(body, bounds, clock, send).await;
+    let (received, sent) = forward(body, bounds, clock, send, &written).await;
     if let Err(stalled @ Unfit::Stalled(_)) = sent {
         // The thread ends when the disk lets it, and drops what it has.
         return Err(stalled);
     }
-    let patience = DISK + Duration::from_secs(received / DISK_SLOWEST);
-    let written = within(&**clock, patience, writing)
+    let so_far = || received.max(written.load(Ordering::Relaxed));
+    let confirmed = patiently(clock, so_far, writing)
         .await
-        .ok_or_else(|| Unfit::Stalled(format!("the disk did not confirm within {patience:?}")))?;
-    let written = written.map_err(|died| Unfit::Disk(io::Error::other(died)))?;
+        .map_err(|patience| {
+            Unfit::Stalled(format!("the disk did not confirm within {patience:?}"))
+        })?;
+    let confirmed = confirmed.map_err(|died| Unfit::Disk(io::Error::other(died)))?;
     // When the writer gave up it knows why; the sender only knows that nobody listened.
-    written.map_err(|unfit| {
+    confirmed.map_err(|unfit| {
         sent.err()
             .filter(|_| matches!(unfit, Unfit::Broken(_)))
             .unwrap_or(unfit)
     })
+}
+
+/// What comes of `work`, for which the disk has [`DISK`], and a second for each [`DISK_SLOWEST`] of the `bytes` that it is
+/// about; those may grow meanwhile.
+///
+/// # Errors
+/// It took longer than this.
+async fn patiently<T>(
+    clock: &SharedClock,
+    bytes: impl Fn() -> u64,
+    work: impl Future<Output = T>,
+) -> Result<T, Duration> {
+    let mut work = pin!(work);
+    let began = clock.now();
+    loop {
+        let allowed = DISK + Duration::from_secs(bytes() / DISK_SLOWEST);
+        let left = allowed.saturating_sub(clock.now().since(began));
+        if left.is_zero() {
+            return Err(allowed);
+        }
+        if let Some(done) = within(&**clock, left, work.as_mut()).await {
+            return Ok(done);
+        }
+    }
 }
 
 /// From the network to the thread that writes; answers how many bytes came, and whether that was all.
@@ -132,6 +168,7 @@ async fn forward(
     bounds: Bounds,
     clock: &SharedClock,
     pieces: mpsc::Sender<Piece>,
+    written: &AtomicU64,
 ) -> (u64, Result<(), Unfit>) {
     let mut stream = body.into_data_stream();
     let (mut received, mut waited) = (0, Duration::ZERO);
@@ -158,13 +195,15 @@ async fn forward(
             Some(None) => Piece::End,
         };
         let last = matches!(piece, Piece::End);
-        match within(&**clock, DISK, pieces.send(piece)).await {
-            None => {
-                let words = format!("the disk took nothing for {DISK:?}");
+        let before = written.load(Ordering::Relaxed);
+        let meanwhile = || written.load(Ordering::Relaxed) - before;
+        match patiently(clock, meanwhile, pieces.send(piece)).await {
+            Err(patience) => {
+                let words = format!("the disk did not take a piece within {patience:?}");
                 return (received, Err(Unfit::Stalled(words)));
             }
-            Some(Ok(())) if !last => {}
-            Some(_) => return (received, Ok(())),
+            Ok(Ok(())) if !last => {}
+            Ok(_) => return (received, Ok(())),
         }
     }
 }
@@ -204,12 +243,10 @@ pub(crate) fn content_digest(headers: &HeaderMap) -> Result<Option<ContentDigest
 
 fn drain<S: Write>(
     mut pieces: mpsc::Receiver<Piece>,
-    encoding: Encoding,
+    mut decoder: Decoder<S>,
     digest: Option<ContentDigest>,
     len_max: u64,
-    sink: S,
 ) -> Result<(S, Passed), Unfit> {
-    let mut decoder = Decoder::new(encoding, len_max, sink).map_err(Unfit::Disk)?;
     let mut raw = Sha256::new();
     let mut raw_len = 0u64;
     loop {

@@ -26,7 +26,7 @@
 //! | the slowest line, once `timeout` is over | 16 KiB/s | as slow as our own senders put up with: 256 MiB may take 4.5 h |
 //! | memory for each request | about 1 MiB, with zstd 8 MiB more | the body streams to the disk above 256 KiB |
 //! | waiting for a turn | 1 s, then 429 | a burst is no reason to refuse |
-//! | waiting for the queue or the disk | 10 s, at the end of a body 1 s more for each MiB, then 503 | a sync on the slowest disk we met takes 1 s; a worn memory card writes 1 MiB/s |
+//! | waiting for the queue or the disk | 10 s, and 1 s more for each MiB that the disk writes meanwhile, at the end of a body for each that it has; then 503 | a sync on the slowest disk we met takes 1 s; a worn memory card writes 1 MiB/s |
 //! | an answer that nobody takes | 30 s | it is short |
 //! | a document's name | 1 KiB | file names have 255 bytes |
 //! | the name of its station | 255 bytes | it is a name |

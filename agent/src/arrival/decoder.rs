@@ -1,9 +1,10 @@
 //! From the bytes on the wire to the bytes of the document.
 
-use super::{Passed, Unfit};
+use super::{Passed, Unfit, Written};
 
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 
 /// The largest window of zstd, as a power of two: 8 MiB, which RFC 9659 allows on the network, and no sender can make us hold more.
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
@@ -53,15 +54,21 @@ pub(crate) enum Decoder<S: Write> {
 }
 
 impl<S: Write> Decoder<S> {
-    /// A decoder that writes at most `len_max` bytes into `sink`.
+    /// A decoder that writes at most `len_max` bytes into `sink`, and notes in `written` how many it has.
     ///
     /// # Errors
     /// No memory for the zstd window.
-    pub(crate) fn new(encoding: Encoding, len_max: u64, sink: S) -> io::Result<Self> {
+    pub(super) fn new(
+        encoding: Encoding,
+        len_max: u64,
+        sink: S,
+        written: Written,
+    ) -> io::Result<Self> {
         let sink = Counted {
             sink,
             len: 0,
             len_max,
+            written,
             hash: Sha256::new(),
             refused: None,
         };
@@ -131,6 +138,7 @@ pub(crate) struct Counted<S> {
     sink: S,
     len: u64,
     len_max: u64,
+    written: Written,
     hash: Sha256,
     refused: Option<Unfit>,
 }
@@ -148,6 +156,7 @@ impl<S: Write> Write for Counted<S> {
         }
         self.hash.update(bytes);
         self.len += bytes.len() as u64;
+        self.written.store(self.len, Ordering::Relaxed);
         Ok(bytes.len())
     }
 
@@ -163,12 +172,14 @@ mod tests {
     const LEN_MAX: u64 = 1024 * 1024;
 
     fn through(encoding: Encoding, wire: &[u8]) -> Result<Vec<u8>, Unfit> {
-        let mut decoder = Decoder::new(encoding, LEN_MAX, Vec::new()).unwrap();
+        let written = Written::default();
+        let mut decoder = Decoder::new(encoding, LEN_MAX, Vec::new(), written.clone()).unwrap();
         for piece in wire.chunks(7) {
             decoder.write(piece)?;
         }
         let (bytes, passed) = decoder.finish()?;
         assert_eq!(passed.len, bytes.len() as u64);
+        assert_eq!(passed.len, written.load(Ordering::Relaxed));
         assert_eq!(passed.sha256, <[u8; 32]>::from(Sha256::digest(&bytes)));
         Ok(bytes)
     }
@@ -209,7 +220,8 @@ mod tests {
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
         let bomb = gzip(&vec![0; LEN_MAX as usize + 1]);
-        let mut decoder = Decoder::new(Encoding::Gzip, LEN_MAX, io::sink()).unwrap();
+        let sink = io::sink();
+        let mut decoder = Decoder::new(Encoding::Gzip, LEN_MAX, sink, Written::default()).unwrap();
         let refused = bomb
             .chunks(4_096)
             .find_map(|piece| decoder.write(piece).err())
