@@ -47,4 +47,5 @@ mod server;
 pub(crate) use address::{is_local, overlap, shown};
 pub(crate) use gate::Gate;
 pub(crate) use kinds::Kinds;
+pub(crate) use patient::Patient;
 pub(crate) use server::{Address, Hub, Source};

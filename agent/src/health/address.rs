@@ -6,9 +6,12 @@
 //! | `/health/ready` | 200 while a document could be taken now, else 503 with the reason |
 //! | `/health` | every check as JSON; 503 where the agent is unhealthy |
 //! | `/metrics` | the checks and the account, for Prometheus |
+//!
+//! Of 32 connections at once each is closed after 10 s in which nobody asks, and after 30 s in which nobody takes an answer.
 
 use super::metrics::metrics;
 use crate::exit::{Exit, Failure};
+use crate::hub::Patient;
 use crate::run::Agent;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -23,6 +26,7 @@ use mainstay_supervise::{Health, HealthState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -102,15 +106,9 @@ impl Door {
                 clock.sleep(BREATH).await;
                 continue;
             };
-            let service = TowerToHyperService::new(router.clone());
+            let answering = answer(stream, router.clone(), clock.clone());
             running.spawn(async move {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEAD)
-                    .serve_connection(TokioIo::new(stream), service);
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a question about health broke off");
-                }
+                answering.await;
                 drop(place);
             });
             while running.try_join_next().is_some() {}
@@ -129,6 +127,23 @@ impl Door {
                 None
             }
         }
+    }
+}
+
+/// Answers on one connection for as long as its other end asks, and takes what it is answered.
+async fn answer<S>(stream: S, router: Router, clock: SharedClock)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, &clock)),
+            TowerToHyperService::new(router),
+        );
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "a question about health broke off");
     }
 }
 
@@ -171,4 +186,36 @@ async fn exposition(State(here): State<Here>) -> Response {
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     (kind, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_clock::ManualClock;
+    use tokio::io::AsyncWriteExt;
+
+    /// Whoever asked again and again and read nothing kept its place for ever, and with 32 of them nobody else was answered.
+    #[tokio::test]
+    async fn whoever_takes_no_answer_gives_its_place_back() {
+        let clock = ManualClock::new();
+        let router = Router::new().route("/metrics", get(|| async { "x".repeat(10_000) }));
+        let (ours, mut theirs) = tokio::io::duplex(1_000);
+        let answering = tokio::spawn(answer(ours, router, Arc::new(clock.clone())));
+        for _ in 0..3 {
+            let request = b"GET /metrics HTTP/1.1\r\nhost: h\r\n\r\n";
+            theirs.write_all(request).await.unwrap();
+        }
+        settle().await;
+        assert!(!answering.is_finished());
+        clock.advance(Duration::from_secs(30));
+        settle().await;
+        assert!(answering.is_finished());
+    }
+
+    /// Lets the other task come as far as it can.
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
 }

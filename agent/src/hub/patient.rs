@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A stream whose writing ends in an error when nothing moves.
-pub(super) struct Patient<S = TcpStream> {
+pub(crate) struct Patient<S = TcpStream> {
     stream: S,
     clock: SharedClock,
     /// Running while something cannot be written.
@@ -21,7 +21,7 @@ pub(super) struct Patient<S = TcpStream> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, clock: &SharedClock) -> Self {
+    pub(crate) fn new(stream: S, clock: &SharedClock) -> Self {
         Self {
             stream,
             clock: SharedClock::clone(clock),
