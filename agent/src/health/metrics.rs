@@ -22,7 +22,11 @@ const OF_LANES: [(&str, &str, OfLane); 7] = [
     }),
 ];
 
-/// All numbers of the account and of the lanes. Counters of lanes begin anew with each start of the agent.
+/// All numbers of the account and of the lanes.
+///
+/// What is delivered or discarded goes down where documents are sent again, or the disk lost the word that they were settled, so
+/// both are gauges: a counter that goes down is taken for one that began anew at 0. Counters of lanes do that with each start of
+/// the agent.
 pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
     let ledger = &status.ledger;
     let mut text = String::new();
@@ -33,20 +37,12 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
             ledger.accepted,
         ),
         (
-            "mainstay_documents_delivered_total",
-            "counter",
-            ledger.delivered,
-        ),
-        (
-            "mainstay_documents_discarded_total",
-            "counter",
-            ledger.discarded,
-        ),
-        (
             "mainstay_documents_unreadable_total",
             "counter",
             ledger.unreadable,
         ),
+        ("mainstay_documents_delivered", "gauge", ledger.delivered),
+        ("mainstay_documents_discarded", "gauge", ledger.discarded),
         ("mainstay_documents_queued", "gauge", ledger.queued),
         ("mainstay_documents_dead", "gauge", ledger.dead),
         ("mainstay_queue_bytes", "gauge", status.queue.bytes),

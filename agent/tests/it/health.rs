@@ -3,6 +3,7 @@
 use crate::hubs::quiet_port;
 use crate::support::{Receiver, Running, Stage, say, until};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -50,6 +51,20 @@ impl Watched {
         (status, body.to_owned())
     }
 
+    /// Every number that its metrics call a counter.
+    fn counters(&self) -> BTreeMap<String, f64> {
+        let text = self.get("/metrics").1;
+        let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let counters = kinds.filter_map(|kind| kind.strip_suffix(" counter"));
+        let counters: BTreeSet<&str> = counters.collect();
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter(|(name, _)| counters.contains(name.split('{').next().unwrap()))
+            .map(|(name, number)| (name.to_owned(), number.parse().unwrap()))
+            .collect()
+    }
+
     fn check(&self, name: &str) -> Value {
         let all: Value = serde_json::from_str(&self.get("/health").1).unwrap();
         all["checks"][name].clone()
@@ -93,6 +108,30 @@ fn an_agent_that_is_well_says_so_wherever_it_is_asked() {
         );
     }
     assert_eq!(watched.get("/nothing").0, 404);
+}
+
+/// What is delivered counts down when it is sent again: as a counter it looked like one that had begun anew.
+#[test]
+fn no_counter_goes_down_when_documents_are_sent_again() {
+    let home = Stage::new();
+    let receiver = home.receiver(&[]);
+    let watched = Watched::start(&receiver.url(), "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("it is delivered", || watched.stage.ledger("delivered") == 1);
+    let before = watched.counters();
+    drop(receiver);
+    let again = ["redeliver", "--since", "10m"];
+    let said = say(&mut watched.stage.command(&again));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    until("it waits again", || watched.stage.ledger("delivered") == 0);
+    let after = watched.counters();
+    assert!(before.len() > 3, "{before:?}");
+    for (name, number) in &before {
+        assert!(number <= &after[name], "{name}: {number} {after:?}");
+    }
+    let metrics = watched.get("/metrics").1;
+    let line = "# TYPE mainstay_documents_delivered gauge\nmainstay_documents_delivered 0\n";
+    assert!(metrics.contains(line), "{metrics}");
 }
 
 #[test]
