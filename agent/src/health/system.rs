@@ -1,6 +1,6 @@
 //! What the system says of this process and its limits.
 
-use std::path::Path;
+use std::path::{Component, Path};
 use std::time::Duration;
 
 /// A part of something that has a limit.
@@ -22,7 +22,8 @@ impl Share {
 pub(super) fn memory() -> Option<Share> {
     let used = kib(&read("/proc/self/status")?, "VmRSS:")?;
     let machine = kib(&read("/proc/meminfo")?, "MemTotal:")?;
-    let group = read("/sys/fs/cgroup/memory.max").and_then(|text| text.trim().parse().ok());
+    let groups = read("/proc/self/cgroup").unwrap_or_default();
+    let group = group_limit(Path::new("/sys/fs/cgroup"), &groups);
     Some(Share {
         used,
         limit: group.unwrap_or(machine).min(machine),
@@ -39,6 +40,24 @@ pub(super) fn processor_time() -> Duration {
 pub(super) fn processors() -> u32 {
     let known = std::thread::available_parallelism().ok();
     known.map_or(1, |number| u32::try_from(number.get()).unwrap_or(u32::MAX))
+}
+
+/// The smallest limit of the control group that `groups` (`/proc/self/cgroup`) names below `root`, and of all that it lies in.
+fn group_limit(root: &Path, groups: &str) -> Option<u64> {
+    // Of the second version, which is all that systemd knows of; where there is none, the group is at its root.
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
+    // A group outside of what a container sees begins with `..`.
+    let own = Path::new(own.unwrap_or_default());
+    let is_below = own
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    let own = if is_below { own } else { Path::new("") };
+    let limits = own.ancestors().filter_map(|group| {
+        let text = read(root.join(group).join("memory.max"))?;
+        // `max` is no limit.
+        text.trim().parse().ok()
+    });
+    limits.min()
 }
 
 /// The files that are open, of those that may be.
@@ -60,6 +79,7 @@ fn kib(text: &str, name: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay files out by hand")]
 mod tests {
     use super::*;
 
@@ -71,6 +91,29 @@ mod tests {
             (25, 100, 100)
         );
         assert_eq!(percent(u64::MAX / 2, u64::MAX), 49);
+    }
+
+    /// A unit with `MemoryMax=` was ended by the system long before its agent saw that memory ran out.
+    #[test]
+    fn the_narrowest_limit_of_memory_on_the_way_up_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let unit = root.path().join("system.slice/mainstay.service");
+        std::fs::create_dir_all(&unit).unwrap();
+        let limit = |groups| group_limit(root.path(), groups);
+        let groups = "1:name=systemd:/elsewhere\n0::/system.slice/mainstay.service\n";
+        assert_eq!(limit(groups), None);
+        let set = |group: &str, text| {
+            std::fs::write(root.path().join(group).join("memory.max"), text).unwrap();
+        };
+        set("system.slice/mainstay.service", "536870912\n");
+        set("system.slice", "max\n");
+        assert_eq!(limit(groups), Some(512 << 20));
+        set("system.slice", "1048576\n");
+        assert_eq!(limit(groups), Some(1 << 20));
+        // In a container its own group is the root, and those around it are not seen.
+        set("", "4096\n");
+        assert_eq!((limit("0::/\n"), limit("")), (Some(4_096), Some(4_096)));
+        assert_eq!(limit("0::/../../other.service\n"), Some(4_096));
     }
 
     #[test]
