@@ -3,7 +3,7 @@
 use super::config::load;
 use super::submit::regular;
 use crate::cli::{RouteTestArgs, RouteVerb, StatusArgs};
-use crate::config::{self, Destination, Route, Settings, Shown};
+use crate::config::{self, Destination, Kind, Route, Settings, Shown};
 use crate::control::{Client, answers};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -163,7 +163,14 @@ async fn try_out(
         Failure::new(Exit::ConfigInvalid, message).because(error)
     })?;
     let checked = destination.check(&route.name).await;
+    let is_folder = matches!(to.kind, Kind::Folder { .. });
     let sent = match file {
+        // It would say the same once more, and where it hangs, never.
+        Some(_) if is_folder && checked.verdict == Verdict::Failing => Some(Sent {
+            id: DocumentId::new().to_string(),
+            delivered: false,
+            reason: checked.said.clone(),
+        }),
         Some(file) => Some(send(settings, route, &destination, file).await?),
         None => None,
     };

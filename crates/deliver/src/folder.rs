@@ -11,14 +11,20 @@ pub use config::FolderConfig;
 use crate::destination::{Checking, Sending};
 use crate::template::Template;
 use crate::{Checked, Destination, Error, Outcome, Outgoing};
-use mainstay_clock::SharedClock;
+use mainstay_clock::{Clock, SharedClock};
 use mainstay_queue::DocumentId;
+use mainstay_resilience::within;
 use mainstay_wire::shown_path;
 use placement::Placement;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
+use std::time::Duration;
+use tokio::task::JoinError;
 use turn::Turn;
+
+/// A person waits for a look; a folder that hangs never answers.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// A folder that documents are delivered to.
 ///
@@ -87,10 +93,9 @@ impl Destination for Folder {
     fn check<'a>(&'a self, _route: &'a str) -> Checking<'a> {
         let inner = Arc::clone(&self.inner);
         Box::pin(async move {
+            let clock = SharedClock::clone(&inner.clock);
             let looking = tokio::task::spawn_blocking(move || placement::look(&inner.path));
-            looking.await.unwrap_or_else(|error| {
-                Checked::failing(format!("the look at the folder ended early: {error}"))
-            })
+            self.looked(looking, &*clock).await
         })
     }
 
@@ -100,6 +105,25 @@ impl Destination for Folder {
         drop(tokio::task::spawn_blocking(move || {
             mainstay_files::remove(&mark)
         }));
+    }
+}
+
+impl Folder {
+    /// What a look came to. The thread that looks cannot be ended where the folder hangs, and is not waited for then.
+    async fn looked(
+        &self,
+        looking: impl Future<Output = Result<Checked, JoinError>>,
+        clock: &dyn Clock,
+    ) -> Checked {
+        let Some(looked) = within(clock, LOOK, looking).await else {
+            let (shown, seconds) = (&self.shown, LOOK.as_secs());
+            return Checked::failing(format!(
+                "`{shown}` did not answer within {seconds} s; see whether its share or disk hangs"
+            ));
+        };
+        looked.unwrap_or_else(|error| {
+            Checked::failing(format!("the look at the folder ended early: {error}"))
+        })
     }
 }
 

@@ -437,3 +437,24 @@ fn a_name_that_is_a_path_is_refused() {
         );
     }
 }
+
+/// A share whose server is gone hangs whoever looks at it, and `mainstay route test` hung with it.
+#[tokio::test]
+async fn a_folder_that_hangs_keeps_nobody_waiting_for_longer_than_ten_seconds() {
+    let (clock, folder) = (ManualClock::new(), folder_at(Path::new("/out")));
+    let shared = clock.clone();
+    let looking = tokio::spawn(async move {
+        let hanging = std::future::pending();
+        folder.looked(hanging, &shared).await
+    });
+    tokio::task::yield_now().await;
+    clock.advance(Duration::from_secs(10));
+    tokio::task::yield_now().await;
+    assert!(looking.is_finished());
+    let checked = looking.await.unwrap();
+    assert_eq!(checked.verdict, crate::Verdict::Failing);
+    assert!(
+        checked.said.contains("`/out` did not answer within 10 s"),
+        "{checked:?}"
+    );
+}
