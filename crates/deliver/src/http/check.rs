@@ -40,6 +40,10 @@ impl Http {
             404 | 410 if names_one => Checked::only_a_document_shows(format!(
                 "{answered}, as is to be expected of a document that is not there yet"
             )),
+            // A store that lists nothing to us does not say either that it has no such document.
+            403 if names_one => Checked::only_a_document_shows(format!(
+                "{answered}: either who asks may not come in, or the server does not tell of a document that is not there"
+            )),
             404 | 410 => Checked::only_a_document_shows(format!(
                 "{answered}: either nothing is at this address, or it knows documents only"
             )),

@@ -52,6 +52,12 @@ async fn what_a_server_says_without_a_document_is_told_as_what_it_means() {
     }
     let (checked, _server) = answered(Reaction::answer(404), "/in/{id}").await;
     assert!(checked.said.contains("not there yet"), "{checked:?}");
+    // As S3 answers for a document that is not there to whoever may not list.
+    let (checked, _server) = answered(Reaction::answer(403), "/in/{id}").await;
+    assert_eq!(checked.verdict, Verdict::Answers, "{checked:?}");
+    assert!(checked.said.contains("403"), "{checked:?}");
+    let (checked, _server) = answered(Reaction::answer(401), "/in/{id}").await;
+    assert_eq!(checked.verdict, Verdict::Failing, "{checked:?}");
     let moved = Reaction::answer(301).header("Location", "https://elsewhere.example/?token=s3cr3t");
     let (checked, _server) = answered(moved, "/in").await;
     assert_eq!(checked.verdict, Verdict::Failing);
