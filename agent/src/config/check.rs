@@ -51,10 +51,11 @@ pub(super) fn check(
         warnings: Vec::new(),
     };
     let station = check.station(document.station);
+    let told_at = check.health_place(document.health.as_ref());
     let health = check.health(document.health);
     check.route_names(&document.route);
     check.folders(&document.route);
-    check.addresses(&document.route);
+    check.addresses(&document.route, health.listen.zip(told_at).as_ref());
     check.turns(&document.route);
     let routes: Vec<Route> = document
         .route

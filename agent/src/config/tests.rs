@@ -449,3 +449,25 @@ url = "https://example.com/ingest"
         ]
     );
 }
+
+#[test]
+fn a_route_where_the_agent_tells_of_its_health_is_refused() {
+    let refused = |health: &str, listen: &str| {
+        let text = HUB.replace("127.0.0.1:8080", listen);
+        Written::new(&format!("[health]\n{health}\n{text}")).refused()
+    };
+    assert_eq!(
+        refused("listen = \"127.0.0.1:8080\"", "127.0.0.1:8080"),
+        "m.toml:7:10: the agent tells of its health on 127.0.0.1:8080, see m.toml:2:10\n  \
+         help: give each a port of its own"
+    );
+    let all = refused("listen = \"[::1]:8080\"", "[::]:8080");
+    assert!(all.contains("tells of its health on [::]:8080"), "{all}");
+    let default = refused("", "127.0.0.1:9464");
+    assert!(
+        default.starts_with("m.toml:7:10: ") && default.contains("`listen` is left out"),
+        "{default}"
+    );
+    let beside = HUB.replace("8080", "9464");
+    assert!(Written::new(&beside).load().is_ok(), "without [health]");
+}

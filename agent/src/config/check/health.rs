@@ -40,6 +40,15 @@ impl Check<'_> {
         }
     }
 
+    /// Where it is written where the agent tells of its health, if it does.
+    pub(super) fn health_place(&self, health: Option<&document::Health>) -> Option<String> {
+        let listen = health?.listen.as_ref();
+        Some(listen.map_or_else(
+            || "[health], whose `listen` is left out".to_owned(),
+            |listen| self.source.place(&listen.span()),
+        ))
+    }
+
     fn health_address(&mut self, listen: &Spanned<String>) -> Option<SocketAddr> {
         let text = listen.get_ref();
         let Ok(address) = text.parse::<SocketAddr>() else {

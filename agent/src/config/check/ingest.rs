@@ -151,8 +151,12 @@ impl Check<'_> {
         }
     }
 
-    /// Two routes cannot listen at one place.
-    pub(super) fn addresses(&mut self, routes: &[Spanned<document::Route>]) {
+    /// Two routes cannot listen at one place, and no route where the agent tells of its `health`.
+    pub(super) fn addresses(
+        &mut self,
+        routes: &[Spanned<document::Route>],
+        health: Option<&(SocketAddr, String)>,
+    ) {
         let mut seen: Vec<(SocketAddr, String)> = Vec::new();
         let from = routes
             .iter()
@@ -162,10 +166,19 @@ impl Check<'_> {
             let Ok(address) = listen.get_ref().parse::<SocketAddr>() else {
                 continue;
             };
-            if let Some((_, place)) = seen.iter().find(|(other, _)| overlap(*other, address)) {
-                let message = format!("two routes listen on {address}, see {place}");
-                let help = "give each route a port of its own";
-                self.refuse(&listen.span(), message, help);
+            let taken = |(other, _): &&(SocketAddr, String)| overlap(*other, address);
+            let other = seen
+                .iter()
+                .find(taken)
+                .map(|(_, place)| format!("two routes listen on {address}, see {place}"));
+            let other = other.or_else(|| {
+                let (_, place) = health.filter(taken)?;
+                Some(format!(
+                    "the agent tells of its health on {address}, see {place}"
+                ))
+            });
+            if let Some(message) = other {
+                self.refuse(&listen.span(), message, "give each a port of its own");
             }
             seen.push((address, self.source.place(&listen.span())));
         }
