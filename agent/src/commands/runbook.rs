@@ -1,6 +1,7 @@
 //! `mainstay runbook`.
 
 use crate::cli::RunbookArgs;
+use crate::config;
 use crate::control::{Client, Purpose, Reach, answers};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -8,6 +9,7 @@ use crate::runbook::{self, Runbook};
 use crate::status::Status;
 use crate::terminal::{self, BOLD, DIM, PLAIN, Text, visible};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Lists the runbooks, or prints one with what is so now.
 ///
@@ -27,7 +29,7 @@ pub(crate) async fn runbook(args: RunbookArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     let status = status(&args, &data).await;
     let now = match &status {
-        Ok(status) => evidence(book, status),
+        Ok(status) => evidence(book, status, &tests(&args, &data)),
         // The text helps all the same.
         Err(failure) => vec![format!("nothing can be said of now: {}", failure.account())],
     };
@@ -76,11 +78,27 @@ fn list(json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn evidence(book: &Runbook, status: &Status) -> Vec<String> {
+fn evidence(book: &Runbook, status: &Status, tests: &BTreeMap<String, String>) -> Vec<String> {
     let evidence = book.front.evidence.iter();
     evidence
-        .flat_map(|evidence| evidence.lines(status))
+        .flat_map(|evidence| evidence.lines(status, tests))
         .collect()
+}
+
+/// The command that tries a route, for each in the configuration: an agent may run by flags, or by another file, and no command
+/// knows its routes then.
+fn tests(args: &RunbookArgs, data: &DataDir) -> BTreeMap<String, String> {
+    let config = args.place.config.as_ref();
+    let config = config.map_or_else(String::new, |file| {
+        format!(" --config '{}'", file.display())
+    });
+    let settings = config::load(&args.place, data);
+    let routes = settings.map_or_else(|_| Vec::new(), |settings| settings.routes);
+    let test = |name: String| {
+        let command = format!("mainstay route test {name}{config}");
+        (name, command)
+    };
+    routes.into_iter().map(|route| test(route.name)).collect()
 }
 
 /// The title, what is so now, and the text, with the real data folder where it speaks of it.

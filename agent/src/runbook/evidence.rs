@@ -4,6 +4,7 @@ use crate::status::{Status, To};
 use crate::terminal::Count;
 use crate::units::Size;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// One kind of it.
@@ -31,13 +32,14 @@ pub(crate) enum Evidence {
 }
 
 impl Evidence {
-    /// What is so now; no line where there is nothing to say.
-    pub(crate) fn lines(self, status: &Status) -> Vec<String> {
+    /// What is so now; no line where there is nothing to say. `tests` are the commands that try
+    /// routes, by their names: of those alone that such a command finds in the configuration.
+    pub(crate) fn lines(self, status: &Status, tests: &BTreeMap<String, String>) -> Vec<String> {
         match self {
             Self::Ledger => vec![status.ledger.to_string()],
             Self::Queue => queue(status),
             Self::Disk => disk(&status.data),
-            Self::Destinations => destinations(status),
+            Self::Destinations => destinations(status, tests),
             Self::Dead => dead(status),
             Self::Folders => folders(status),
             Self::Damage => damage(status),
@@ -76,7 +78,7 @@ fn disk(data: &Path) -> Vec<String> {
     vec![format!("where {place} lies{kind}, {room}")]
 }
 
-fn destinations(status: &Status) -> Vec<String> {
+fn destinations(status: &Status, tests: &BTreeMap<String, String>) -> Vec<String> {
     let mut lines = Vec::new();
     for route in &status.routes {
         let busy = |to: &&To| to.queued > 0 || !to.reason.is_empty();
@@ -85,9 +87,9 @@ fn destinations(status: &Status) -> Vec<String> {
             any = true;
             lines.push(destination(to));
         }
-        if any {
-            lines.push(format!("  try it now: mainstay route test {}", route.name));
-        }
+        let is_led_to = route.to.iter().any(|to| to.state != "unassigned");
+        let test = tests.get(&route.name).filter(|_| any && is_led_to);
+        lines.extend(test.map(|test| format!("  try it now: {test}")));
     }
     if lines.is_empty() {
         lines.push("no destination has documents, or anything to say".to_owned());

@@ -1,7 +1,7 @@
 //! A runbook is walked: what goes wrong is made to go wrong, the page shows it as it is, and its steps put it right.
 
-use crate::hubs::quiet_port;
-use crate::support::{Receiver, Said, Stage, say, until};
+use crate::hubs::{NOWHERE, quiet_port};
+use crate::support::{Receiver, Running, Said, Stage, say, until};
 use serde_json::Value;
 
 fn book(stage: &Stage, name: &str) -> Said {
@@ -69,7 +69,7 @@ fn refused_credentials_are_shown_and_once_they_are_right_everything_arrives() {
     let said = book(&stage, "unauthorized").out;
     assert!(said.contains("answered 401 Unauthorized"), "{said}");
     assert!(said.contains("3 queued"), "{said}");
-    assert!(said.contains("mainstay route test"), "{said}");
+    assert!(!said.contains("try it now"), "it runs by flags: {said}");
     assert_eq!(
         stage.ledger("dead"),
         0,
@@ -78,6 +78,51 @@ fn refused_credentials_are_shown_and_once_they_are_right_everything_arrives() {
     drop(refusing);
     let receiver = receiver_at(&stage, port, &[]);
     until("all arrive", || receiver.stored().len() == 3);
+}
+
+/// It named routes that no configuration has, so that the command found none of that name.
+#[test]
+fn the_command_that_a_runbook_prints_can_be_run_and_where_it_cannot_there_is_none() {
+    let stage = Stage::new();
+    let config = stage.text("lab.toml");
+    let start = |to: &str| {
+        let drop = stage.text("drop");
+        let text = format!(
+            "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{drop}\"\n[route.to.{to}]\nurl = \"{NOWHERE}\"\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = stage.command(&["run", "--config", &config]);
+        let agent = Running::start(&mut command, stage.path("agent.log"));
+        // The socket of the one before, which was killed, is still there.
+        let socket = stage.path("data/control.sock");
+        until("the agent answers", || {
+            std::os::unix::net::UnixStream::connect(&socket).is_ok()
+        });
+        agent
+    };
+    let growing = || {
+        let mut command = stage.command(&["runbook", "queue-growing", "--config", &config]);
+        say(&mut command).out
+    };
+    stage.drop_file("one.csv", b"1");
+    let agent = start("server");
+    until("it is queued", || stage.ledger("queued") == 1);
+    let said = growing();
+    let printed = said
+        .lines()
+        .find_map(|line| line.split_once("try it now: "));
+    let (_, printed) = printed.unwrap_or_else(|| panic!("{said}"));
+    let program = env!("CARGO_BIN_EXE_mainstay");
+    let printed = printed.replacen("mainstay", program, 1);
+    let tried = say(std::process::Command::new("sh").args(["-c", &printed]));
+    assert_eq!(tried.code, Some(41), "{tried:?}");
+    assert!(tried.out.contains("cannot connect to"), "{tried:?}");
+
+    agent.kill();
+    let _agent = start("another");
+    let said = growing();
+    assert!(said.contains("lab/server () is unassigned"), "{said}");
+    assert!(!said.contains("try it now"), "{said}");
 }
 
 #[test]
@@ -115,7 +160,7 @@ fn documents_that_fail_again_and_again_are_shown_and_arrive_once_they_are_replay
     stage.drop_files("a", 2);
     let mut agent = stage.command(&["run"]);
     agent.arg("--config").arg(stage.path("lab.toml"));
-    let _agent = crate::support::Running::start(&mut agent, stage.path("agent.log"));
+    let _agent = Running::start(&mut agent, stage.path("agent.log"));
     until("both are dead letters", || {
         stage.path("data/control.sock").exists() && stage.ledger("dead") == 2
     });
