@@ -92,12 +92,15 @@ pub(crate) fn tell(
             let message = format!("the alert to {name} cannot work: {why}");
             Failure::new(Exit::StartFailed, message)
         })?;
+        // First, so that no change is missed; what was seen before stands in the snapshot.
+        let changes = health.subscribe();
+        let mut desk = Desk::new(alert.from, alert.checks.clone());
+        desk.see_all(&health.snapshot(), clock.now());
         tellers.push(Teller {
             name,
             by,
-            desk: Desk::new(alert.from, alert.checks.clone()),
-            // Now, so that no change is missed.
-            changes: health.subscribe(),
+            desk,
+            changes,
         });
     }
     let (agent, health, clock) = (Arc::clone(agent), health.clone(), clock.clone());

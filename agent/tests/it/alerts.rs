@@ -1,7 +1,7 @@
 //! Each change of a check is told to whom the configuration names, whatever becomes of the telling.
 
 use crate::hubs::NOWHERE;
-use crate::support::{Running, Stage, say, until};
+use crate::support::{PATIENCE, Running, Stage, say, until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -98,10 +98,18 @@ fn start(stage: &Stage, tables: &str) -> Running {
 
 /// Has the checks run now and then, until `done`.
 fn until_checked(stage: &Stage, what: &str, mut done: impl FnMut() -> bool) {
-    until(what, || {
-        say(&mut stage.command(&["health"]));
-        done()
-    });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let health = say(&mut stage.command(&["health"]));
+        if done() {
+            return;
+        }
+        let log = std::fs::read_to_string(stage.path("agent.log")).unwrap_or_default();
+        assert!(
+            Instant::now() < deadline,
+            "waited in vain until {what}; {health:?}; the log:\n{log}"
+        );
+    }
 }
 
 /// The next that a webhook is told.
