@@ -352,7 +352,9 @@ fn destination(status: &Status, lane: &str) -> Observed {
         return Observed::unknown("nobody leads there");
     };
     match to.state.as_str() {
-        "held" | "stopped" => Observed::degraded(&to.reason).with("queued", to.queued),
+        "stopped" => Observed::degraded("its delivery does not run: see the check `tasks`")
+            .with("queued", to.queued),
+        "held" => Observed::degraded(&to.reason).with("queued", to.queued),
         _ => Observed::healthy().with("queued", to.queued),
     }
 }
