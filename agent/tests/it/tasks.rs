@@ -65,12 +65,7 @@ impl Whole {
     fn meets(&self, task: &str, fault: &str) {
         let body = serde_json::json!({ "task": task, "fault": fault }).to_string();
         let mut stream = UnixStream::connect(self.stage.path("data/control.sock")).unwrap();
-        write!(
-            stream,
-            "POST /fault HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .unwrap();
+        stream.write_all(request(&body).as_bytes()).unwrap();
         // The task that answers may be the one that meets it.
         drop(stream.read_to_end(&mut Vec::new()));
     }
@@ -118,6 +113,14 @@ impl Whole {
         self.agent.signal("TERM");
         assert_eq!(self.agent.end(), Some(0), "{log}");
     }
+}
+
+/// That a task meets a fault, as one piece.
+fn request(body: &str) -> String {
+    format!(
+        "POST /fault HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 #[test]
@@ -198,13 +201,8 @@ fn a_fault_cannot_be_asked_for_where_it_was_not_allowed() {
     let receiver = stage.receiver(&[]);
     let _agent = stage.agent(&receiver.url(), &[]);
     let mut stream = UnixStream::connect(stage.path("data/control.sock")).unwrap();
-    let body = "{\"task\": \"the progress display\", \"fault\": \"panic\"}";
-    write!(
-        stream,
-        "POST /fault HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
+    // In one piece, and without anything that an answer could come before.
+    stream.write_all(request("").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
