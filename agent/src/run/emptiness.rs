@@ -13,6 +13,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Ready when a look through all drop folders found nothing, everything that can be delivered is, and a second look agrees.
 pub(super) async fn reached(agent: &Agent, clock: &SharedClock) {
     loop {
+        let restarts = agent.tasks.restarts();
         all_taken(agent).await;
         while agent.pending() > 0 {
             clock.sleep(LOOK).await;
@@ -20,9 +21,13 @@ pub(super) async fn reached(agent: &Agent, clock: &SharedClock) {
         // What was dropped while the last documents were under way is seen by this second look.
         let accepted = agent.queue.ledger().accepted;
         all_taken(agent).await;
-        if agent.queue.ledger().accepted == accepted && agent.pending() == 0 {
+        let is_empty = agent.queue.ledger().accepted == accepted && agent.pending() == 0;
+        // One that died is as idle as one that found nothing, and the one that comes after it will look.
+        let has_died = agent.folders().any(|source| source.handle.has_ended());
+        if is_empty && !has_died && agent.tasks.restarts() == restarts {
             return;
         }
+        clock.sleep(LOOK).await;
     }
 }
 

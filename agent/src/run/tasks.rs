@@ -105,6 +105,11 @@ impl Tasks {
         (status.state, status.troubles.join("; "))
     }
 
+    /// How often a task was started again; counted before it does anything.
+    pub(super) fn restarts(&self) -> u64 {
+        self.supervisor.status().counts.restarts
+    }
+
     /// How they are, as the status shows it.
     pub(crate) fn told(&self) -> status::Service {
         let status = self.supervisor.status();

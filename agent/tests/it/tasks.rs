@@ -63,11 +63,7 @@ impl Whole {
 
     /// Has a task meet this fault.
     fn meets(&self, task: &str, fault: &str) {
-        let body = serde_json::json!({ "task": task, "fault": fault }).to_string();
-        let mut stream = UnixStream::connect(self.stage.path("data/control.sock")).unwrap();
-        stream.write_all(request(&body).as_bytes()).unwrap();
-        // The task that answers may be the one that meets it.
-        drop(stream.read_to_end(&mut Vec::new()));
+        meets(&self.stage, task, fault);
     }
 
     fn is_well(&self, task: &str, failures: u64) -> bool {
@@ -113,6 +109,15 @@ impl Whole {
         self.agent.signal("TERM");
         assert_eq!(self.agent.end(), Some(0), "{log}");
     }
+}
+
+/// Has a task of the agent of this stage meet a fault.
+fn meets(stage: &Stage, task: &str, fault: &str) {
+    let body = serde_json::json!({ "task": task, "fault": fault }).to_string();
+    let mut stream = UnixStream::connect(stage.path("data/control.sock")).unwrap();
+    stream.write_all(request(&body).as_bytes()).unwrap();
+    // The task that answers may be the one that meets it.
+    drop(stream.read_to_end(&mut Vec::new()));
 }
 
 /// That a task meets a fault, as one piece.
@@ -206,4 +211,16 @@ fn a_fault_cannot_be_asked_for_where_it_was_not_allowed() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+#[test]
+fn a_pickup_that_died_is_not_taken_for_an_empty_folder() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    // It was written a moment ago, and nobody said that it is complete: it is left to settle.
+    std::fs::write(stage.path("drop/late.csv"), b"late").unwrap();
+    let agent = stage.agent(&receiver.url(), &["--until-empty", "--test-faults"]);
+    meets(&stage, "the pickup of route `cli`", "panic");
+    assert_eq!(agent.end(), Some(0));
+    assert_eq!(receiver.stored().len(), 1);
 }

@@ -118,10 +118,16 @@ impl Handle {
         self.shared.pulse.away_since()
     }
 
+    /// Whether it has stopped, was dropped or died, and nobody has opened it again.
+    pub fn has_ended(&self) -> bool {
+        self.shared.lock().has_ended()
+    }
+
     /// Ready once a look through the whole folder, begun after this call, found nothing that can be taken or will settle.
     ///
     /// Files that cannot be taken as they are ([`Status::waiting`]) are not waited for, and neither is a folder that is
-    /// missing: look at the status. It is ready as well once the pickup has stopped or died. Dropping it has no effect.
+    /// missing: look at the status. It is ready as well once the pickup [has ended](Self::has_ended), whatever lies there.
+    /// Dropping it has no effect.
     pub async fn idle(&self) {
         let ticket = self.shared.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut answered = self.shared.answered.subscribe();
@@ -237,12 +243,17 @@ impl Board {
 
     /// It has ended. That it died is what counts, whoever of those that held it ends first.
     pub(crate) fn end(&mut self, has_died: bool) {
-        let is_known_dead = self.status.state == State::Failed && self.status.reason == DIED;
         if has_died {
             self.be(State::Failed, DIED);
-        } else if !is_known_dead {
+        } else if !self.has_ended() {
             self.be(State::Stopped, "");
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        let status = &self.status;
+        let has_died = status.state == State::Failed && status.reason == DIED;
+        has_died || status.state == State::Stopped
     }
 
     /// Nothing is known yet of what lies in the folders; what was counted goes on.
