@@ -63,7 +63,12 @@ impl Stop {
     }
 
     /// The same, for whoever begins anew with another configuration when SIGHUP comes.
+    ///
+    /// Where it was ignored when this process started, as `nohup` does, it stays so: a terminal that goes ends nothing then.
     pub(crate) async fn listen_for_reload(&self) -> Failure {
+        if ignores_hang_up() {
+            return self.listen().await;
+        }
         let mut hang_up = match signal(SignalKind::hangup()) {
             Ok(hang_up) => hang_up,
             Err(error) => {
@@ -106,6 +111,19 @@ impl Stop {
     }
 }
 
+/// Whether SIGHUP is ignored; where the system does not say, it is not.
+fn ignores_hang_up() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|text| ignores(&text, 1))
+}
+
+/// Whether a process with this `/proc/self/status` ignores a signal: each has a bit, from the first on.
+fn ignores(status: &str, signal: u32) -> bool {
+    let mut lines = status.lines();
+    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// Ties this process to `parent`: when that one ends, however it ends, this one is killed by the system.
 ///
 /// Called before any thread is started. Killing is safe here: nothing in Mainstay depends on an orderly end.
@@ -131,4 +149,19 @@ pub(crate) fn end_with(parent: i32) -> Result<(), Failure> {
         return Err(refused("it is not the parent, or has ended"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ignores;
+
+    #[test]
+    fn a_signal_is_ignored_where_its_bit_is_set() {
+        let status =
+            |mask: &str| format!("SigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0\n");
+        assert!(ignores(&status("0000000000001001"), 1));
+        assert!(!ignores(&status("0000000000001000"), 1));
+        assert!(!ignores(&status("none"), 1));
+        assert!(!ignores("", 1));
+    }
 }

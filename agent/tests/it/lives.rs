@@ -73,6 +73,30 @@ fn an_agent_without_a_configuration_ends_with_its_terminal() {
 }
 
 #[test]
+fn an_agent_that_was_told_to_ignore_its_terminal_outlives_it() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let mut run = stage.command(&["run"]);
+    run.arg("--config").arg(stage.path("lab.toml"));
+    // As `nohup` does.
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    shell.arg(run.get_program()).args(run.get_args());
+    let agent = Running::start(&mut shell, stage.path("agent.log"));
+    until("the agent answers", || {
+        std::os::unix::net::UnixStream::connect(stage.path("data/control.sock")).is_ok()
+    });
+    let before = stage.json(&["status"])["since"].clone();
+    agent.signal("HUP");
+    stage.drop_file("a.csv", b"a");
+    until("it is delivered", || receiver.stored().len() == 1);
+    assert_eq!(stage.json(&["status"])["since"], before, "it began anew");
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+#[test]
 fn how_the_life_before_ended_is_told_at_the_next_start() {
     let stage = Stage::new();
     let receiver = stage.receiver(&[]);
