@@ -51,6 +51,7 @@ use agent::Assembled;
 use group::Closing;
 use mainstay_clock::SharedClock;
 use mainstay_queue::Recovery;
+use mainstay_resilience::within;
 use mainstay_supervise::{ServiceState, StopOutcome, StopReport, StopSettings, Stopping};
 use others::Doors;
 use start::Started;
@@ -162,11 +163,14 @@ async fn life(
     }
     let report = run_out(stopping, &ending, stop).await;
     display.end();
-    // It was written long ago, or its thread panicked, which was told.
-    drop(noted.await);
     let exit = judge(&agent, &report);
     let ended = Arc::clone(&agent);
-    drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
+    let written = async {
+        // It was written long ago, or its thread panicked, which was told.
+        drop(noted.await);
+        drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
+    };
+    unless_it_hangs(written, stop, &clock).await;
     drop(opened);
     match ending {
         Ending::Failed(why) => Err(Failure::new(
@@ -264,6 +268,22 @@ async fn run_out(stopping: Stopping, ending: &Ending, stop: &Stop) -> StopReport
     }
     signal.ask("a second signal");
     running.await
+}
+
+/// Waits for what is written down last, unless its disk hangs or somebody wants no more of it.
+async fn unless_it_hangs(written: impl Future<Output = ()>, stop: &Stop, clock: &SharedClock) {
+    let hurry = async {
+        stop.at_once.cancelled().await;
+        clock.sleep(AFTER_GRACE).await;
+    };
+    let is_written = tokio::select! {
+        biased;
+        written = within(&**clock, CLOSE, written) => written.is_some(),
+        () = hurry => false,
+    };
+    if !is_written {
+        tracing::warn!("how this run ended is not written down: the disk did not answer in time");
+    }
 }
 
 /// Whether all that was in hand was finished.
@@ -412,5 +432,18 @@ fn tell_start(agent: &Agent, settings: &Settings) {
             "{} queued on `{lane}`, and no route leads there any more",
             Count(number, "document")
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_nobody_who_asked_a_second_time() {
+        let (stop, clock) = (Stop::default(), mainstay_clock::system());
+        stop.ask("a test");
+        stop.ask("a test");
+        unless_it_hangs(std::future::pending(), &stop, &clock).await;
     }
 }
