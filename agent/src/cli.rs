@@ -4,6 +4,7 @@ mod backups;
 mod caching;
 mod configuring;
 mod files;
+mod looking;
 mod measuring;
 mod moving;
 
@@ -19,6 +20,7 @@ pub(crate) use configuring::{ConfigVerb, RouteTestArgs, RouteVerb, RunbookArgs};
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,
 };
+pub(crate) use looking::{LookArgs, StatusArgs};
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
 pub(crate) use moving::MigrateArgs;
 
@@ -90,15 +92,15 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Files(FilesVerb),
     /// Show where everything is: folders, rights, room, file systems.
-    Paths(StatusArgs),
+    Paths(LookArgs),
     /// Give a folder another place, as the data folder of an agent that does not run; finishes what was cut.
     Migrate(MigrateArgs),
     /// Have everything looked at now, and say what is not well and which runbook helps.
-    Health(StatusArgs),
+    Health(LookArgs),
     /// Say what to do when something is wrong, with what is so now.
     Runbook(RunbookArgs),
     /// Look for what would keep the agent from its work, and say what to do.
-    Doctor(StatusArgs),
+    Doctor(LookArgs),
     /// Measure how quickly this machine's own disk stores documents.
     Bench(BenchArgs),
     /// Try on this machine's own disk that nothing is lost.
@@ -257,17 +259,6 @@ pub(crate) struct SubmitArgs {
     pub(crate) place: PlaceArgs,
 }
 
-/// `mainstay status`.
-#[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-}
-
 /// `mainstay queue …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueVerb {
@@ -282,9 +273,9 @@ pub(crate) enum QueueVerb {
     /// Give documents up for good; the ledger counts them as discarded.
     Discard(MoveArgs),
     /// Read every document back, compare its checksum and say what is unreadable; changes nothing.
-    Verify(StatusArgs),
+    Verify(LookArgs),
     /// Set aside what is unreadable, count it and give space back; never removes what can be read.
-    Repair(StatusArgs),
+    Repair(LookArgs),
     /// Write documents as a tar archive, to be carried to another queue; they stay in this one.
     Export(ExportArgs),
     /// Store the documents of such an archive, each once by its id.

@@ -12,6 +12,7 @@
 
 mod agent;
 mod body;
+mod budgets;
 mod content_type;
 pub(crate) mod destination;
 mod drop_folder;
@@ -32,6 +33,7 @@ mod trash;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, BodyMaker, Unread, read_body};
+pub(crate) use budgets::{Measured, measure_command};
 pub(crate) use content_type::content_type;
 pub(crate) use fault::Wish;
 pub(crate) use intake::{STATION, Template, template};
@@ -82,6 +84,17 @@ enum Ending {
     Reload(Box<Settings>),
 }
 
+/// What all lives of the agent have in common.
+#[derive(Clone, Copy)]
+struct Process<'a> {
+    args: &'a RunArgs,
+    data: &'a DataDir,
+    stop: &'a Stop,
+    display: &'a Display,
+    clock: &'a SharedClock,
+    measured: &'a Measured,
+}
+
 /// What comes after a life of the agent.
 enum Next {
     End(Exit),
@@ -106,8 +119,18 @@ async fn lives(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, F
     let data = DataDir::of(&args.place)?;
     let mut settings = Arc::new(settings(args, &data)?);
     let mut before: Option<Arc<Settings>> = None;
+    let clock = mainstay_clock::system();
+    let measured = Measured::new(&clock)?;
     loop {
-        match life(args, &data, &settings, stop, display).await {
+        let process = Process {
+            args,
+            data: &data,
+            stop,
+            display,
+            clock: &clock,
+            measured: &measured,
+        };
+        match life(process, &settings).await {
             Ok(Next::End(exit)) => return Ok(exit),
             Ok(Next::Again(new)) => before = Some(std::mem::replace(&mut settings, (*new).into())),
             Err(failure) => match before.take() {
@@ -123,27 +146,19 @@ async fn lives(args: &RunArgs, stop: &Stop, display: &Display) -> Result<Exit, F
     }
 }
 
-async fn life(
-    args: &RunArgs,
-    data: &DataDir,
-    settings: &Settings,
-    stop: &Stop,
-    display: &Display,
-) -> Result<Next, Failure> {
-    let clock = mainstay_clock::system();
-    folders::prepare(args, settings, data)?;
-    let queue = queue_config(settings, &clock);
-    let opened = Opened::take(data, settings.queue.dir.clone(), queue, &clock).await?;
-    folders::tell_exposed(data);
-    tell_recovery(&opened.recovery);
-    let (agent, stopping) = match begin(args, &opened, settings, display, &clock).await {
-        Ok(begun) => begun,
-        Err(failure) => {
-            // Another life may want the folder at once.
-            opened.close().await;
-            return Err(failure);
-        }
-    };
+async fn life(process: Process<'_>, settings: &Settings) -> Result<Next, Failure> {
+    let Process {
+        args,
+        stop,
+        display,
+        clock,
+        ..
+    } = process;
+    let (opened, agent, stopping) = process
+        .measured
+        .startup
+        .measure_async(launch(process, settings))
+        .await?;
     tell_start(&agent, settings);
     agent.last_stops.warn();
     let noted = {
@@ -155,8 +170,8 @@ async fn life(
         biased;
         () = stop.asked.cancelled() => Ending::Asked,
         why = failed(&agent), if args.until_empty => Ending::Failed(why),
-        () = emptiness::reached(&agent, &clock), if args.until_empty => Ending::Empty,
-        new = new_settings(args, data, stop, display) => Ending::Reload(new),
+        () = emptiness::reached(&agent, clock), if args.until_empty => Ending::Empty,
+        new = new_settings(process) => Ending::Reload(new),
     };
     if !matches!(ending, Ending::Reload(_)) {
         notify::tell_stopping(&agent);
@@ -170,7 +185,7 @@ async fn life(
         drop(noted.await);
         drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
     };
-    unless_it_hangs(written, stop, &clock).await;
+    unless_it_hangs(written, stop, clock).await;
     drop(opened);
     match ending {
         Ending::Failed(why) => Err(Failure::new(
@@ -185,22 +200,54 @@ async fn life(
     }
 }
 
+/// Takes the data folder, opens the queue and starts everything.
+///
+/// # Errors
+/// One of that cannot be done; nothing runs then, and the folder is free.
+async fn launch(
+    process: Process<'_>,
+    settings: &Settings,
+) -> Result<(Opened, Arc<Agent>, Stopping), Failure> {
+    let Process {
+        args, data, clock, ..
+    } = process;
+    folders::prepare(args, settings, data)?;
+    let queue = queue_config(settings, clock);
+    let opened = Opened::take(data, settings.queue.dir.clone(), queue, clock).await?;
+    folders::tell_exposed(data);
+    tell_recovery(&opened.recovery);
+    match begin(process, &opened, settings).await {
+        Ok((agent, stopping)) => Ok((opened, agent, stopping)),
+        Err(failure) => {
+            // Another life may want the folder at once.
+            opened.close().await;
+            Err(failure)
+        }
+    }
+}
+
 /// Starts everything.
 ///
 /// # Errors
 /// Something cannot be started; nothing runs then.
 async fn begin(
-    args: &RunArgs,
+    process: Process<'_>,
     opened: &Opened,
     settings: &Settings,
-    display: &Display,
-    clock: &SharedClock,
 ) -> Result<(Arc<Agent>, Stopping), Failure> {
+    let Process {
+        args,
+        display,
+        clock,
+        measured,
+        ..
+    } = process;
     let tasks = Tasks::new(clock, args.test_faults)?;
     let supervisor = tasks.supervisor().clone();
     let begun = async {
-        let mut assembled =
-            tokio::task::block_in_place(|| Assembled::new(opened, settings, tasks, clock))?;
+        let mut assembled = tokio::task::block_in_place(|| {
+            Assembled::new(opened, settings, tasks, measured, clock)
+        })?;
         assembled.recover().await;
         assembled.listen(settings, clock).await?;
         let doors = Doors::open(&opened.data, settings).await?;
@@ -324,12 +371,14 @@ async fn failed(agent: &Agent) -> String {
 /// The configuration that somebody wants instead, once it can be used.
 ///
 /// Where nobody wrote one down there is nothing to read again, and what a person watches ends with the terminal.
-async fn new_settings(
-    args: &RunArgs,
-    data: &DataDir,
-    stop: &Stop,
-    display: &Display,
-) -> Box<Settings> {
+async fn new_settings(process: Process<'_>) -> Box<Settings> {
+    let Process {
+        args,
+        data,
+        stop,
+        display,
+        ..
+    } = process;
     loop {
         stop.reload.notified().await;
         if args.from.is_some() || args.to.is_some() || display.is_shown() {

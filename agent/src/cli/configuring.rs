@@ -1,6 +1,6 @@
 //! What the configuration says, and whether its routes lead somewhere.
 
-use super::{PlaceArgs, StatusArgs};
+use super::{LookArgs, PlaceArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigVerb {
     /// Say whether the configuration would be taken, and if not, every reason with its place.
-    Check(StatusArgs),
+    Check(LookArgs),
     /// Show every setting that holds, defaults included; secrets stay references.
-    Show(StatusArgs),
+    Show(LookArgs),
 }
 
 /// `mainstay route …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RouteVerb {
     /// List the routes of the configuration.
-    List(StatusArgs),
+    List(LookArgs),
     /// Say in words whether documents could be delivered, and if not, why; sends nothing but questions.
     Test(RouteTestArgs),
 }

@@ -1,6 +1,6 @@
 //! `mainstay config …`.
 
-use crate::cli::{ConfigVerb, PlaceArgs, StatusArgs};
+use crate::cli::{ConfigVerb, LookArgs, PlaceArgs};
 use crate::config::{self, Settings, Shown};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -30,7 +30,7 @@ pub(super) fn load(place: &PlaceArgs) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
-fn check(args: &StatusArgs) -> Result<Exit, Failure> {
+fn check(args: &LookArgs) -> Result<Exit, Failure> {
     let settings = load(&args.place)?;
     let warnings: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
     if args.json {
@@ -47,7 +47,7 @@ fn check(args: &StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn show(args: &StatusArgs) -> Result<Exit, Failure> {
+fn show(args: &LookArgs) -> Result<Exit, Failure> {
     let settings = load(&args.place)?;
     let shown = Shown::of(&settings);
     if args.json {

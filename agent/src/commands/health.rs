@@ -1,6 +1,6 @@
 //! `mainstay health`.
 
-use crate::cli::StatusArgs;
+use crate::cli::LookArgs;
 use crate::control::{Client, answers};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -11,7 +11,7 @@ use mainstay_supervise::{HealthSnapshot, HealthState};
 ///
 /// # Errors
 /// No agent runs, or it does not answer.
-pub(crate) async fn health(args: StatusArgs) -> Result<Exit, Failure> {
+pub(crate) async fn health(args: LookArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     if !answers(&data).await {
         let place = data.path().display();

@@ -1,7 +1,7 @@
 //! `mainstay paths` and `mainstay doctor`: where everything is, and what is wrong there.
 
 use super::TRASH;
-use crate::cli::StatusArgs;
+use crate::cli::LookArgs;
 use crate::config;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -48,7 +48,7 @@ struct HeldBy {
 ///
 /// # Errors
 /// Nothing can be printed.
-pub(crate) fn paths(args: &StatusArgs) -> Result<Exit, Failure> {
+pub(crate) fn paths(args: &LookArgs) -> Result<Exit, Failure> {
     let looked: Vec<(&'static str, Inspected)> = places(args)?
         .into_iter()
         .map(|(name, path)| (name, inspect(&path)))
@@ -65,7 +65,7 @@ pub(crate) fn paths(args: &StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn places(args: &StatusArgs) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
+fn places(args: &LookArgs) -> Result<Vec<(&'static str, PathBuf)>, Failure> {
     let dirs = config::app_dirs();
     let data = DataDir::of(&args.place)?;
     let config_file = args
@@ -191,7 +191,7 @@ struct Checked {
 ///
 /// # Errors
 /// Nothing can be printed.
-pub(crate) fn doctor(args: &StatusArgs) -> Result<Exit, Failure> {
+pub(crate) fn doctor(args: &LookArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     let mut checked = vec![configuration(args, &data)];
     checked.extend(place_of(&data));
@@ -261,7 +261,7 @@ fn with(
     }
 }
 
-fn configuration(args: &StatusArgs, data: &DataDir) -> Checked {
+fn configuration(args: &LookArgs, data: &DataDir) -> Checked {
     match config::load(&args.place, data) {
         Ok(settings) if settings.warnings.is_empty() => good(
             "configuration",

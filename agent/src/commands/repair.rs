@@ -1,6 +1,6 @@
 //! `mainstay queue verify` and `repair`.
 
-use crate::cli::StatusArgs;
+use crate::cli::LookArgs;
 use crate::control::views::{Repaired, Verified};
 use crate::control::{Purpose, Reach, verify_at_rest};
 use crate::exit::{Exit, Failure};
@@ -12,7 +12,7 @@ use crate::units::Size;
 ///
 /// # Errors
 /// The queue cannot be reached. What is damaged is told, and is the exit code.
-pub(crate) async fn verify(args: StatusArgs) -> Result<Exit, Failure> {
+pub(crate) async fn verify(args: LookArgs) -> Result<Exit, Failure> {
     let verified = verify_at_rest(&args.place).await?;
     if args.json {
         terminal::print_json(&verified)?;
@@ -27,7 +27,7 @@ pub(crate) async fn verify(args: StatusArgs) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// An agent runs, or the queue cannot be opened. That something was lost is no error, but its exit code says so.
-pub(crate) async fn repair(args: StatusArgs) -> Result<Exit, Failure> {
+pub(crate) async fn repair(args: LookArgs) -> Result<Exit, Failure> {
     let reach = Reach::open(&args.place, Purpose::Look).await?;
     let repaired = reach.repair().await;
     reach.done().await;

@@ -2,7 +2,7 @@
 
 use super::config::load;
 use super::submit::regular;
-use crate::cli::{RouteTestArgs, RouteVerb, StatusArgs};
+use crate::cli::{LookArgs, RouteTestArgs, RouteVerb};
 use crate::config::{self, Destination, Kind, Route, Settings, Shown};
 use crate::control::{Client, answers};
 use crate::data::DataDir;
@@ -30,7 +30,7 @@ pub(crate) async fn route(verb: RouteVerb) -> Result<Exit, Failure> {
     }
 }
 
-fn list(args: &StatusArgs) -> Result<Exit, Failure> {
+fn list(args: &LookArgs) -> Result<Exit, Failure> {
     let settings = load(&args.place)?;
     let shown = Shown::of(&settings);
     if args.json {

@@ -1,23 +1,44 @@
 //! `mainstay status`.
 
-use crate::cli::StatusArgs;
-use crate::control::{Purpose, Reach};
+use crate::cli::{LookArgs, StatusArgs};
+use crate::control::{Client, Purpose, Reach, answers};
+use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::{status, terminal};
 
-/// Shows the state, the ledger, the routes and the destinations.
+/// Shows the state, the ledger, the routes and the destinations, or what all of it takes.
 ///
 /// # Errors
 /// There is no such data folder, or its agent does not answer.
 pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Failure> {
-    let reach = Reach::open(&args.place, Purpose::Look).await?;
+    if args.budgets {
+        return budgets(&args.look).await;
+    }
+    let LookArgs { json, place } = args.look;
+    let reach = Reach::open(&place, Purpose::Look).await?;
     let status = reach.status().await;
     reach.done().await;
     let status = status?;
-    if args.json {
+    if json {
         terminal::print_json(&status)?;
     } else {
         terminal::print(&status::page(&status))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn budgets(args: &LookArgs) -> Result<Exit, Failure> {
+    let data = DataDir::of(&args.place)?;
+    if !answers(&data).await {
+        let place = data.path().display();
+        let message = format!("no agent runs on the data folder `{place}`, so nothing is measured");
+        return Err(Failure::new(Exit::NotRunning, message).help("start it: mainstay run"));
+    }
+    let measured = Client::of(&data).budgets().await?;
+    if args.json {
+        terminal::print_json(&measured.report)?;
+    } else {
+        terminal::print(&measured.page)?;
     }
     Ok(Exit::Done)
 }

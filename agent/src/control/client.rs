@@ -2,8 +2,8 @@
 
 use super::socket::connect;
 use super::views::{
-    Document, Export, List, Move, Moved, Redeliver, Redelivered, Refused, Submission, Submitted,
-    Verified,
+    Budgets, Document, Export, List, Move, Moved, Redeliver, Redelivered, Refused, Submission,
+    Submitted, Verified,
 };
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -57,6 +57,11 @@ impl Client {
     /// How it is, by what is looked at now.
     pub(crate) async fn health(&self) -> Result<HealthSnapshot, Failure> {
         self.get("/health".to_owned()).await
+    }
+
+    /// What it takes for what it does.
+    pub(crate) async fn budgets(&self) -> Result<Budgets, Failure> {
+        self.get("/budgets".to_owned()).await
     }
 
     /// Documents, first in line first.

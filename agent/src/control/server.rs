@@ -3,13 +3,14 @@
 use super::Listener;
 use super::carried;
 use super::desk::Desk;
-use super::views::{Export, List, Move, Redeliver, Refused, Submission};
+use super::views::{self, Export, List, Move, Redeliver, Refused, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
-use crate::run::{Agent, Wish};
+use crate::run::{Agent, Wish, measure_command};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -44,13 +45,18 @@ pub(crate) async fn serve(
             .map(|route| route.template.clone())
             .collect(),
     );
+    let command = agent.measured.command.clone();
     let mut router = Router::new()
         .route("/status", get(status))
-        .route("/documents", get(list).post(submit))
+        .route("/budgets", get(budgets))
+        .route("/documents", get(list))
         .route("/documents/{id}", get(show))
-        .route("/documents/{id}/body", get(content))
         .route("/move", post(change))
         .route("/redeliver", post(redeliver))
+        .route_layer(from_fn_with_state(command, measure_command))
+        // What carries documents takes as long as they are large.
+        .route("/documents", post(submit))
+        .route("/documents/{id}/body", get(content))
         .route("/archive", get(export).post(import))
         .route("/verify", post(verify))
         .route("/health", get(look));
@@ -77,8 +83,15 @@ async fn status(State(here): State<Here>) -> Response {
     Json(here.agent.status()).into_response()
 }
 
+async fn budgets(State(here): State<Here>) -> Response {
+    answer(views::Budgets::of(&here.agent.measured.report()))
+}
+
 async fn look(State(here): State<Here>) -> Response {
-    Json(here.health.check_all().await).into_response()
+    let measuring = here.agent.measured.health.start();
+    let snapshot = here.health.check_all().await;
+    measuring.finish();
+    Json(snapshot).into_response()
 }
 
 /// For tests alone: `run --test-faults`.

@@ -3,6 +3,7 @@
 use crate::exit::{Exit, Failure};
 use crate::status::Ledger;
 use mainstay_queue::{Compacted, Detail, Exported, State, Summary};
+use mainstay_work::BudgetReport;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -120,6 +121,15 @@ pub(crate) struct Redelivered {
     pub(crate) named: Vec<Document>,
 }
 
+/// What the agent takes for what it does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Budgets {
+    /// For people.
+    pub(crate) page: String,
+    /// For programs.
+    pub(crate) report: serde_json::Value,
+}
+
 /// A document to hand over, without its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
@@ -192,6 +202,18 @@ pub(crate) struct Refused {
     pub(crate) exit: u8,
     pub(crate) error: String,
     pub(crate) help: Option<String>,
+}
+
+impl Budgets {
+    /// # Errors
+    /// It is no JSON, which it always is.
+    pub(crate) fn of(report: &BudgetReport) -> Result<Self, Failure> {
+        let page = report.to_string();
+        let report = serde_json::to_value(report).map_err(|error| {
+            Failure::new(Exit::Unexpected, "what was measured cannot be told").because(error)
+        })?;
+        Ok(Self { page, report })
+    }
 }
 
 impl From<&Failure> for Refused {

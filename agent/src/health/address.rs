@@ -170,7 +170,9 @@ fn verdict(is_so: bool, word: &str, why: &[String]) -> Response {
 }
 
 async fn all(State(here): State<Here>) -> Response {
+    let measuring = here.agent.measured.health.start();
     let snapshot = here.health.check_all().await;
+    measuring.finish();
     let status = match snapshot.state {
         HealthState::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::OK,
@@ -179,8 +181,10 @@ async fn all(State(here): State<Here>) -> Response {
 }
 
 async fn exposition(State(here): State<Here>) -> Response {
-    let text =
-        here.health.snapshot().prometheus() + &metrics(&here.agent.status(), &here.agent.alerts);
+    let agent = &here.agent;
+    let text = here.health.snapshot().prometheus()
+        + &metrics(&agent.status(), &agent.alerts)
+        + &agent.measured.report().metrics();
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

@@ -9,6 +9,7 @@ use crate::terminal::Count;
 use crate::units::Size;
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{CheckSpec, Error, Health, Observed, ServiceState};
+use mainstay_work::{Bytes, Outcome};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -112,7 +113,7 @@ pub(super) fn register(
         let observed = last_stop(stops.last_stops.told(now.now()));
         async move { observed }
     })?;
-    register_shares(health, clock)?;
+    register_shares(health, agent, clock)?;
     let places: Arc<[PathBuf]> = [agent.data.path(), &agent.queue_dir]
         .map(Path::to_owned)
         .into();
@@ -147,11 +148,17 @@ fn register_backlog(
 }
 
 /// What the process takes of the machine.
-fn register_shares(health: &Health, clock: &SharedClock) -> Result<(), Error> {
-    health.register(spec("memory", "high-memory"), || async {
-        share(system::memory(), |Share { used, limit }| {
+fn register_shares(health: &Health, agent: &Arc<Agent>, clock: &SharedClock) -> Result<(), Error> {
+    let resident = agent.measured.memory.clone();
+    health.register(spec("memory", "high-memory"), move || {
+        let memory = system::memory();
+        if let Some(Share { used, .. }) = memory {
+            resident.record(Bytes(used), Outcome::Finished);
+        }
+        let observed = share(memory, |Share { used, limit }| {
             format!("{} of {} of memory are used", Size(used), Size(limit))
-        })
+        });
+        async move { observed }
     })?;
     health.register(spec("open files", "open-files"), || async {
         share(system::open_files(), |Share { used, limit }| {

@@ -1,5 +1,6 @@
 //! A running agent: its routes, its queue, and what it says of itself.
 
+use super::budgets::Measured;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
@@ -50,6 +51,8 @@ pub(crate) struct Agent {
     pub(crate) last_stops: LastStops,
     /// What runs, and how that is.
     pub(crate) tasks: Tasks,
+    /// What it takes for what it does.
+    pub(crate) measured: Measured,
     /// Attempts that were given up when it stopped.
     pub(super) abandoned: Arc<AtomicUsize>,
     /// The service manager that started it.
@@ -121,6 +124,7 @@ impl Assembled {
         opened: &Opened,
         settings: &Settings,
         tasks: Tasks,
+        measured: &Measured,
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -131,8 +135,9 @@ impl Assembled {
             let lookups = build_lookups(route, cache.as_ref(), &room, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
+                let built = assemble_destination(destination, &lookups, measured, clock)?;
                 let (worker, target) =
-                    assemble_target(opened, destination, &lookups, *lane, settings.grace, clock)?;
+                    assemble_target(opened, destination, built, *lane, settings.grace, clock)?;
                 workers.push((format!("the delivery on `{}`", destination.lane), worker));
                 to.push(target);
             }
@@ -140,7 +145,7 @@ impl Assembled {
                 // Addresses are opened last, by `listen`: whoever comes is answered soon then.
                 None | Some(config::From::Http(_)) => None,
                 Some(config::From::Folder(drop)) => {
-                    let intake = RouteIntake::new(opened.queue.clone(), template.clone());
+                    let intake = RouteIntake::new(opened.queue.clone(), template.clone(), measured);
                     let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
                     let pickup = folder.open()?;
                     let handle = pickup.handle();
@@ -170,6 +175,7 @@ impl Assembled {
             last_scrub: Mutex::new(LastScrub::read(&opened.data.path().join(scrubbing::FOLDER))),
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
+            measured: measured.clone(),
             abandoned: Arc::default(),
             manager: Manager::of_this_process(),
             alerts: alerts::Counters::default(),
@@ -360,22 +366,33 @@ fn build_lookups(
     })
 }
 
+/// The destination, with the lookups in front of it; what both take is measured.
+fn assemble_destination(
+    destination: &config::Destination,
+    lookups: &Arc<Lookups>,
+    measured: &Measured,
+    clock: &SharedClock,
+) -> Result<AnyDestination, Failure> {
+    let built =
+        build(destination, clock).map_err(|error| cannot_work(destination).because(error))?;
+    Ok(measured.measuring(lookups.before(built)))
+}
+
+fn cannot_work(destination: &config::Destination) -> Failure {
+    Failure::new(
+        Exit::StartFailed,
+        format!("the destination `{}` cannot work", destination.lane),
+    )
+}
+
 fn assemble_target(
     opened: &Opened,
     destination: &config::Destination,
-    lookups: &Arc<Lookups>,
+    built: AnyDestination,
     lane: LaneId,
     grace: Duration,
     clock: &SharedClock,
 ) -> Result<(Worker, Target), Failure> {
-    let cannot = || {
-        Failure::new(
-            Exit::StartFailed,
-            format!("the destination `{}` cannot work", destination.lane),
-        )
-    };
-    let built: AnyDestination =
-        build(destination, clock).map_err(|error| cannot().because(error))?;
     let address = built.address().to_owned();
     let config = DeliverConfig {
         concurrency: usize::from(destination.concurrency),
@@ -390,9 +407,8 @@ fn assemble_target(
         drain: grace,
         ..DeliverConfig::default()
     };
-    let built = lookups.before(built);
     let worker = Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
-        .map_err(|error| cannot().because(error))?;
+        .map_err(|error| cannot_work(destination).because(error))?;
     let target = Target {
         lane: destination.lane.clone(),
         address,

@@ -1,6 +1,7 @@
 //! Where pickup and queue meet: taken files become documents, all of a batch or none.
 
 use super::body::{Unread, read_body};
+use super::budgets::Measured;
 use super::content_type::content_type;
 use crate::config;
 use crate::exit::{Exit, Failure};
@@ -8,9 +9,11 @@ use mainstay_pickup::{Claim, Content, Intake, Refusal, Taken};
 use mainstay_queue::{
     Batch, ClaimId, DocumentId, Error, ErrorKind, LaneId, NewBody, NewDocument, Priority, Queue,
 };
+use mainstay_work::Operation;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The header that says which station a document comes from.
 pub(crate) const STATION: &str = "Mainstay-Station";
@@ -21,6 +24,7 @@ pub(crate) struct RouteIntake {
     pub(crate) queue: Queue,
     pub(crate) template: Template,
     commits: Arc<AtomicUsize>,
+    time: Operation<Duration>,
 }
 
 /// A commit that is under way.
@@ -101,19 +105,7 @@ impl Template {
 impl Intake for RouteIntake {
     async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
         let _commit = self.begin_commit();
-        let intake = self.clone();
-        let single = match files.as_slice() {
-            [file] => Some(file.claim),
-            _ => None,
-        };
-        let reading = tokio::task::spawn_blocking(move || intake.batch(files)).await;
-        let batch = reading
-            .map_err(|died| Refusal::Failed(format!("reading the taken files died: {died}")))??;
-        self.queue
-            .enqueue_batch(batch)
-            .await
-            .map(drop)
-            .map_err(|error| refusal(&error, single))
+        self.time.measure_async(self.store(files)).await
     }
 
     fn is_committed(&self, claim: Claim) -> bool {
@@ -131,12 +123,29 @@ impl Intake for RouteIntake {
 }
 
 impl RouteIntake {
-    pub(super) fn new(queue: Queue, template: Template) -> Self {
+    pub(super) fn new(queue: Queue, template: Template, measured: &Measured) -> Self {
         Self {
             queue,
             template,
             commits: Arc::default(),
+            time: measured.intake.clone(),
         }
+    }
+
+    async fn store(&self, files: Vec<Taken>) -> Result<(), Refusal> {
+        let intake = self.clone();
+        let single = match files.as_slice() {
+            [file] => Some(file.claim),
+            _ => None,
+        };
+        let reading = tokio::task::spawn_blocking(move || intake.batch(files)).await;
+        let batch = reading
+            .map_err(|died| Refusal::Failed(format!("reading the taken files died: {died}")))??;
+        self.queue
+            .enqueue_batch(batch)
+            .await
+            .map(drop)
+            .map_err(|error| refusal(&error, single))
     }
 
     /// Whether something waits for the queue, and so for its disk.

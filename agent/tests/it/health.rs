@@ -8,14 +8,14 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 /// An agent from `drop` to `to`, whose health is told at a port.
-struct Watched {
-    stage: Stage,
+pub(crate) struct Watched {
+    pub(crate) stage: Stage,
     port: u16,
     agent: Running,
 }
 
 impl Watched {
-    fn start(to: &str, queue: &str) -> Self {
+    pub(crate) fn start(to: &str, queue: &str) -> Self {
         let (stage, port) = (Stage::new(), quiet_port());
         let config = format!(
             "[queue]\n{queue}\n[health]\nlisten = \"127.0.0.1:{port}\"\nqueue_warning = 3\nqueue_critical = 5\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n",
@@ -34,7 +34,7 @@ impl Watched {
     }
 
     /// Status and body of what stands at `path`.
-    fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         stream
             .set_read_timeout(Some(crate::support::PATIENCE))
