@@ -167,12 +167,17 @@ impl Run<'_> {
         self.supervisor.cancel();
         let supervisor = self.supervisor;
         let is_over = || supervisor.shared().tasks().is_empty();
-        while self.clock.now() < began + limit && !(drains.is_empty() && is_over()) {
+        while self.clock.now() < began + limit {
+            // Asked once: were it so only when it is asked again, nothing would be waited for but the time.
+            let tasks_are_over = is_over();
+            if drains.is_empty() && tasks_are_over {
+                break;
+            }
             self.show(StopPhase::Cancel, began, Some(limit));
             tokio::select! {
                 biased;
                 Some(drained) = drains.next() => self.drained(drained, began, StopPhase::Cancel),
-                () = supervisor.all_over(), if !is_over() => {}
+                () = supervisor.all_over(), if !tasks_are_over => {}
                 () = self.next_look(began + limit) => {}
             }
         }

@@ -10,12 +10,16 @@ use mainstay_supervise::{
     StopSettings, Stopping, Supervisor, TaskContext, TaskError, TaskSpec,
 };
 use proptest::prelude::*;
+use std::fmt::Debug;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::field::Field;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 
 /// What something does when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -325,6 +329,64 @@ async fn tasks_are_asked_to_stop_and_those_that_do_not_listen_are_named() {
     );
     release.send(()).unwrap();
     supervisor.all_over().await;
+}
+
+/// While the stop tells what is still under way, that comes to its end.
+struct EndsMeanwhile(Supervisor);
+
+impl Subscriber for EndsMeanwhile {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut words = String::new();
+        event.record(&mut |field: &Field, value: &dyn Debug| {
+            words += &format!("{field} {value:?} ");
+        });
+        while words.contains("cancel") && words.contains("a task") && 0 < running(&self.0) {
+            std::thread::yield_now();
+        }
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+fn running(supervisor: &Supervisor) -> usize {
+    supervisor.status().tasks.len()
+}
+
+/// The time stands still, so that a stop which waits for nothing but its end never comes to one.
+#[test]
+fn what_ends_while_it_is_looked_at_is_waited_for_no_longer() {
+    let (sender, report) = sync_channel(1);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(1).build().unwrap();
+        let stopped = runtime.block_on(async {
+            let (supervisor, _clock, stopping, _said) = prepared();
+            let listens = |context: TaskContext| async move { context.stopping().await };
+            supervisor.spawn(TaskSpec::new("a task"), listens).unwrap();
+            let ends = EndsMeanwhile(supervisor.clone());
+            let _default = tracing::subscriber::set_default(ends);
+            stopping.run().await
+        });
+        sender.send(stopped).unwrap();
+    });
+    let patience = Duration::from_secs(30);
+    let report = report.recv_timeout(patience).expect("the stop has an end");
+    assert_eq!(report.tasks.ended, 1);
+    assert_eq!(report.outcome, StopOutcome::Clean);
 }
 
 #[tokio::test]
