@@ -13,7 +13,9 @@ mod neighbour;
 mod powercut;
 mod shared;
 mod simulation;
+mod soak;
 mod stage;
+mod stops;
 mod syscalls;
 mod trial;
 
@@ -68,6 +70,18 @@ pub const ALL: &[Campaign] = &[
         about: "SIGKILL of the agent after 0 to 150 ms, again and again, on a real folder and a real receiver",
         row: Row::Others,
         run: kill9::run,
+    },
+    Campaign {
+        name: "stops",
+        about: "the agent is asked to stop at random moments, in six bad situations, and has to be gone in time",
+        row: Row::Others,
+        run: stops::run,
+    },
+    Campaign {
+        name: "soak",
+        about: "the agent works for long under a failing receiver, and holds no more and more memory, threads and descriptors",
+        row: Row::Others,
+        run: soak::run,
     },
     Campaign {
         name: "faulty",

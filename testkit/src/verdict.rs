@@ -29,6 +29,8 @@ pub enum Figure {
     Lives,
     /// A file was swapped for something else.
     Swaps,
+    /// A process was asked to stop.
+    Stops,
     /// A mutant was seen.
     Mutants,
 }
@@ -48,6 +50,7 @@ impl Figure {
             Self::Shortages => "shortages",
             Self::Lives => "lives",
             Self::Swaps => "swaps",
+            Self::Stops => "stops",
             Self::Mutants => "mutants",
         }
     }

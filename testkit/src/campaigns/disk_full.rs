@@ -30,7 +30,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
 fn fill_and_empty(mut stage: Stage, disk: &Tmpfs) -> Result<Stage> {
     // Nobody listens there: everything has to be kept.
     let refused = "http://127.0.0.1:9/ingest";
-    let mut agent = stage.agent_that_deletes("data", refused, &[])?;
+    let mut agent = stage.agent_that_deletes("", "data", refused, &[])?;
     let total = 300;
     for number in 0..total {
         let mut content = format!("large {number}\n").into_bytes();
@@ -64,7 +64,7 @@ fn fill_and_empty(mut stage: Stage, disk: &Tmpfs) -> Result<Stage> {
 
     // On the full disk it starts again, delivers what it has, and takes the rest as room comes back, by itself.
     let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
-    Stage::succeed(stage.agent_that_deletes("data", &receiver.url, &["--until-empty"])?)?;
+    Stage::succeed(stage.agent_that_deletes("", "data", &receiver.url, &["--until-empty"])?)?;
     ensure!(disk.path().exists(), "the disk is still there");
     Ok(stage)
 }

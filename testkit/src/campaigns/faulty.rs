@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Each life of the receiver fails in another way.
-const LIVES: &[&[&str]] = &[
+pub(super) const LIVES: &[&[&str]] = &[
     &["--fail", "500:0.3"],
     &["--fail", "429:0.3", "--retry-after", "1s"],
     &["--reset", "0.3"],

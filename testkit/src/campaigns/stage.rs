@@ -139,22 +139,29 @@ impl Stage {
         Mainstay::start(&self.binary, &self.agent_arguments(data, url, more), &said)
     }
 
-    /// Starts the agent on a configuration file, which removes what it has taken.
-    pub(super) fn agent_that_deletes(
-        &self,
-        data: &str,
-        url: &str,
-        more: &[&str],
-    ) -> Result<Mainstay> {
+    /// Writes a configuration in which the agent removes what it has taken, beginning with `head`; returns where.
+    pub(super) fn configure(&self, head: &str, url: &str) -> Result<PathBuf> {
         let file = self.path("mainstay.toml");
         let folder = self.path("drop");
         fs::write(
             &file,
             format!(
-                "[[route]]\nname = \"reports\"\n[route.from]\nfolder = '{}'\nafter = \"delete\"\n[route.to.http]\nurl = \"{url}\"\n",
+                "{head}[[route]]\nname = \"reports\"\n[route.from]\nfolder = '{}'\nafter = \"delete\"\n[route.to.http]\nurl = \"{url}\"\n",
                 folder.display()
             ),
         )?;
+        Ok(file)
+    }
+
+    /// Starts the agent on such a configuration.
+    pub(super) fn agent_that_deletes(
+        &self,
+        head: &str,
+        data: &str,
+        url: &str,
+        more: &[&str],
+    ) -> Result<Mainstay> {
+        let file = self.configure(head, url)?;
         let mut arguments: Vec<OsString> = ["run", "--log-level", "info", "--config"]
             .map(Into::into)
             .to_vec();

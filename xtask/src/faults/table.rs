@@ -38,6 +38,7 @@ const NOTHING: &str = "Nothing is recorded yet.";
 const FIGURES: &[(&str, &str)] = &[
     ("power_cuts", "power cuts"),
     ("kills", "kills of the agent"),
+    ("stops", "stops of the agent at a random moment"),
     ("calls_failed", "system calls that failed"),
     ("disk_failures", "failures of a disk that healed"),
     ("swaps", "files swapped by a hostile neighbour"),

@@ -237,7 +237,7 @@ fn inodes(stage: &mut Stage) -> Result<Outcome> {
         content.extend(stage.random.bytes(300_000));
         stage.drop_named(&format!("large-{number}.dat"), &content)?;
     }
-    let mut agent = stage.agent_that_deletes("data", REFUSED, &[])?;
+    let mut agent = stage.agent_that_deletes("", "data", REFUSED, &[])?;
     let data = stage.path("data");
     agent.until("the inodes are used up", || {
         rustix::fs::statvfs(&data).is_ok_and(|facts| facts.f_ffree < 3)
@@ -247,7 +247,7 @@ fn inodes(stage: &mut Stage) -> Result<Outcome> {
     }
     agent.kill()?;
     let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
-    Stage::succeed(stage.agent_that_deletes("data", &receiver.url, &["--until-empty"])?)?;
+    Stage::succeed(stage.agent_that_deletes("", "data", &receiver.url, &["--until-empty"])?)?;
     let outcome = is_exact(stage);
     drop(disk);
     outcome

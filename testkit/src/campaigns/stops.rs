@@ -1,0 +1,358 @@
+//! The agent is asked to stop at random moments, in the worst situations, and has to be gone in time, with nothing lost.
+//!
+//! | situation | what is under way | gone within |
+//! |---|---|---|
+//! | load | files come in, and a receiver takes them | the grace and 0.5 s |
+//! | reload | a new configuration is written and asked for | the same |
+//! | hung | deliveries that nobody answers | the same |
+//! | full | the same, and the queue takes nothing more | the same |
+//! | upload | a large document that nobody reads | the same |
+//! | twice | deliveries that nobody answers, an hour of grace, and a second signal | 0.2 s after that |
+//!
+//! After a stop that says it was clean the next life sends nothing again.
+//!
+//! A machine that is late itself can say nothing of times: what took too long while the machine overslept by a tenth of the
+//! excess is not counted, and where that is every second stop, the campaign is not measured.
+
+use super::stage::Stage;
+use super::{Effort, scratch};
+use crate::process::Receiver;
+use crate::verdict::{Figure, Verdict};
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A stop takes some 150 ms, where nothing answers some 700.
+const STOPS_SHORT: u64 = 100;
+const STOPS_LONG: u64 = 500;
+
+const GRACE: Duration = Duration::from_millis(300);
+/// What a stop may take beyond its grace.
+const BEYOND: Duration = Duration::from_millis(500);
+/// What it may take after a second signal.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+/// The first signal comes so long after the start, or after a delivery is under way, at most.
+const MOMENT_MAX: Duration = Duration::from_millis(200);
+
+/// More than the system holds on the way to who does not read.
+const LARGE: usize = 16 * 1024 * 1024;
+
+/// How the agent ends that was stopped before all was done.
+const EARLY: i32 = 75;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Situation {
+    Load,
+    Reload,
+    Hung,
+    Full,
+    Upload,
+    Twice,
+}
+
+/// What came of the stops of one situation.
+#[derive(Debug, Default)]
+struct Stops {
+    clean: u64,
+    early: u64,
+    /// The signal came before the program could hear it.
+    unheard: u64,
+    /// On a machine that was late itself.
+    untimed: u64,
+    longest: Duration,
+}
+
+/// What one stop came to.
+struct Stopped {
+    status: ExitStatus,
+    took: Duration,
+}
+
+/// What somebody else has to look at.
+#[derive(Debug)]
+struct Broken(String);
+
+pub(super) fn run(effort: Effort) -> Verdict {
+    let stops = if effort.is_long {
+        STOPS_LONG
+    } else {
+        STOPS_SHORT
+    };
+    let (mut stage, scratch) = match (Stage::new(effort.seed), scratch()) {
+        (Ok(stage), Ok(scratch)) => (stage, scratch),
+        (Err(error), _) | (_, Err(error)) => return Verdict::from(error),
+    };
+    // In memory, so that no disk decides how long a stop takes.
+    let said = match stage
+        .put_on(scratch.path())
+        .and_then(|()| all(&mut stage, stops))
+    {
+        Ok(said) => said,
+        Err(error) => match error.downcast::<Broken>() {
+            Ok(Broken(what)) => {
+                let what = format!("{what}; its disk in {}", scratch.keep().display());
+                return Verdict::Violation {
+                    what,
+                    seed: effort.seed,
+                    kept: Some(stage.keep()),
+                };
+            }
+            Err(error) => return Verdict::from(error),
+        },
+    };
+    let untimed: u64 = said.values().map(|stops| stops.untimed).sum();
+    let words: Vec<String> = said
+        .iter()
+        .map(|(situation, stops)| stops.said(*situation))
+        .collect();
+    let words = format!("{stops} stops: {}", words.join("; "));
+    if stops < 2 * untimed {
+        return Verdict::NotMeasured(format!("stops: the machine was late itself; {words}"));
+    }
+    let verdict = stage.judge(&["data"], &words);
+    if !verdict.is_pass() {
+        println!("  its disk: {}", scratch.keep().display());
+    }
+    verdict.with(Figure::Stops, stops)
+}
+
+fn all(stage: &mut Stage, stops: u64) -> Result<BTreeMap<Situation, Stops>> {
+    let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
+    let machine = Lateness::watch();
+    let mut said: BTreeMap<Situation, Stops> = BTreeMap::new();
+    let mut repeated = receiver.repeated()?;
+    for number in 0..stops {
+        let situation = Situation::of(stage.random.below(20));
+        machine.take();
+        let stopped = situation.play(stage, &receiver.url)?;
+        let so_far = said.entry(situation).or_default();
+        let is_clean = so_far
+            .note(situation, &stopped, machine.take())
+            .with_context(|| format!("stop {number}"))?;
+        let now = receiver.repeated()?;
+        if situation.is_answered() && !is_clean {
+            // What was under way is sent again, and counted from there.
+            finish(stage, &receiver.url)?;
+            repeated = receiver.repeated()?;
+        } else if repeated < now {
+            let times = now - repeated;
+            return Err(Broken(format!(
+                "stop {number} ({situation:?}): {times} documents were sent again after a clean stop"
+            ))
+            .into());
+        }
+    }
+    finish(stage, &receiver.url)?;
+    Ok(said)
+}
+
+/// Runs the agent, by the route that all lives have, until nothing is left.
+fn finish(stage: &Stage, receiver: &str) -> Result<()> {
+    let to_the_end = &["--until-empty"];
+    Stage::succeed(stage.agent_that_deletes("", "data", receiver, to_the_end)?)
+}
+
+impl Situation {
+    /// For a number below 20.
+    fn of(number: u64) -> Self {
+        match number {
+            0..=8 => Self::Load,
+            9..=11 => Self::Reload,
+            12..=14 => Self::Hung,
+            15..=16 => Self::Full,
+            17 => Self::Upload,
+            _ => Self::Twice,
+        }
+    }
+
+    /// Whether the receiver takes what is sent.
+    fn is_answered(self) -> bool {
+        matches!(self, Self::Load | Self::Reload)
+    }
+
+    fn may_take(self) -> Duration {
+        match self {
+            Self::Twice => AT_ONCE,
+            _ => GRACE + BEYOND,
+        }
+    }
+
+    /// Lives, and stops.
+    fn play(self, stage: &mut Stage, receiver: &str) -> Result<Stopped> {
+        let silent = TcpListener::bind("127.0.0.1:0")?;
+        silent.set_nonblocking(true)?;
+        let to = if self.is_answered() {
+            receiver.to_owned()
+        } else {
+            format!("http://{}/ingest", silent.local_addr()?)
+        };
+        let queue = if self == Self::Full {
+            "[queue]\nmax_documents = 3\n"
+        } else {
+            ""
+        };
+        let grace = if self == Self::Twice {
+            "1h".to_owned()
+        } else {
+            format!("{}ms", GRACE.as_millis())
+        };
+        let mut agent = stage.agent_that_deletes(queue, "data", &to, &["--grace", &grace])?;
+        self.give(stage)?;
+        let mut held: Vec<TcpStream> = Vec::new();
+        if !self.is_answered() {
+            agent.until("a delivery is under way", || accept(&silent, &mut held))?;
+        }
+        let mut moment =
+            || Duration::from_micros(stage.random.below(MOMENT_MAX.as_micros() as u64));
+        thread::sleep(moment());
+        if self == Self::Reload {
+            let again = moment() / 4;
+            stage.configure("[queue]\nretain_after_ack = \"1h\"\n", &to)?;
+            agent.reload()?;
+            thread::sleep(again);
+        }
+        let mut begun = Instant::now();
+        agent.terminate()?;
+        if self == Self::Twice {
+            thread::sleep(Duration::from_micros(stage.random.below(100_000)));
+            begun = Instant::now();
+            agent.terminate()?;
+        }
+        let status = agent.wait()?.status;
+        Ok(Stopped {
+            status,
+            took: begun.elapsed(),
+        })
+    }
+
+    /// Puts files into the drop folder.
+    fn give(self, stage: &mut Stage) -> Result<()> {
+        if self == Self::Upload {
+            let large = stage.random.bytes(LARGE);
+            return stage.drop_named("large.dat", &large);
+        }
+        for _ in 0..=stage.random.below(10) {
+            stage.drop_file()?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes whoever comes, and reads and says nothing; whether anybody came.
+fn accept(silent: &TcpListener, held: &mut Vec<TcpStream>) -> bool {
+    match silent.accept() {
+        Ok((stream, _)) => {
+            held.push(stream);
+            true
+        }
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
+}
+
+impl Stops {
+    /// Notes a stop; whether it was clean.
+    fn note(&mut self, situation: Situation, stopped: &Stopped, late: Duration) -> Result<bool> {
+        let Stopped { status, took } = stopped;
+        match (status.code(), status.signal()) {
+            (Some(0), _) if situation.is_answered() => self.clean += 1,
+            (Some(EARLY), _) => self.early += 1,
+            (None, Some(_)) if situation.is_answered() => self.unheard += 1,
+            _ => return Err(Broken(format!("{situation:?} ended with {status}")).into()),
+        }
+        if situation.may_take() < *took {
+            if situation.may_take() + 10 * late < *took {
+                return Err(Broken(format!(
+                    "{situation:?} took {took:?} of {:?} to stop, on a machine that was late by {late:?}",
+                    situation.may_take()
+                ))
+                .into());
+            }
+            self.untimed += 1;
+        } else {
+            self.longest = self.longest.max(*took);
+        }
+        Ok(status.success())
+    }
+
+    fn said(&self, situation: Situation) -> String {
+        let Self {
+            clean,
+            early,
+            unheard,
+            untimed,
+            longest,
+        } = self;
+        let mut words = format!(
+            "{} {situation:?}, {clean} clean, {early} early, the longest {} of {} ms",
+            clean + early + unheard,
+            longest.as_millis(),
+            situation.may_take().as_millis()
+        )
+        .to_lowercase();
+        for (number, what) in [(unheard, "unheard"), (untimed, "not timed")] {
+            if 0 < *number {
+                words.extend([", ", &number.to_string(), " ", what]);
+            }
+        }
+        words
+    }
+}
+
+/// How late the machine itself is: what a sleep takes beyond what was asked for.
+struct Lateness {
+    worst: Arc<AtomicU64>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lateness {
+    fn watch() -> Self {
+        const NAP: Duration = Duration::from_millis(5);
+        let (worst, is_over): (Arc<AtomicU64>, Arc<AtomicBool>) = Default::default();
+        let (noted, ends) = (Arc::clone(&worst), Arc::clone(&is_over));
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let begun = Instant::now();
+                thread::sleep(NAP);
+                let late = begun.elapsed().saturating_sub(NAP);
+                noted.fetch_max(late.as_micros() as u64, Ordering::Relaxed);
+            }
+        });
+        Self {
+            worst,
+            is_over,
+            thread: Some(thread),
+        }
+    }
+
+    /// The worst since it was last taken.
+    fn take(&self) -> Duration {
+        Duration::from_micros(self.worst.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Lateness {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // It only sleeps and counts.
+            thread.join().ok();
+        }
+    }
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Broken {}
