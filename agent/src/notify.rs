@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `READY=1` | everything runs; again each second until it is taken |
 //! | `STATUS=…` | with it, and when it has changed, 10 s apart |
-//! | `WATCHDOG=1` | at half of `WATCHDOG_USEC`, while the agent is live, and while it stops |
+//! | `WATCHDOG=1` | at half of `WATCHDOG_USEC`, while the agent is live; while it starts and stops, for five minutes each |
 //! | `STOPPING=1` | it begins to stop |
 //!
 //! It is told from a task of the runtime: where that stands still, so does the watchdog.
@@ -38,6 +38,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// However short a watchdog is set, it costs no more than this.
 const BEAT_MIN: Duration = Duration::from_millis(10);
 
+/// A start or a stop that takes longer hangs.
+const BETWEEN_LIVES: Duration = Duration::from_mins(5);
+
 /// The service manager that started us.
 #[derive(Debug)]
 pub(crate) struct Manager {
@@ -47,6 +50,8 @@ pub(crate) struct Manager {
     beat: Option<Duration>,
     /// Whether it was said already that it does not listen.
     has_warned: AtomicBool,
+    /// Whether it was told that we are ready: before that it does not watch.
+    is_told: AtomicBool,
 }
 
 /// What is told, by whoever knows.
@@ -80,6 +85,31 @@ pub(crate) async fn tell(agent: Arc<Agent>, health: Health, clock: SharedClock) 
 pub(crate) fn tell_stopping(agent: &Agent) {
     if let Some(manager) = &agent.manager {
         manager.send(&format!("STOPPING=1\nSTATUS={}", status(agent, "stopping")));
+    }
+}
+
+/// Runs what begins or ends a life of the agent, in which nobody else says that the process lives.
+pub(crate) async fn alive_while<T>(
+    manager: Option<&Arc<Manager>>,
+    clock: &SharedClock,
+    work: impl Future<Output = T>,
+) -> T {
+    let watching = manager.filter(|manager| manager.is_told.load(Ordering::Relaxed));
+    let Some((manager, beat)) = watching.and_then(|manager| Some((manager, manager.beat?))) else {
+        return work.await;
+    };
+    let until = clock.now() + BETWEEN_LIVES;
+    let beats = async {
+        while clock.now() < until {
+            manager.send("WATCHDOG=1");
+            clock.sleep(beat).await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        never = beats => never,
     }
 }
 
@@ -119,6 +149,7 @@ impl Manager {
             address,
             beat: watchdog.map(|limit| Duration::from_micros(limit / 2).max(BEAT_MIN)),
             has_warned: AtomicBool::new(false),
+            is_told: AtomicBool::new(false),
         })
     }
 
@@ -129,6 +160,7 @@ impl Manager {
         clock: &SharedClock,
     ) {
         let mut shown = (facts.status)();
+        self.is_told.store(true, Ordering::Relaxed);
         let mut is_ready = self.send(&format!("READY=1\nSTATUS={shown}"));
         let (mut status_at, mut beat_at) = (clock.now() + STATUS_EVERY, clock.now());
         loop {
@@ -256,6 +288,29 @@ mod tests {
         live.store(true, Ordering::Relaxed);
         assert_eq!(second().await, ["WATCHDOG=1"]);
         told.abort();
+    }
+
+    #[tokio::test]
+    async fn a_watchdog_hears_of_a_start_for_five_minutes() {
+        let (socket, manager, _folder) = listening(Some("60000000"));
+        manager.is_told.store(true, Ordering::Relaxed);
+        let manager = Arc::new(manager);
+        let manual = ManualClock::new();
+        let clock: SharedClock = Arc::new(manual.clone());
+        let (done, start) = tokio::sync::oneshot::channel();
+        let starting =
+            tokio::spawn(async move { alive_while(Some(&manager), &clock, start).await });
+        settle().await;
+        for half_minute in 0..10 {
+            assert_eq!(heard(&socket), ["WATCHDOG=1"], "{half_minute}");
+            manual.advance(Duration::from_secs(30));
+            settle().await;
+        }
+        manual.advance(Duration::from_secs(30));
+        settle().await;
+        assert_eq!(heard(&socket), [""; 0]);
+        done.send(7).unwrap();
+        assert_eq!(starting.await.unwrap(), Ok(7));
     }
 
     #[tokio::test]

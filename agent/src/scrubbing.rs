@@ -4,6 +4,7 @@ use crate::terminal::visible;
 use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::{Backups, FileState, Integrity, ScrubSummary, Scrubbed, replace};
 use serde::{Deserialize, Serialize};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -68,7 +69,7 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("last-scrub.json")
 }
 
-/// Scrubs all, tells `found` of each, and remembers what it came to.
+/// Scrubs all, tells `found` of each until it wants to hear no more, and remembers what all of it came to.
 ///
 /// # Errors
 /// The folder of the backups cannot be read.
@@ -76,13 +77,13 @@ pub(crate) fn scrub(
     backups: &Backups,
     repairs: bool,
     pace: &mut dyn FnMut(u64),
-    found: &mut dyn FnMut(&Scrubbed),
+    found: &mut dyn FnMut(&Scrubbed) -> ControlFlow<()>,
 ) -> Result<ScrubSummary, mainstay_files::Error> {
     // Whoever repairs takes what is whole; what it should hold only its owner knows.
     let whole = |_: &mut dyn std::io::Read| Ok(());
     let check: Option<&dyn mainstay_files::Check> = if repairs { Some(&whole) } else { None };
     let summary = backups.scrub(check, pace, found)?;
-    if summary.files + summary.backups > 0 {
+    if summary.files + summary.backups > 0 && !summary.was_ended {
         let last = LastScrub::of(&summary, mainstay_clock::system().wall());
         if let Err(error) = last.write(backups.folder()) {
             tracing::warn!("what the scrub came to is not remembered: {error}");
@@ -111,16 +112,32 @@ impl Pace {
         }
     }
 
-    /// Takes so many more bytes, and blocks until they are due; not to be called on a thread that drives tasks.
-    pub(crate) fn spend(&mut self, bytes: u64, runtime: &Handle) {
+    /// Takes so many more bytes, and blocks until they are due, or until `enough` is; not to be called on a thread that drives tasks.
+    pub(crate) fn spend_until(
+        &mut self,
+        bytes: u64,
+        enough: impl Future<Output = ()>,
+        runtime: &Handle,
+    ) {
         self.bytes += bytes;
         if self.rate == 0 {
             return;
         }
         let due = Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
         if let Some(wait) = due.checked_sub(self.clock.now().since(self.begun)) {
-            runtime.block_on(self.clock.sleep(wait));
+            let sleep = self.clock.sleep(wait);
+            runtime.block_on(async {
+                tokio::select! {
+                    () = sleep => {}
+                    () = enough => {}
+                }
+            });
         }
+    }
+
+    /// The same, however long it takes.
+    pub(crate) fn spend(&mut self, bytes: u64, runtime: &Handle) {
+        self.spend_until(bytes, std::future::pending(), runtime);
     }
 }
 

@@ -11,6 +11,7 @@ use mainstay_files::{
 };
 use serde::Serialize;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -265,6 +266,7 @@ pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
             } else if let Some(line) = complaint(scrubbed) {
                 terminal::say(&line);
             }
+            ControlFlow::Continue(())
         },
     )
     .map_err(failed(Exit::NoInput))?;

@@ -56,7 +56,7 @@ pub(crate) struct Agent {
     /// Attempts that were given up when it stopped.
     pub(super) abandoned: Arc<AtomicUsize>,
     /// The service manager that started it.
-    pub(crate) manager: Option<Manager>,
+    pub(crate) manager: Option<Arc<Manager>>,
     /// What became of its alerts.
     pub(crate) alerts: alerts::Counters,
 }
@@ -177,7 +177,7 @@ impl Assembled {
             tasks,
             measured: measured.clone(),
             abandoned: Arc::default(),
-            manager: Manager::of_this_process(),
+            manager: None,
             alerts: alerts::Counters::default(),
         };
         Ok(Self {

@@ -5,7 +5,7 @@ use crate::config;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use mainstay_clock::SharedClock;
-use mainstay_pickup::{After, Config, Handle, Pickup};
+use mainstay_pickup::{After, Config, ErrorKind, Handle, Pickup};
 use std::sync::Arc;
 
 /// All that it takes to open the pickup of a route.
@@ -75,7 +75,11 @@ impl DropFolder {
 
     fn cannot(&self, error: mainstay_pickup::Error) -> Failure {
         let message = format!("route `{}` cannot take files", self.route);
-        Failure::new(Exit::StartFailed, message).because(error)
+        let exit = match error.kind() {
+            ErrorKind::Locked => Exit::InUse,
+            _ => Exit::StartFailed,
+        };
+        Failure::new(exit, message).because(error)
     }
 }
 

@@ -88,9 +88,14 @@ fn take(
     tasks.start(critical(name), move |context: TaskContext| {
         let (first, folder, handle) = (first.take(), Arc::clone(&folder), handle.clone());
         async move {
-            let pickup = match first {
-                Some(pickup) => pickup,
-                None => anew(&folder, &handle).await?,
+            let pickup = if let Some(pickup) = first {
+                pickup
+            } else {
+                // A share that hangs is waited for, not asked again and again by one thread after the other.
+                tokio::select! {
+                    opened = context.alive_while(anew(&folder, &handle), || true) => opened?,
+                    () = context.stopping() => return Ok(()),
+                }
             };
             let mut last = handle.turned();
             let moves = || {

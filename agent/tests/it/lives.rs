@@ -126,3 +126,118 @@ fn how_the_life_before_ended_is_told_at_the_next_start() {
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
 }
+
+/// Whether a process of this id listens to SIGTERM by itself.
+fn listens(agent: &Running) -> bool {
+    const TERM: u32 = 15;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = u64::from_str_radix(mask.unwrap().trim(), 16).unwrap();
+    mask >> (TERM - 1) & 1 == 1
+}
+
+/// A file that nobody writes: whoever reads it waits for ever.
+fn make_silent(path: &std::path::Path) {
+    drop(std::fs::remove_file(path));
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn a_start_that_hangs_can_be_stopped() {
+    let stage = Stage::new();
+    make_silent(&stage.path("lab.toml"));
+    let mut command = stage.command(&["run"]);
+    command.arg("--config").arg(stage.path("lab.toml"));
+    let agent = Running::start(&mut command, stage.path("agent.log"));
+    until("it listens to signals", || listens(&agent));
+    agent.signal("TERM");
+    until("it has heard it", || agent.log().contains("asked to stop"));
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(75));
+}
+
+#[test]
+fn a_configuration_that_hangs_holds_up_no_document_and_no_stop() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let agent = start(&stage);
+    make_silent(&stage.path("lab.toml"));
+    agent.signal("HUP");
+    stage.drop_file("a.csv", b"a");
+    until("it is delivered", || receiver.stored().len() == 1);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+/// A thread that a slow disk holds up keeps its locks beyond the life that it belongs to: neither the new configuration nor the one
+/// before it could be used then, and the agent was gone.
+#[test]
+fn what_the_life_before_still_holds_is_waited_for() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let agent = start(&stage);
+    // Whoever waits for it has it before the next life asks for it.
+    let lock = std::fs::File::open(stage.path("data/work/lab/LOCK")).unwrap();
+    let (sender, has_it) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        lock.lock().unwrap();
+        sender.send(lock).unwrap();
+    });
+    let waits = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let mut calls = threads.map(|thread| std::fs::read_to_string(thread.path().join("wchan")));
+        calls.any(|call| call.is_ok_and(|call| call.contains("lock")))
+    };
+    until("it is waited for", waits);
+    agent.signal("HUP");
+    let lock = has_it.recv().unwrap();
+    until("it says so", || {
+        agent.log().contains("it waits until that is let go of")
+    });
+    drop(lock);
+    stage.drop_file("a.csv", b"a");
+    until("it is delivered", || receiver.stored().len() == 1);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+/// A scrub may take hours: it went on beside the next one, by the settings of before.
+#[test]
+fn a_scrub_ends_with_the_life_that_it_belongs_to() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let file = stage.path("recipe.dat");
+    std::fs::write(&file, vec![7; 4 << 20]).unwrap();
+    let made = say(&mut stage.command(&["backup", "create", file.to_str().unwrap()]));
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    configured(&stage, &receiver.url());
+    let route = std::fs::read_to_string(stage.path("lab.toml")).unwrap();
+    let with = |rate: &str| {
+        let backups = format!("[backups]\nscrub_every = \"1s\"\nscrub_rate = \"{rate}\"\n");
+        std::fs::write(stage.path("lab.toml"), backups + &route).unwrap();
+    };
+    // It would take a quarter of a day.
+    with("200B");
+    let agent = start(&stage);
+    let reads = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", agent.pid())).unwrap();
+        let mut open = open
+            .flatten()
+            .filter_map(|file| file.path().read_link().ok());
+        open.any(|file| file == stage.path("recipe.dat"))
+    };
+    until("it scrubs", reads);
+    with("1GiB");
+    agent.signal("HUP");
+    until("it says that this one has ended", || {
+        agent.log().contains("was ended by a stop; it begins anew")
+    });
+    until("another one has read it all", || {
+        stage.json(&["status"])["last_scrub"]["files"] == 1
+    });
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}

@@ -112,12 +112,12 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], key: &SegmentKey) -> Result<Frame<'a>, 
         return Err(Malformed);
     }
     let kind = Kind::from_byte(reader.u8()?).ok_or(Malformed)?;
-    reader.take(7)?;
-    let payload = reader.take(len)?;
-    let covered = bytes.get(4..FRAME_HEADER + len).ok_or(Malformed)?;
+    let record = bytes.get(..FRAME_HEADER + len).ok_or(Malformed)?;
+    let (_, covered) = record.split_at(4);
     if key.crc(covered) != crc {
         return Err(Malformed);
     }
+    let (_, payload) = record.split_at(FRAME_HEADER);
     Ok(Frame {
         sequence,
         kind,
@@ -187,6 +187,11 @@ mod tests {
     fn a_false_length_reads_nothing_beyond_the_input() {
         let mut bytes = record(3, 17);
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(parse(&bytes, &SegmentKey::new(&SECRET, 3)).is_err());
+        let key = SegmentKey::new(&SECRET, 3);
+        assert!(parse(&bytes, &key).is_err());
+        bytes[4..8].copy_from_slice(&100_u32.to_le_bytes());
+        let crc = key.crc(&bytes[4..]);
+        bytes[..4].copy_from_slice(&crc.to_le_bytes());
+        assert!(parse(&bytes, &key).is_err(), "whatever its checksum covers");
     }
 }

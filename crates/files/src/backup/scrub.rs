@@ -6,7 +6,11 @@ use super::{Backup, Backups};
 use crate::check::Check;
 use crate::error::Error;
 use crate::integrity::Integrity;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
+
+/// Hears of each thing, and whether more is wanted.
+type Tell<'a> = dyn FnMut(Scrubbed) -> ControlFlow<()> + 'a;
 
 /// What a scrub found, one thing at a time.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub struct ScrubSummary {
     pub repaired: u64,
     /// What could not be looked at.
     pub failed: u64,
+    /// Whether it was ended before it had looked at everything.
+    pub was_ended: bool,
 }
 
 impl Backups {
@@ -61,6 +67,8 @@ impl Backups {
     /// it. Memory is bounded by the backups of one file, and one file where
     /// it is repaired.
     ///
+    /// When `found` answers [`Break`](ControlFlow::Break) nothing more is looked at.
+    ///
     /// # Errors
     ///
     /// Only where the folder of the backups cannot be read; all else is told, and the walk goes on.
@@ -68,17 +76,19 @@ impl Backups {
         &self,
         repairs: Option<&dyn Check>,
         pace: &mut dyn FnMut(u64),
-        found: &mut dyn FnMut(&Scrubbed),
+        found: &mut dyn FnMut(&Scrubbed) -> ControlFlow<()>,
     ) -> Result<ScrubSummary, Error> {
         let mut summary = ScrubSummary::default();
         let mut tell = |scrubbed: Scrubbed| {
             summary.count(&scrubbed);
-            found(&scrubbed);
+            found(&scrubbed)
         };
-        for shelf in self.shelves()? {
-            self.scrub_file(&shelf, repairs, pace, &mut tell);
-            scrub_backups(&shelf, pace, &mut tell);
-        }
+        let mut shelves = self.shelves()?.into_iter();
+        let ended = shelves.try_for_each(|shelf| {
+            self.scrub_file(&shelf, repairs, pace, &mut tell)?;
+            scrub_backups(&shelf, pace, &mut tell)
+        });
+        summary.was_ended = ended.is_break();
         Ok(summary)
     }
 
@@ -87,8 +97,8 @@ impl Backups {
         shelf: &Shelf,
         repairs: Option<&dyn Check>,
         pace: &mut dyn FnMut(u64),
-        tell: &mut dyn FnMut(Scrubbed),
-    ) {
+        tell: &mut Tell<'_>,
+    ) -> ControlFlow<()> {
         let looked = shelf.saved().and_then(|saved| match saved {
             Some(saved) => {
                 let state = self.look_again(shelf, &saved, pace)?;
@@ -98,7 +108,7 @@ impl Backups {
         });
         let (path, state) = match looked {
             Ok(Some(seen)) => seen,
-            Ok(None) => return,
+            Ok(None) => return ControlFlow::Continue(()),
             Err(error) => return tell(Scrubbed::Failed(error)),
         };
         let repaired = match (&state, repairs) {
@@ -113,14 +123,15 @@ impl Backups {
             path,
             state,
             repaired,
-        });
-        if let Some(error) = failure {
-            tell(Scrubbed::Failed(error));
+        })?;
+        match failure {
+            Some(error) => tell(Scrubbed::Failed(error)),
+            None => ControlFlow::Continue(()),
         }
     }
 }
 
-fn scrub_backups(shelf: &Shelf, pace: &mut dyn FnMut(u64), tell: &mut dyn FnMut(Scrubbed)) {
+fn scrub_backups(shelf: &Shelf, pace: &mut dyn FnMut(u64), tell: &mut Tell<'_>) -> ControlFlow<()> {
     let listed = match shelf.list() {
         Ok(listed) => listed,
         Err(error) => return tell(Scrubbed::Failed(error)),
@@ -132,11 +143,10 @@ fn scrub_backups(shelf: &Shelf, pace: &mut dyn FnMut(u64), tell: &mut dyn FnMut(
                 integrity,
             },
             Err(error) => Scrubbed::Failed(error),
-        });
+        })?;
     }
-    for path in listed.unreadable {
-        tell(Scrubbed::Unreadable(path));
-    }
+    let mut unreadable = listed.unreadable.into_iter();
+    unreadable.try_for_each(|path| tell(Scrubbed::Unreadable(path)))
 }
 
 impl ScrubSummary {

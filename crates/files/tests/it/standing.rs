@@ -6,6 +6,7 @@ use mainstay_files::{
 };
 use std::fs;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -256,6 +257,37 @@ fn what_is_remembered_of_a_file_is_believed_whole_or_not_at_all() {
     assert_eq!(place.state(), FileState::Saved);
 }
 
+/// Wants to hear of all.
+fn all(mut hear: impl FnMut(&Scrubbed)) -> impl FnMut(&Scrubbed) -> ControlFlow<()> {
+    move |scrubbed| {
+        hear(scrubbed);
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn a_scrub_ends_when_nobody_wants_to_hear_more() {
+    let place = Place::saved();
+    let other = place.file.with_file_name("other");
+    place.backups.replace(&other, b"alone").unwrap();
+    for wanted in 1..4 {
+        let mut left = wanted;
+        let mut hear = |_: &Scrubbed| {
+            left -= 1;
+            if left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let summary = place.backups.scrub(None, &mut |_| {}, &mut hear).unwrap();
+        assert!(summary.was_ended);
+        assert_eq!(summary.files + summary.backups, wanted);
+    }
+    let whole = place.backups.scrub(None, &mut |_| {}, &mut all(|_| {}));
+    assert!(!whole.unwrap().was_ended);
+}
+
 #[test]
 fn a_scrub_reads_all_that_is_kept_and_tells_of_each() {
     let place = Place::saved();
@@ -265,18 +297,22 @@ fn a_scrub_reads_all_that_is_kept_and_tells_of_each() {
     let (mut read, mut told) = (0, Vec::new());
     let summary = place
         .backups
-        .scrub(None, &mut |bytes| read += bytes, &mut |scrubbed| {
-            told.push(match scrubbed {
-                Scrubbed::File { path, state, .. } => {
-                    format!("{}: {state:?}", path.file_name().unwrap().display())
-                }
-                Scrubbed::Backup { backup, integrity } => {
-                    let is_good = matches!(integrity, Integrity::Verified(_));
-                    format!("{} bytes: {is_good}", backup.len)
-                }
-                other => format!("{other:?}"),
-            });
-        })
+        .scrub(
+            None,
+            &mut |bytes| read += bytes,
+            &mut all(|scrubbed| {
+                told.push(match scrubbed {
+                    Scrubbed::File { path, state, .. } => {
+                        format!("{}: {state:?}", path.file_name().unwrap().display())
+                    }
+                    Scrubbed::Backup { backup, integrity } => {
+                        let is_good = matches!(integrity, Integrity::Verified(_));
+                        format!("{} bytes: {is_good}", backup.len)
+                    }
+                    other => format!("{other:?}"),
+                });
+            }),
+        )
         .unwrap();
     told.sort();
     assert_eq!(
@@ -304,7 +340,7 @@ fn a_scrub_remembers_what_is_well_and_repairs_only_what_it_may() {
     let before = backups.status(&place.file).unwrap();
     rot(&place.file);
     let scrub = |check: Option<&dyn mainstay_files::Check>| {
-        backups.scrub(check, &mut |_| {}, &mut |_| {}).unwrap()
+        backups.scrub(check, &mut |_| {}, &mut all(|_| {})).unwrap()
     };
     let summary = scrub(None);
     assert_eq!((summary.damaged, summary.repaired), (1, 0));
@@ -327,16 +363,18 @@ fn a_scrub_brings_nothing_back_that_somebody_removed() {
     let place = Place::saved();
     let scrub = || {
         let mut told = Vec::new();
-        let summary = place
-            .backups
-            .scrub(Some(&Format::Text), &mut |_| {}, &mut |scrubbed| {
+        let summary = place.backups.scrub(
+            Some(&Format::Text),
+            &mut |_| {},
+            &mut all(|scrubbed| {
                 if let Scrubbed::File {
                     state, repaired, ..
                 } = scrubbed
                 {
                     told.push((state.clone(), repaired.is_some()));
                 }
-            });
+            }),
+        );
         (summary.unwrap(), told)
     };
     fs::remove_file(&place.file).unwrap();
@@ -367,20 +405,19 @@ fn damage_that_cannot_be_repaired_is_told_with_the_reason() {
     }
     rot(&place.file);
     let mut told = Vec::new();
-    let summary =
-        place.backups.scrub(
-            Some(&Format::Text),
-            &mut |_| {},
-            &mut |scrubbed| match scrubbed {
-                Scrubbed::File {
-                    state,
-                    repaired: None,
-                    ..
-                } => told.push(format!("{state:?}")),
-                Scrubbed::Failed(error) => told.push(error.to_string()),
-                _ => {}
-            },
-        );
+    let summary = place.backups.scrub(
+        Some(&Format::Text),
+        &mut |_| {},
+        &mut all(|scrubbed| match scrubbed {
+            Scrubbed::File {
+                state,
+                repaired: None,
+                ..
+            } => told.push(format!("{state:?}")),
+            Scrubbed::Failed(error) => told.push(error.to_string()),
+            _ => {}
+        }),
+    );
     let summary = summary.unwrap();
     assert_eq!(
         (summary.damaged, summary.repaired, summary.failed),
@@ -396,7 +433,7 @@ fn a_file_that_others_changed_is_never_repaired() {
     fs::write(&place.file, b"\xff by hand").unwrap();
     let summary = place
         .backups
-        .scrub(Some(&Format::Text), &mut |_| {}, &mut |_| {})
+        .scrub(Some(&Format::Text), &mut |_| {}, &mut all(|_| {}))
         .unwrap();
     assert_eq!((summary.damaged, summary.repaired), (0, 0));
     assert_eq!(fs::read(&place.file).unwrap(), b"\xff by hand");

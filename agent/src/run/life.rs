@@ -1,0 +1,349 @@
+//! One life of the agent: everything is started, works, and is stopped in three phases.
+
+use super::Process;
+use super::agent::{Agent, Assembled, Source};
+use super::group::Closing;
+use super::others::{self, Doors};
+use super::start::Started;
+use super::tasks::Tasks;
+use super::{Next, emptiness, folders, new_settings, queue_config};
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::notify;
+use crate::opened::Opened;
+use crate::signals::Stop;
+use crate::terminal::{self, Count};
+use mainstay_clock::SharedClock;
+use mainstay_queue::Recovery;
+use mainstay_resilience::within;
+use mainstay_supervise::{ServiceState, StopOutcome, StopReport, StopSettings, Stopping};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Closing a part gets this long: a sync on the slowest disk we met takes 1 s.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// What is left of the grace is for those who give up when it is over.
+const AFTER_GRACE: Duration = Duration::from_millis(200);
+
+/// What was told to give up ends at its next wait; what does not is blocked, and is left behind.
+const CANCEL: Duration = Duration::from_secs(2);
+
+/// Why a life of the agent ends.
+enum Ending {
+    /// It was asked to.
+    Asked,
+    /// Nothing is left to do, and it was told to end then.
+    Empty,
+    /// Something that it is not what it is for without failed for good, and it was told to end when all is done.
+    Failed(String),
+    /// It begins anew, with another configuration.
+    Reload(Box<Settings>),
+}
+
+/// Lives until there is a reason to end.
+///
+/// # Errors
+/// It cannot begin, or was to end when all is done and cannot do it.
+pub(super) async fn life(process: Process<'_>, settings: &Settings) -> Result<Next, Failure> {
+    let Process {
+        args,
+        stop,
+        display,
+        clock,
+        ..
+    } = process;
+    let launched = process
+        .measured
+        .startup
+        .measure_async(launch(process, settings));
+    let (opened, agent, stopping) = notify::alive_while(process.manager, clock, launched).await?;
+    process.runs.store(true, Ordering::Relaxed);
+    tell_start(&agent, settings);
+    agent.last_stops.warn();
+    let noted = {
+        let agent = Arc::clone(&agent);
+        tokio::task::spawn_blocking(move || agent.last_stops.write())
+    };
+
+    let ending = tokio::select! {
+        biased;
+        () = stop.asked.cancelled() => Ending::Asked,
+        why = failed(&agent), if args.until_empty => Ending::Failed(why),
+        () = emptiness::reached(&agent, clock), if args.until_empty => Ending::Empty,
+        new = new_settings(process) => Ending::Reload(new),
+    };
+    if !matches!(ending, Ending::Reload(_)) {
+        notify::tell_stopping(&agent);
+    }
+    let report = notify::alive_while(process.manager, clock, run_out(stopping, &ending, stop));
+    let report = report.await;
+    display.end();
+    let exit = judge(&agent, &report);
+    let ended = Arc::clone(&agent);
+    let written = async {
+        // It was written long ago, or its thread panicked, which was told.
+        drop(noted.await);
+        drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
+    };
+    unless_it_hangs(written, stop, clock).await;
+    drop(opened);
+    process.runs.store(false, Ordering::Relaxed);
+    match ending {
+        Ending::Failed(why) => Err(Failure::new(
+            Exit::PartDied,
+            format!("{why}; everything else was stopped in order"),
+        )
+        .help("nothing is lost; start again, and report this with the log")),
+        Ending::Empty => Ok(Next::End(emptiness::tell(&agent))),
+        // Whoever asked meanwhile wants no other life.
+        Ending::Reload(new) if !stop.asked.is_cancelled() => Ok(Next::Again(new)),
+        Ending::Reload(_) | Ending::Asked => Ok(Next::End(exit)),
+    }
+}
+
+/// Takes the data folder, opens the queue and starts everything.
+///
+/// # Errors
+/// One of that cannot be done; nothing runs then, and the folder is free.
+async fn launch(
+    process: Process<'_>,
+    settings: &Settings,
+) -> Result<(Opened, Arc<Agent>, Stopping), Failure> {
+    let Process {
+        args, data, clock, ..
+    } = process;
+    tokio::task::block_in_place(|| folders::prepare(args, settings, data))?;
+    let queue = queue_config(settings, clock);
+    let opened = Opened::take(data, settings.queue.dir.clone(), queue, clock).await?;
+    folders::tell_exposed(data);
+    tell_recovery(&opened.recovery);
+    match begin(process, &opened, settings).await {
+        Ok((agent, stopping)) => Ok((opened, agent, stopping)),
+        Err(failure) => {
+            // Another life may want the folder at once.
+            opened.close().await;
+            Err(failure)
+        }
+    }
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// Something cannot be started; nothing runs then.
+async fn begin(
+    process: Process<'_>,
+    opened: &Opened,
+    settings: &Settings,
+) -> Result<(Arc<Agent>, Stopping), Failure> {
+    let Process {
+        args,
+        display,
+        clock,
+        measured,
+        manager,
+        ..
+    } = process;
+    let tasks = Tasks::new(clock, args.test_faults)?;
+    let supervisor = tasks.supervisor().clone();
+    let begun = async {
+        let mut assembled = tokio::task::block_in_place(|| {
+            Assembled::new(opened, settings, tasks, measured, clock)
+        })?;
+        assembled.agent.manager = manager.cloned();
+        assembled.recover().await;
+        assembled.listen(settings, clock).await?;
+        let doors = Doors::open(&opened.data, settings).await?;
+        let started = assembled.start(clock)?;
+        let agent = Arc::clone(&started.agent);
+        others::start(&agent, settings, display, clock, doors)?;
+        Ok((agent, stopping(opened, started, settings.grace)?))
+    };
+    let begun = begun.await;
+    match begun {
+        Ok(_) => supervisor.started(),
+        Err(_) => supervisor.close().await,
+    }
+    begun
+}
+
+/// What there is to be stopped, in the order in which it was started.
+///
+/// # Errors
+/// Two things are called the same, which none are.
+fn stopping(opened: &Opened, started: Started, grace: Duration) -> Result<Stopping, Failure> {
+    let settings = StopSettings {
+        drain: grace.saturating_add(AFTER_GRACE),
+        cancel: CANCEL,
+        close: CLOSE,
+        ..StopSettings::default()
+    };
+    let Started {
+        agent,
+        delivery,
+        intake,
+    } = started;
+    let (queue, socket) = (opened.queue.clone(), opened.data.socket());
+    let register = move || {
+        let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
+        stopping.register(Closing(queue))?;
+        stopping.register(delivery)?;
+        stopping.register(intake)?;
+        stopping.verify("the control socket is gone", move || async move {
+            match socket.try_exists() {
+                Ok(false) => Ok(()),
+                Ok(true) => Err(format!("`{}` is there", socket.display())),
+                Err(error) => Err(error.to_string()),
+            }
+        })?;
+        Ok(stopping)
+    };
+    register().map_err(|error: mainstay_supervise::Error| {
+        Failure::new(Exit::StartFailed, "the agent could not be stopped").because(error)
+    })
+}
+
+/// Stops everything in order, and at once when that is asked for.
+async fn run_out(stopping: Stopping, ending: &Ending, stop: &Stop) -> StopReport {
+    let signal = stopping.signal();
+    signal.ask(match ending {
+        Ending::Asked => "a signal",
+        Ending::Empty | Ending::Failed(_) => "--until-empty",
+        Ending::Reload(_) => "a new configuration",
+    });
+    let mut running = pin!(stopping.run());
+    tokio::select! {
+        report = &mut running => return report,
+        () = stop.at_once.cancelled() => {}
+    }
+    signal.ask("a second signal");
+    running.await
+}
+
+/// Waits for what is written down last, unless its disk hangs or somebody wants no more of it.
+async fn unless_it_hangs(written: impl Future<Output = ()>, stop: &Stop, clock: &SharedClock) {
+    let hurry = async {
+        stop.at_once.cancelled().await;
+        clock.sleep(AFTER_GRACE).await;
+    };
+    let is_written = tokio::select! {
+        biased;
+        written = within(&**clock, CLOSE, written) => written.is_some(),
+        () = hurry => false,
+    };
+    if !is_written {
+        tracing::warn!("how this run ended is not written down: the disk did not answer in time");
+    }
+}
+
+/// Whether all that was in hand was finished.
+fn judge(agent: &Agent, report: &StopReport) -> Exit {
+    if 0 < agent.abandoned() {
+        tracing::warn!(
+            abandoned = agent.abandoned(),
+            "deliveries were given up; the documents are sent again, under the same ids"
+        );
+    }
+    if report.outcome != StopOutcome::Clean {
+        let unfinished = report.complaints();
+        tracing::warn!(
+            ?unfinished,
+            "stopped before all was finished; nothing is lost"
+        );
+    } else if agent.abandoned() == 0 {
+        return Exit::Done;
+    }
+    Exit::StoppedEarly
+}
+
+/// Ready when the agent cannot do what it is for, with the reason.
+async fn failed(agent: &Agent) -> String {
+    let mut events = agent.tasks.supervisor().subscribe();
+    loop {
+        let (state, why) = agent.tasks.state();
+        if state == ServiceState::Error {
+            return why;
+        }
+        // Whoever is behind has missed nothing: the state is looked at again.
+        if matches!(events.recv().await, Err(RecvError::Closed)) {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Says what opening the queue found, loudly where documents are concerned.
+fn tell_recovery(recovery: &Recovery) {
+    tracing::info!(
+        clean = recovery.clean,
+        groups = recovery.groups_read,
+        torn = recovery.torn_groups,
+        "queue open"
+    );
+    for damage in &recovery.damage {
+        terminal::warn(&format!(
+            "the queue's file `{}` is damaged from byte {} to {}: {}",
+            damage.file, damage.start, damage.end, damage.what
+        ));
+    }
+    if recovery.documents_unreadable > 0 {
+        terminal::warn(&format!(
+            "{} unreadable; all others are delivered, see `mainstay status`",
+            Count(recovery.documents_unreadable, "document")
+        ));
+    }
+    if recovery.settlements_unreadable > 0 {
+        terminal::warn(&format!(
+            "{} offered again, under the same keys: the word that they were settled is lost",
+            Count(recovery.settlements_unreadable, "document")
+        ));
+    }
+    if recovery.unbalanced != 0 {
+        terminal::warn(&format!(
+            "the ledger does not add up by {}: run `mainstay queue verify`, and report this",
+            recovery.unbalanced
+        ));
+    }
+}
+
+fn tell_start(agent: &Agent, settings: &Settings) {
+    terminal::say(&format!(
+        "mainstay {} runs, data in {}",
+        env!("CARGO_PKG_VERSION"),
+        agent.data.path().display()
+    ));
+    tracing::info!(
+        origin = settings.origin,
+        routes = agent.routes.len(),
+        "settings"
+    );
+    for route in &agent.routes {
+        let from = route.from.as_ref();
+        let from = from.map_or_else(|| "submit".to_owned(), Source::shown);
+        for to in &route.to {
+            terminal::say(&format!("{from} -> {}", to.address));
+        }
+    }
+    for (lane, number) in agent.unassigned() {
+        terminal::warn(&format!(
+            "{} queued on `{lane}`, and no route leads there any more",
+            Count(number, "document")
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_nobody_who_asked_a_second_time() {
+        let (stop, clock) = (Stop::default(), mainstay_clock::system());
+        stop.ask("a test");
+        stop.ask("a test");
+        unless_it_hangs(std::future::pending(), &stop, &clock).await;
+    }
+}
