@@ -215,6 +215,50 @@ async fn any_missing_segment_is_reported_and_the_others_are_delivered() {
     }
 }
 
+/// A file system that lost a block, and moved all behind it up.
+#[tokio::test]
+async fn a_group_that_is_gone_without_a_trace_is_told_where_it_was() {
+    let scratch = filled().await;
+    change(&scratch, 0, |bytes| {
+        let gone = position(bytes, 3) / 4096 * 4096;
+        bytes.drain(gone..gone + 4096);
+        bytes.extend([0; 4096]);
+    });
+    let (queue, recovery, lane) = scratch.open_with_report();
+    let told = |damage: &mainstay_queue::Damage| damage.what == "records are missing";
+    assert!(recovery.damage.iter().any(told), "{recovery:?}");
+    assert_eq!(recovery.documents_unreadable, 1, "{recovery:?}");
+    assert_eq!(drain(&queue, lane).await.len(), 59);
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+}
+
+/// Nothing behind its last group says that it was confirmed, nor does the next segment say where it ended: the watermark does.
+#[tokio::test]
+async fn a_damaged_last_group_costs_none_of_its_documents_where_the_segment_behind_it_is_missing() {
+    let scratch = filled().await;
+    let holds = |path: &std::path::PathBuf, number: u8| {
+        let bytes = fs::read(path).unwrap();
+        bytes.windows(64).any(|window| window == [number; 64])
+    };
+    let segments = scratch.segments();
+    let last = (segments.iter().position(|path| holds(path, 59))).unwrap();
+    for path in &segments[last..] {
+        fs::remove_file(path).unwrap();
+    }
+    let newest = (0..60).rfind(|number| holds(&segments[last - 1], *number));
+    let newest = newest.unwrap();
+    change(&scratch, last - 1, |bytes| {
+        let head = position(bytes, newest) / 4096 * 4096;
+        bytes[head + 2] ^= 1;
+    });
+    let (queue, recovery, lane) = scratch.open_with_report();
+    assert_eq!(recovery.torn_groups, 0, "{recovery:?}");
+    let left = drain(&queue, lane).await;
+    assert_eq!(left.len(), usize::from(newest) + 1, "{recovery:?}");
+    assert_eq!(recovery.documents_unreadable, 59 - u64::from(newest));
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+}
+
 #[tokio::test]
 async fn a_segment_missing_after_a_clean_stop_is_noticed_document_by_document() {
     let scratch = Scratch::new();
