@@ -28,6 +28,7 @@ mod runbook;
 mod scratch;
 mod scrubbing;
 mod selftest;
+mod showing;
 mod signals;
 mod stage;
 mod status;

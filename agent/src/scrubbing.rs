@@ -125,10 +125,10 @@ impl Pace {
         }
         let due = Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
         if let Some(wait) = due.checked_sub(self.clock.now().since(self.begun)) {
-            let sleep = self.clock.sleep(wait);
             runtime.block_on(async {
                 tokio::select! {
-                    () = sleep => {}
+                    // Made here: a sleep belongs to the runtime that it was made in.
+                    () = self.clock.sleep(wait) => {}
                     () = enough => {}
                 }
             });

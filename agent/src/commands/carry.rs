@@ -4,10 +4,12 @@ use crate::cli::{ExportArgs, ImportArgs};
 use crate::control::views::Export;
 use crate::control::{Input, Purpose, Reach, unwritten};
 use crate::exit::{Exit, Failure};
+use crate::showing::Showing;
 use crate::terminal::{self, Count, PLAIN, YELLOW};
 use crate::units::Size;
 use mainstay_files::{ErrorKind, Writer};
 use mainstay_queue::{Exported, State};
+use mainstay_work::{Counter, Unit};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -34,16 +36,18 @@ pub(crate) async fn export(args: ExportArgs) -> Result<Exit, Failure> {
         _ => None,
     };
     let reach = Reach::open(&args.place, Purpose::Look).await?;
+    let showing = Showing::begin("export", "writing", Unit::Bytes, None);
+    let counter = showing.counter();
     let written = match archive {
         None => {
-            let mut out = Noting::new(io::stdout().lock());
+            let mut out = Noting::new(io::stdout().lock(), counter);
             let exported = reach.export(&wish, &mut out).await;
             out.outcome(exported)
                 .and_then(|exported| out.into_inner().map(|_| (exported, None)))
                 .map_err(|unmade| unmade.failure(None))
         }
         Some((writer, path)) => {
-            let mut out = Noting::new(writer);
+            let mut out = Noting::new(writer, counter);
             let exported = reach.export(&wish, &mut out).await;
             out.outcome(exported)
                 .and_then(|exported| out.into_inner().map(|writer| (exported, writer)))
@@ -57,6 +61,7 @@ pub(crate) async fn export(args: ExportArgs) -> Result<Exit, Failure> {
     };
     reach.done().await;
     let (exported, path) = written?;
+    showing.finish();
     tell(&exported, path.as_deref(), args.json)?;
     Ok(if exported.unreadable == 0 {
         Exit::Done
@@ -117,13 +122,15 @@ impl Unmade {
 struct Noting<W: Write> {
     out: BufWriter<W>,
     failed: Option<io::Error>,
+    counter: Option<Counter>,
 }
 
 impl<W: Write> Noting<W> {
-    fn new(out: W) -> Self {
+    fn new(out: W, counter: Option<Counter>) -> Self {
         Self {
             out: BufWriter::with_capacity(PIECE, out),
             failed: None,
+            counter,
         }
     }
 
@@ -154,6 +161,9 @@ impl<W: Write> Noting<W> {
 impl<W: Write> Write for Noting<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.out.write(bytes);
+        if let (Ok(written), Some(counter)) = (&result, &self.counter) {
+            counter.add(*written as u64);
+        }
         self.note(result)
     }
 
@@ -197,16 +207,23 @@ fn tell(exported: &Exported, path: Option<&Path>, json: bool) -> Result<(), Fail
 /// # Errors
 /// The archive cannot be read or is not one, or the queue has no room; what came before is stored.
 pub(crate) async fn import(args: ImportArgs) -> Result<Exit, Failure> {
+    let mut showing = None;
     let input = if args.file == Path::new("-") {
         Input::Standard
     } else {
-        Input::File(super::submit::regular(&args.file)?)
+        let path = super::submit::regular(&args.file)?;
+        let len = std::fs::metadata(&path).map(|facts| facts.len()).ok();
+        let begun = showing.insert(Showing::begin("import", "reading", Unit::Bytes, len));
+        Input::File(path, begun.counter())
     };
     let reach = Reach::open(&args.place, Purpose::Submit).await?;
     let imported = reach.import(input).await;
     let status = reach.status().await;
     reach.done().await;
     let imported = imported?;
+    if let Some(showing) = showing {
+        showing.finish();
+    }
     if args.json {
         terminal::print_json(&imported)?;
     } else {

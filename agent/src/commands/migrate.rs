@@ -4,10 +4,11 @@ use super::backup::{failed, shown};
 use crate::asking;
 use crate::cli::MigrateArgs;
 use crate::exit::{Exit, Failure};
+use crate::showing::Showing;
 use crate::terminal::{self, Count, Output, Text};
 use crate::units::Size;
-use indicatif::{ProgressBar, ProgressStyle};
-use mainstay_files::{ErrorKind, Migrated, Migration, Plan, Progress, Shown, Way};
+use mainstay_files::{ErrorKind, Migrated, Migration, Plan, Shown, Way};
+use mainstay_work::Unit;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::io::Write;
@@ -41,10 +42,13 @@ pub(crate) fn migrate(args: &MigrateArgs) -> Result<Exit, Failure> {
             .help("nothing was changed; --dry-run shows all that is in the way"));
     }
     asking::allow(args.yes, &question(&migration, &plan))?;
-    let display = Display::new();
-    let migrated = migration.run(&mut |progress| display.show(progress));
-    display.end();
+    let showing = Showing::begin("migrate", "copying", Unit::Bytes, None);
+    let migrated = migration.run(&mut |progress| {
+        let files = format!("{} of {} files", progress.files, progress.files_total);
+        showing.reach(progress.bytes, progress.bytes_total, files);
+    });
     let migrated = migrated.map_err(failed(Exit::NoOutput))?;
+    showing.finish();
     if args.json {
         terminal::print_json(&told(&migrated))?;
     }
@@ -178,31 +182,5 @@ fn exit_of(kind: ErrorKind) -> Exit {
         ErrorKind::Locked => Exit::InUse,
         ErrorKind::NotRegular | ErrorKind::CrossDevice => Exit::NoInput,
         _ => Exit::NoOutput,
-    }
-}
-
-/// A bar, where a person watches.
-struct Display(Option<ProgressBar>);
-
-impl Display {
-    fn new() -> Self {
-        Self(terminal::is_watched().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg}");
-            ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        }))
-    }
-
-    fn show(&self, progress: Progress) {
-        if let Some(bar) = &self.0 {
-            bar.set_length(progress.bytes_total);
-            bar.set_position(progress.bytes);
-            bar.set_message(format!("{}/{} files", progress.files, progress.files_total));
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
     }
 }

@@ -4,11 +4,13 @@ use super::backup::{backups, failed};
 use crate::cli::{CheckArgs, FilesStatusArgs, ScrubArgs};
 use crate::exit::{Exit, Failure};
 use crate::scrubbing::{self, Pace, complaint};
+use crate::showing::Showing;
 use crate::terminal::{self, Count, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use crate::units::Size;
 use mainstay_files::{
     Check, FileState, FileStatus, Format, Schema, ScrubSummary, Scrubbed, open_regular,
 };
+use mainstay_work::Unit;
 use serde::Serialize;
 use std::io::Read;
 use std::ops::ControlFlow;
@@ -250,26 +252,33 @@ fn by_name(file: &Path) -> Format {
 /// The folder of the backups cannot be read; nothing can be printed.
 pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
     let backups = backups(&args.store)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // With a thread that looks at the time: this one reads, and cannot.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_time()
         .build()
         .map_err(|error| Failure::new(Exit::StartFailed, "cannot wait").because(error))?;
     let mut pace = Pace::new(&mainstay_clock::system(), args.rate.0);
+    let showing = Showing::begin("scrub", "reading", Unit::Bytes, None);
     let mut told = Vec::new();
     let summary = scrubbing::scrub(
         &backups,
         args.repair,
-        &mut |bytes| pace.spend(bytes, runtime.handle()),
+        &mut |bytes| {
+            showing.add(bytes);
+            pace.spend(bytes, runtime.handle());
+        },
         &mut |scrubbed| {
             if args.json {
                 told.push(json(scrubbed));
             } else if let Some(line) = complaint(scrubbed) {
-                terminal::say(&line);
+                showing.say(&line);
             }
             ControlFlow::Continue(())
         },
     )
     .map_err(failed(Exit::NoInput))?;
+    showing.finish();
     if args.json {
         terminal::print_json(&told)?;
     } else {

@@ -38,7 +38,7 @@ async fn submit_all(
         let input = if is_standard {
             Input::Standard
         } else {
-            Input::File(regular(file)?)
+            Input::File(regular(file)?, None)
         };
         let own_name = file
             .file_name()

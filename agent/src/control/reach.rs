@@ -15,8 +15,10 @@ use crate::run::{Template, describe_damage, queue_config, template};
 use crate::status::{Status, read_stopped};
 use crate::terminal;
 use axum::body::Body;
+use futures_util::TryStreamExt;
 use mainstay_files::Lock;
 use mainstay_queue::{Exported, Imported};
+use mainstay_work::Counter;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -44,8 +46,8 @@ pub(crate) enum Purpose {
 /// What is handed over.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// A file.
-    File(PathBuf),
+    /// A file, and who counts what is read of it.
+    File(PathBuf, Option<Counter>),
     /// Standard input.
     Standard,
 }
@@ -162,13 +164,13 @@ impl Reach {
     /// Stores the documents of an archive.
     pub(crate) async fn import(&self, input: Input) -> Result<Imported, Failure> {
         match (self, input) {
-            (Self::Agent(client), Input::File(path)) => {
+            (Self::Agent(client), Input::File(path, counter)) => {
                 let file = tokio::fs::File::open(&path)
                     .await
                     .map_err(|error| no_input(&path, error))?;
-                client
-                    .import(Body::from_stream(ReaderStream::new(file)))
-                    .await
+                let pieces = ReaderStream::new(file);
+                let counted = pieces.inspect_ok(move |piece| count(counter.as_ref(), piece.len()));
+                client.import(Body::from_stream(counted)).await
             }
             (Self::Agent(client), Input::Standard) => {
                 let archive = ReaderStream::new(tokio::io::stdin());
@@ -176,8 +178,9 @@ impl Reach {
             }
             (Self::Folder(here), input) => {
                 let archive: Box<dyn Read + Send> = match input {
-                    Input::File(path) => {
-                        Box::new(File::open(&path).map_err(|error| no_input(&path, error))?)
+                    Input::File(path, counter) => {
+                        let file = File::open(&path).map_err(|error| no_input(&path, error))?;
+                        Box::new(Counted { file, counter })
                     }
                     Input::Standard => Box::new(std::io::stdin()),
                 };
@@ -198,7 +201,7 @@ impl Reach {
         input: Input,
     ) -> Result<Submitted, Failure> {
         match (self, input) {
-            (Self::Agent(client), Input::File(path)) => {
+            (Self::Agent(client), Input::File(path, _)) => {
                 let file = tokio::fs::File::open(&path)
                     .await
                     .map_err(|error| no_input(&path, error))?;
@@ -210,7 +213,7 @@ impl Reach {
                 let body = Body::from_stream(ReaderStream::new(tokio::io::stdin()));
                 client.submit(&submission, body).await
             }
-            (Self::Folder(here), Input::File(path)) => {
+            (Self::Folder(here), Input::File(path, _)) => {
                 let file = std::fs::File::open(&path).map_err(|error| no_input(&path, error))?;
                 here.1.submit(submission, file).await
             }
@@ -227,6 +230,26 @@ impl Reach {
             drop(desk);
             opened.close().await;
         }
+    }
+}
+
+/// A file that is read, and counted.
+struct Counted {
+    file: File,
+    counter: Option<Counter>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(bytes)?;
+        count(self.counter.as_ref(), read);
+        Ok(read)
+    }
+}
+
+fn count(counter: Option<&Counter>, bytes: usize) {
+    if let Some(counter) = counter {
+        counter.add(bytes as u64);
     }
 }
 

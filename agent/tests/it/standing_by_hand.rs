@@ -111,7 +111,8 @@ fn a_scrub_finds_what_the_disk_lost_and_repairs_it_only_where_it_may() {
     for path in [&file, &other] {
         assert_eq!(place.said(&["backup", "create", path]).code, Some(0));
     }
-    let said = place.said(&["backup", "scrub"]);
+    // Slow enough to wait for it.
+    let said = place.said(&["backup", "scrub", "--rate", "100B"]);
     assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
     assert!(
         said.out.starts_with("2 files and 2 backups read: "),

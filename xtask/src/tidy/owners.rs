@@ -106,6 +106,8 @@ const LONG_LIVED: &[&str] = &[
     "crates/supervise/src/drive.rs",
     // Workers end when the pool is closed, or its last handle dropped, and their job is over; nothing ends a job by force.
     "crates/work/src/pool/worker.rs",
+    // What shows a progress ends with it, and is waited for.
+    "agent/src/showing.rs",
     // All lives of the agent: over when the process is, which waits for them as long as a stop may take.
     "agent/src/run.rs",
     // Workloads, campaigns and checks own the whole process.
