@@ -217,10 +217,35 @@ fn a_fault_cannot_be_asked_for_where_it_was_not_allowed() {
 fn a_pickup_that_died_is_not_taken_for_an_empty_folder() {
     let stage = Stage::new();
     let receiver = stage.receiver(&[]);
-    // It was written a moment ago, and nobody said that it is complete: it is left to settle.
-    std::fs::write(stage.path("drop/late.csv"), b"late").unwrap();
-    let agent = stage.agent(&receiver.url(), &["--until-empty", "--test-faults"]);
-    meets(&stage, "the pickup of route `cli`", "panic");
+    let late = stage.path("drop/late.csv");
+    // It was written a moment ago, and nobody said that it is complete: it is left to settle, for longer than this test takes.
+    std::fs::write(&late, b"late").unwrap();
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\nsettle = \"1h\"\n[route.to.server]\nurl = \"{}\"\n",
+        stage.text("drop"),
+        receiver.url(),
+    );
+    std::fs::write(stage.path("late.toml"), config).unwrap();
+    let mut command = stage.command(&["run", "--until-empty", "--test-faults"]);
+    command.arg("--config").arg(stage.path("late.toml"));
+    let mut agent = Running::start(&mut command, stage.path("agent.log"));
+    until("the agent answers", || {
+        assert!(!agent.has_ended(), "{}", agent.log());
+        UnixStream::connect(stage.path("data/control.sock")).is_ok()
+    });
+    let pickup = "the pickup of route `lab`";
+    meets(&stage, pickup, "panic");
+    until("it has died", || {
+        assert!(!agent.has_ended(), "{}", agent.log());
+        let log = agent.log();
+        let is_told = |line: &str| line.contains(pickup) && line.contains("a test asked for it");
+        log.lines().any(is_told)
+    });
+    // Who writes and closes it says that it is complete; the pickup that comes after it hears that once it watches.
+    until("it is delivered", || {
+        drop(std::fs::File::options().append(true).open(&late));
+        receiver.stored().len() == 1
+    });
+    agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
-    assert_eq!(receiver.stored().len(), 1);
 }
