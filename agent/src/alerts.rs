@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Each `[[alert]]` stands alone: one that hangs delays no other, and none delays or fails the agent. What was told counts as told,
-//! whatever became of the telling: it is logged and counted, and not begun anew.
+//! whatever became of the telling: it is logged and counted, and not begun anew. That is remembered over all lives of the agent; what
+//! was still being told as one ended is told by the next.
 //!
 //! # Limits
 //!
@@ -14,16 +15,19 @@
 //! | alerts in the configuration | 16 | people write them |
 //! | tellings of one check by one alert | 1 in a minute | a check that flaps wakes nobody sixty times an hour |
 //! | tellings of one alert under way | 8 | more checks than that seldom change at once; further ones wait |
+//! | what was told is remembered | of 4,096 checks, over all alerts | 256 of each; what was told longest ago is forgotten |
 //! | what waits | the latest change of each check | older ones are no longer so |
 //! | a request, with 3 retries | 50 s in all, 10 s of silence | it is over before the next one about the same check |
 //! | a command | 30 s, then its process group is killed | it should write, send or ring, not wait |
 
 mod command;
 mod desk;
+mod memory;
 mod notice;
 mod pattern;
 mod webhook;
 
+pub(crate) use memory::Memory;
 pub(crate) use pattern::matches;
 pub(crate) use webhook::{is_address, shown};
 
@@ -61,6 +65,7 @@ pub(crate) struct Counters {
 
 /// One `[[alert]]` at work.
 struct Teller {
+    whom: AlertTo,
     /// Whom it tells, for people.
     name: String,
     by: By,
@@ -94,9 +99,13 @@ pub(crate) fn tell(
         })?;
         // First, so that no change is missed; what was seen before stands in the snapshot.
         let changes = health.subscribe();
-        let mut desk = Desk::new(alert.from, alert.checks.clone());
-        desk.see_all(&health.snapshot(), clock.now());
+        let (now, mut desk) = (clock.now(), Desk::new(alert.from, alert.checks.clone()));
+        for (check, state, at) in agent.told.of(&alert.to) {
+            desk.recall(check, state, at, now);
+        }
+        desk.see_all(&health.snapshot(), now);
         tellers.push(Teller {
+            whom: alert.to.clone(),
             name,
             by,
             desk,
@@ -167,14 +176,17 @@ impl Teller {
                     }
                     Err(RecvError::Closed) => return,
                 },
-                Some(()) = under_way.next() => {}
+                Some(Due { change, taken, .. }) = under_way.next() => {
+                    let check = change.check.as_deref().unwrap_or_default();
+                    agent.told.note(&self.whom, check, change.to, taken);
+                }
                 () = clock.sleep(next) => {}
             }
         }
     }
 }
 
-/// Tells it once; what becomes of it is counted and logged.
+/// Tells it once, and gives it back; what becomes of it is counted and logged.
 async fn told(
     by: &By,
     name: &str,
@@ -182,8 +194,8 @@ async fn told(
     agent: &Agent,
     station: &Station,
     clock: &SharedClock,
-) {
-    let notice = Notice::new(due, station);
+) -> Due {
+    let notice = Notice::new(&due, station);
     let (check, state) = (&notice.check, notice.state.name());
     match by.tell(&notice, clock).await {
         Ok(()) => {
@@ -195,4 +207,5 @@ async fn told(
             tracing::warn!(check, state, alert = name, why, "an alert was not told");
         }
     }
+    due
 }

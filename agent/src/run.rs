@@ -42,6 +42,7 @@ pub(crate) use progress::Display;
 pub(crate) use report::{describe_damage, describe_queue};
 pub(crate) use stops::Told;
 
+use crate::alerts;
 use crate::cli::RunArgs;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -78,6 +79,7 @@ struct Process<'a> {
     clock: &'a SharedClock,
     measured: &'a Measured,
     manager: Option<&'a Arc<Manager>>,
+    told: &'a alerts::Memory,
     /// Whether a life runs, which ends in bounded time; none does while one starts.
     runs: &'a AtomicBool,
 }
@@ -143,6 +145,7 @@ async fn lives(
     let clock = mainstay_clock::system();
     let measured = Measured::new(&clock)?;
     let manager = Manager::of_this_process().map(Arc::new);
+    let told = alerts::Memory::default();
     let process = Process {
         args: &args,
         data: &data,
@@ -151,6 +154,7 @@ async fn lives(
         clock: &clock,
         measured: &measured,
         manager: manager.as_ref(),
+        told: &told,
         runs: &runs,
     };
     let mut let_go_by = None;

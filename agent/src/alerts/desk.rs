@@ -22,14 +22,20 @@ pub(super) struct Desk {
 pub(super) struct Due {
     /// From what was told last.
     pub(super) change: HealthChange,
+    /// When it was taken.
+    pub(super) taken: Moment,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// What was told last, and when.
-    told: Option<(HealthState, Moment)>,
-    /// What is so now and has not been told, and since when it waits.
-    waits: Option<(HealthChange, Moment)>,
+    /// What was told last.
+    told: Option<HealthState>,
+    /// The last change to what somebody knows.
+    last: Option<HealthChange>,
+    /// Since when that has to be told; none where it has not.
+    waits: Option<Moment>,
+    /// Nothing is told of it before.
+    quiet_until: Option<Moment>,
 }
 
 impl Desk {
@@ -42,6 +48,23 @@ impl Desk {
         }
     }
 
+    /// Goes on from what was told of a check before there was this desk.
+    ///
+    /// What was bad is left alone for a while: whoever has just begun to look takes everything for well.
+    pub(super) fn recall(&mut self, check: String, state: HealthState, at: Moment, now: Moment) {
+        let since = if state == HealthState::Healthy {
+            at
+        } else {
+            now
+        };
+        let seen = Seen {
+            told: Some(state),
+            quiet_until: Some(since + QUIET),
+            ..Seen::default()
+        };
+        self.checks.insert(check, seen);
+    }
+
     /// Sees a change. That nobody knows how something is, is nothing to tell; what was known before stands.
     pub(super) fn see(&mut self, change: &HealthChange, now: Moment) {
         let Some(check) = &change.check else { return };
@@ -51,16 +74,8 @@ impl Desk {
             return;
         }
         let seen = self.checks.entry(check.clone()).or_default();
-        let told = seen.told.map_or(HealthState::Healthy, |(state, _)| state);
-        let is_news = change.to != told && (self.from <= change.to || self.from <= told);
-        let since = seen.waits.take().map_or(now, |(_, since)| since);
-        seen.waits = is_news.then(|| {
-            let mut change = change.clone();
-            if let Some((told, _)) = seen.told {
-                change.from = told;
-            }
-            (change, since)
-        });
+        seen.last = Some(change.clone());
+        seen.judge(self.from, seen.waits.unwrap_or(now));
     }
 
     /// Sees how everything stands, where changes were missed.
@@ -82,10 +97,12 @@ impl Desk {
     /// What has waited longest and may be told now; from here on it counts as told.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<Due> {
         let due = self.checks.values_mut().filter(|seen| seen.is_due(now));
-        let seen = due.min_by_key(|seen| seen.waits.as_ref().map(|(_, since)| *since))?;
-        let (change, _) = seen.waits.take()?;
-        seen.told = Some((change.to, now));
-        Some(Due { change })
+        let seen = due.min_by_key(|seen| seen.waits)?;
+        let mut change = seen.last.clone()?;
+        seen.waits = None;
+        change.from = seen.told.replace(change.to).unwrap_or(change.from);
+        seen.quiet_until = Some(now + QUIET);
+        Some(Due { change, taken: now })
     }
 
     /// How long it is until something may be told; none where nothing waits.
@@ -96,13 +113,20 @@ impl Desk {
 }
 
 impl Seen {
+    /// Has it wait since then if it is worth telling beside what was told, and else not.
+    fn judge(&mut self, from: HealthState, since: Moment) {
+        let told = self.told.unwrap_or(HealthState::Healthy);
+        let is_news = |last: &HealthChange| last.to != told && (from <= last.to || from <= told);
+        self.waits = self.last.as_ref().is_some_and(is_news).then_some(since);
+    }
+
     fn is_due(&self, now: Moment) -> bool {
         self.waits.is_some() && self.quiet_for(now).is_zero()
     }
 
     fn quiet_for(&self, now: Moment) -> Duration {
-        self.told
-            .map_or(Duration::ZERO, |(_, at)| (at + QUIET).since(now))
+        self.quiet_until
+            .map_or(Duration::ZERO, |until| until.since(now))
     }
 }
 
@@ -256,5 +280,39 @@ mod tests {
         desk.see(&change("a", Degraded, Healthy), now);
         assert_eq!(desk.next(now), Some(QUIET));
         assert_eq!(desk.take_due(now), None);
+    }
+
+    #[test]
+    fn what_was_told_before_is_told_as_mended_once_it_stays_so_and_not_again() {
+        let clock = ManualClock::new();
+        let told_at = clock.now();
+        clock.advance(Duration::from_hours(1));
+        let began = clock.now();
+        let mut desk = Desk::new(Degraded, Vec::new());
+        for check in ["mended", "bad"] {
+            desk.recall(check.to_owned(), Degraded, told_at, began);
+        }
+        desk.recall("well".to_owned(), Healthy, told_at, began);
+        // Whoever begins takes all for well.
+        for check in ["mended", "bad", "well"] {
+            desk.see(&change(check, Unknown, Healthy), clock.now());
+        }
+        assert_eq!(desk.take_due(clock.now()), None);
+        clock.advance(QUIET / 6);
+        for check in ["bad", "well"] {
+            desk.see(&change(check, Healthy, Degraded), clock.now());
+        }
+        // What was well is as any other.
+        let due = desk.take_due(clock.now()).unwrap();
+        assert_eq!(due.change.check.as_deref(), Some("well"));
+        assert_eq!(desk.take_due(clock.now()), None);
+        clock.advance(QUIET * 5 / 6);
+        let mut mended = Vec::new();
+        while let Some(due) = desk.take_due(clock.now()) {
+            assert_eq!((due.change.from, due.change.to), (Degraded, Healthy));
+            mended.extend(due.change.check);
+        }
+        assert_eq!(mended, ["mended"]);
+        assert_eq!(desk.next(clock.now()), None);
     }
 }

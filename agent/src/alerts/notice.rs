@@ -41,8 +41,8 @@ impl Station {
 }
 
 impl Notice {
-    pub(super) fn new(due: Due, Station(station): &Station) -> Self {
-        let change = due.change;
+    pub(super) fn new(due: &Due, Station(station): &Station) -> Self {
+        let change = due.change.clone();
         let check = change.check.unwrap_or_default();
         Self {
             id: crate::percent::encode(format!("{station}-{check}-{}", change.at_ms).as_bytes()),

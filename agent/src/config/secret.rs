@@ -33,6 +33,17 @@ impl SecretRef {
         }
     }
 
+    /// Whether it is the same secret, or at the same place.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Env(name), Self::Env(other))
+            | (Self::Credential(name), Self::Credential(other)) => name == other,
+            (Self::File(path), Self::File(other)) => path == other,
+            (Self::Inline(secret), Self::Inline(other)) => secret.expose() == other.expose(),
+            _ => false,
+        }
+    }
+
     /// Fetches the secret; a line end after it is not part of it.
     ///
     /// # Errors

@@ -293,6 +293,15 @@ impl From {
 }
 
 impl AlertTo {
+    /// Whether the same is told, by the same command or at the same address, whatever it has for a token.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Url { url, .. }, Self::Url { url: other, .. }) => url.is_same(other),
+            (Self::Command(words), Self::Command(others)) => words == others,
+            _ => false,
+        }
+    }
+
     /// The address, or where it is; without what in it may be secret.
     pub(crate) fn url(url: &SecretRef) -> String {
         match url {

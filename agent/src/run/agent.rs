@@ -59,6 +59,8 @@ pub(crate) struct Agent {
     pub(crate) manager: Option<Arc<Manager>>,
     /// What became of its alerts.
     pub(crate) alerts: alerts::Counters,
+    /// What they have told, in all its lives.
+    pub(crate) told: alerts::Memory,
 }
 
 /// A running route.
@@ -125,6 +127,7 @@ impl Assembled {
         settings: &Settings,
         tasks: Tasks,
         measured: &Measured,
+        told: &alerts::Memory,
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -179,6 +182,7 @@ impl Assembled {
             abandoned: Arc::default(),
             manager: None,
             alerts: alerts::Counters::default(),
+            told: told.clone(),
         };
         Ok(Self {
             agent,

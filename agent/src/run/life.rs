@@ -152,7 +152,7 @@ async fn begin(
     let supervisor = tasks.supervisor().clone();
     let begun = async {
         let mut assembled = tokio::task::block_in_place(|| {
-            Assembled::new(opened, settings, tasks, measured, clock)
+            Assembled::new(opened, settings, tasks, measured, process.told, clock)
         })?;
         assembled.agent.manager = manager.cloned();
         assembled.recover().await;

@@ -6,18 +6,21 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// What a webhook was sent.
 #[derive(Debug)]
-struct Told {
-    head: String,
-    body: String,
+pub(crate) struct Told {
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Told {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -26,20 +29,29 @@ impl Told {
 }
 
 /// A server that answers every request with `answer`, or with nothing; its address, and what it was sent.
-fn webhook(answer: Option<&'static str>) -> (String, Receiver<Told>) {
+pub(crate) fn webhook(answer: Option<&'static str>) -> (String, Receiver<Told>) {
+    webhook_of(move |_| answer)
+}
+
+/// A server that answers with what there is for the number of the request, from 0 on.
+pub(crate) fn webhook_of(
+    answer: impl Fn(usize) -> Option<&'static str> + Send + Sync + 'static,
+) -> (String, Receiver<Told>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (told, hears) = sync_channel(64);
+    let requests = AtomicUsize::new(0);
+    let answer = Arc::new(move || answer(requests.fetch_add(1, Ordering::Relaxed)));
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let told = told.clone();
-            std::thread::spawn(move || serve(stream.unwrap(), answer, &told));
+            let (told, answer) = (told.clone(), Arc::clone(&answer));
+            std::thread::spawn(move || serve(stream.unwrap(), &*answer, &told));
         }
     });
     (format!("http://{address}/hooks/s3cr3t"), hears)
 }
 
-fn serve(stream: TcpStream, answer: Option<&str>, told: &SyncSender<Told>) {
+fn serve(stream: TcpStream, answer: &dyn Fn() -> Option<&'static str>, told: &SyncSender<Told>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     loop {
@@ -57,6 +69,7 @@ fn serve(stream: TcpStream, answer: Option<&str>, told: &SyncSender<Told>) {
         let mut body = vec![0; len];
         reader.read_exact(&mut body).unwrap();
         one.body = String::from_utf8(body).unwrap();
+        let answer = answer();
         // The test may be over.
         drop(told.send(one));
         match answer {
@@ -68,8 +81,15 @@ fn serve(stream: TcpStream, answer: Option<&str>, told: &SyncSender<Told>) {
     }
 }
 
+/// Writes a program that can be run.
+pub(crate) fn program(path: &Path, script: &str) {
+    std::fs::write(path, script).unwrap();
+    let executable = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(path, executable).unwrap();
+}
+
 /// Writes the file of an agent called T-4 whose destination is away, with further tables.
-fn config(stage: &Stage, tables: &str) {
+pub(crate) fn config(stage: &Stage, tables: &str) {
     let drop = stage.text("drop");
     std::fs::create_dir_all(stage.path("copies")).unwrap();
     let text = format!(
@@ -80,10 +100,16 @@ fn config(stage: &Stage, tables: &str) {
 }
 
 /// An agent with these tables, whose one document cannot be delivered.
-fn start(stage: &Stage, tables: &str) -> Running {
+pub(crate) fn start(stage: &Stage, tables: &str) -> Running {
+    start_with(stage, tables, &[])
+}
+
+/// The same, with further flags.
+pub(crate) fn start_with(stage: &Stage, tables: &str, flags: &[&str]) -> Running {
     config(stage, tables);
     let mut command = stage.command(&["run"]);
     command
+        .args(flags)
         .arg("--config")
         .arg(stage.path("lab.toml"))
         .env("NOTIFY_SOCKET", stage.text("nobody"));
@@ -99,8 +125,9 @@ fn start(stage: &Stage, tables: &str) -> Running {
 }
 
 /// Has the checks run now and then, until `done`.
-fn until_checked(stage: &Stage, what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn until_checked(stage: &Stage, what: &str, mut done: impl FnMut() -> bool) {
+    // Of one check something is told once in a minute.
+    let deadline = Instant::now() + PATIENCE + PATIENCE;
     loop {
         let health = say(&mut stage.command(&["health"]));
         if done() {
@@ -115,7 +142,7 @@ fn until_checked(stage: &Stage, what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// The next that a webhook is told.
-fn hear(stage: &Stage, hears: &Receiver<Told>) -> Told {
+pub(crate) fn hear(stage: &Stage, hears: &Receiver<Told>) -> Told {
     let mut heard = None;
     until_checked(stage, "the webhook is told", || {
         heard = hears.try_recv().ok();
@@ -167,9 +194,7 @@ fn a_webhook_is_told_what_changed_once_with_its_token() {
 fn a_command_is_told_by_its_input_and_its_variables_and_does_not_speak_for_the_agent() {
     let stage = Stage::new();
     let script = "#!/bin/sh\n{ cat; env; } > \"$1.part\" && mv \"$1.part\" \"$1\"\n";
-    std::fs::write(stage.path("tell"), script).unwrap();
-    let executable = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(stage.path("tell"), executable).unwrap();
+    program(&stage.path("tell"), script);
     let told = stage.path("told of; it");
     let command = format!(
         "[[alert]]\ncommand = [\"./tell\", \"{}\"]\nchecks = [\"to lab/*\"]\nfrom = \"degraded\"",

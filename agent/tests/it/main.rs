@@ -8,6 +8,7 @@
 
 mod agent_is_alone;
 mod alerts;
+mod alerts_kept;
 mod budgets;
 mod by_hand;
 mod carrying;
