@@ -3,10 +3,12 @@
 use super::notice::Notice;
 use crate::notify;
 use mainstay_clock::SharedClock;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 
 /// A command that takes longer is killed, with all that it started.
@@ -17,6 +19,12 @@ const END: Duration = Duration::from_secs(1);
 
 /// How often one that runs is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// So many that were killed are waited for at a time: as many as all alerts run. What comes more hangs in the system, and stays a zombie.
+const REAPED_MAX: usize = super::ALERTS_MAX * super::AT_ONCE;
+
+/// So many are waited for.
+static REAPED: AtomicUsize = AtomicUsize::new(0);
 
 /// A command that runs; killed with its process group where nobody waits for it any more.
 struct Running {
@@ -57,7 +65,7 @@ pub(super) async fn tell(
             None if clock.now() < deadline => clock.sleep(LOOK).await,
             None => {
                 running.kill();
-                // So that it is no zombie; one that hangs in the system is left to it.
+                // Whoever is told knows that it is over; one that hangs in the system is left to a thread.
                 let deadline = clock.now() + END;
                 while running.ended().is_none() && clock.now() < deadline {
                     clock.sleep(LOOK).await;
@@ -106,7 +114,31 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        if !self.has_ended {
+            self.kill();
+            reap(Pid::from_child(&self.child));
+        }
+    }
+}
+
+/// Waits for what was killed, so that it is no zombie; on a thread of its own, which ends with the process if need be.
+fn reap(pid: Pid) {
+    let is_free = |reaped: usize| (reaped < REAPED_MAX).then_some(reaped + 1);
+    let place = REAPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
+    if place.is_err() {
+        return;
+    }
+    let wait = move || {
+        // Only we wait for it: nobody else can have its number.
+        let ended = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+        REAPED.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a command of an alert was not waited for");
+        }
+    };
+    if let Err(error) = thread::Builder::new().name("reaper".into()).spawn(wait) {
+        REAPED.fetch_sub(1, Ordering::Relaxed);
+        tracing::debug!(%error, "no thread waits for a command of an alert");
     }
 }
 

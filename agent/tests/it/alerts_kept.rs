@@ -1,8 +1,10 @@
 //! What was told stays told over the lives of the agent, and what could not be told yet is told later.
 
-use crate::alerts::{config, hear, start, webhook};
+use crate::alerts::{config, hear, program, start, start_with, until_checked, webhook};
 use crate::support::{Running, Stage, say, until};
+use crate::tasks::meets;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// A second destination that is away, for documents that are submitted.
 const OTHER: &str = "[[route]]\nname = \"other\"\n[route.to.server]\nurl = \"http://127.0.0.1:1/\"\nretry = { initial = \"20ms\", max = \"200ms\" }\n";
@@ -55,4 +57,46 @@ fn what_was_told_before_a_new_configuration_is_told_as_mended_after_it_and_not_a
     assert!(health.out.contains("to other/server"), "{health:?}");
     assert!(hears.try_recv().is_err());
     assert!(!agent.log().contains("was not told"), "{}", agent.log());
+}
+
+/// What was killed as its telling was given up was never waited for.
+#[test]
+fn a_command_that_is_given_up_leaves_nothing_behind() {
+    let stage = Stage::new();
+    let folder = stage.path("pids");
+    std::fs::create_dir(&folder).unwrap();
+    let script = "#!/bin/sh\n: > \"$1/$$\"\nexec sleep 1000\n";
+    program(&stage.path("tell"), script);
+    let agent = start_with(
+        &stage,
+        &format!(
+            "[[alert]]\ncommand = [\"./tell\", \"{}\"]\nchecks = [\"to lab/*\"]",
+            folder.display()
+        ),
+        &["--test-faults"],
+    );
+    let mut known: Vec<PathBuf> = Vec::new();
+    let mut next = |what: &str| {
+        let mut found = None;
+        until_checked(&stage, what, || {
+            let mut entries = std::fs::read_dir(&folder).unwrap();
+            found = entries.find_map(|entry| {
+                let path = entry.unwrap().path();
+                (!known.contains(&path)).then_some(path)
+            });
+            found.is_some()
+        });
+        let found = found.unwrap();
+        known.push(found.clone());
+        Path::new("/proc").join(found.file_name().unwrap())
+    };
+    let first = next("the command runs");
+    // What was not told to its end is told by the task that comes after it.
+    meets(&stage, "the alerts", "panic");
+    let second = next("the command runs again");
+    until("the first is gone", || !first.exists());
+    agent.signal("HUP");
+    let third = next("the command runs in the next life");
+    until("the second is gone", || !second.exists());
+    assert!(third.exists(), "{}", agent.log());
 }

@@ -112,7 +112,7 @@ impl Whole {
 }
 
 /// Has a task of the agent of this stage meet a fault.
-fn meets(stage: &Stage, task: &str, fault: &str) {
+pub(crate) fn meets(stage: &Stage, task: &str, fault: &str) {
     let body = serde_json::json!({ "task": task, "fault": fault }).to_string();
     let mut stream = UnixStream::connect(stage.path("data/control.sock")).unwrap();
     stream.write_all(request(&body).as_bytes()).unwrap();

@@ -110,6 +110,8 @@ const LONG_LIVED: &[&str] = &[
     "agent/src/showing.rs",
     // All lives of the agent: over when the process is, which waits for them as long as a stop may take.
     "agent/src/run.rs",
+    // Ends with the command that it waits for, which was killed; at most 128 at once.
+    "agent/src/alerts/command.rs",
     // Workloads, campaigns and checks own the whole process.
     "xtask/",
     "bench/",
