@@ -18,6 +18,7 @@
 //! | what was told is remembered | of 4,096 checks, over all alerts | 256 of each; what was told longest ago is forgotten |
 //! | what waits | the latest change of each check | older ones are no longer so |
 //! | a request, with 3 retries | 50 s in all, 10 s of silence | it is over before the next one about the same check |
+//! | a wait that a server asks for | 40 s within a request; 1 hour at a time, a day in all | beyond 40 s the change goes back to the desk |
 //! | a command | 30 s, then its process group is killed | it should write, send or ring, not wait |
 
 mod command;
@@ -71,6 +72,14 @@ struct Teller {
     by: By,
     desk: Desk,
     changes: Receiver<HealthChange>,
+}
+
+/// Why something was not told.
+#[derive(Debug, PartialEq, Eq)]
+struct Untold {
+    why: String,
+    /// How long to wait before it is tried anew; none where that is over.
+    wait: Option<Duration>,
 }
 
 /// How it tells.
@@ -132,6 +141,15 @@ pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
     By::build(to, &mainstay_clock::system()).map(drop)
 }
 
+impl Untold {
+    fn for_good(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            wait: None,
+        }
+    }
+}
+
 impl By {
     fn build(to: &AlertTo, clock: &SharedClock) -> Result<Self, String> {
         Ok(match to {
@@ -140,10 +158,12 @@ impl By {
         })
     }
 
-    async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), String> {
+    async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), Untold> {
         match self {
             Self::Webhook(webhook) => webhook.tell(notice, clock).await,
-            Self::Command(words) => command::tell(words, notice, clock).await,
+            Self::Command(words) => command::tell(words, notice, clock)
+                .await
+                .map_err(Untold::for_good),
         }
     }
 }
@@ -176,17 +196,20 @@ impl Teller {
                     }
                     Err(RecvError::Closed) => return,
                 },
-                Some(Due { change, taken, .. }) = under_way.next() => {
+                Some((due, put_off)) = under_way.next() => if let Some(wait) = put_off {
+                    self.desk.put_back(&due, wait, clock.now());
+                } else {
+                    let Due { change, taken, .. } = due;
                     let check = change.check.as_deref().unwrap_or_default();
                     agent.told.note(&self.whom, check, change.to, taken);
-                }
+                },
                 () = clock.sleep(next) => {}
             }
         }
     }
 }
 
-/// Tells it once, and gives it back; what becomes of it is counted and logged.
+/// Tells it once, and gives it back, with the wait where that has to be done later; what becomes of it is counted and logged.
 async fn told(
     by: &By,
     name: &str,
@@ -194,7 +217,7 @@ async fn told(
     agent: &Agent,
     station: &Station,
     clock: &SharedClock,
-) -> Due {
+) -> (Due, Option<Duration>) {
     let notice = Notice::new(&due, station);
     let (check, state) = (&notice.check, notice.state.name());
     match by.tell(&notice, clock).await {
@@ -202,10 +225,25 @@ async fn told(
             agent.alerts.sent.fetch_add(1, Ordering::Relaxed);
             tracing::info!(check, state, alert = name, "an alert was told");
         }
-        Err(why) => {
+        Err(Untold {
+            why,
+            wait: Some(wait),
+        }) if due.may_wait(wait, clock.now()) => {
+            let seconds = wait.as_secs();
+            tracing::warn!(
+                check,
+                state,
+                alert = name,
+                why,
+                seconds,
+                "an alert is put off"
+            );
+            return (due, Some(wait));
+        }
+        Err(Untold { why, .. }) => {
             agent.alerts.failed.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(check, state, alert = name, why, "an alert was not told");
         }
     }
-    due
+    (due, None)
 }

@@ -143,14 +143,14 @@ fn reap(pid: Pid) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::alerts::notice::Notice;
     use mainstay_clock::ManualClock;
     use mainstay_supervise::HealthState;
     use std::sync::Arc;
 
-    fn notice() -> Notice {
+    pub(in crate::alerts) fn notice() -> Notice {
         Notice {
             id: "1".to_owned(),
             check: "disk".to_owned(),

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// So long it is quiet about a check after something was told of it.
 const QUIET: Duration = Duration::from_mins(1);
 
+/// So long a change waits for somebody who wants to be told later; then it counts as not told.
+const PUT_OFF_MAX: Duration = Duration::from_hours(24);
+
 /// What one alert has told, and what it has yet to tell. Bounded by the number of checks.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -22,8 +25,12 @@ pub(super) struct Desk {
 pub(super) struct Due {
     /// From what was told last.
     pub(super) change: HealthChange,
+    /// Since when it waited.
+    since: Moment,
     /// When it was taken.
     pub(super) taken: Moment,
+    /// What was told before.
+    before: Option<HealthState>,
 }
 
 #[derive(Debug, Default)]
@@ -94,21 +101,44 @@ impl Desk {
         }
     }
 
-    /// What has waited longest and may be told now; from here on it counts as told.
+    /// What has waited longest and may be told now; from here on it counts as told, unless it is put back.
     pub(super) fn take_due(&mut self, now: Moment) -> Option<Due> {
         let due = self.checks.values_mut().filter(|seen| seen.is_due(now));
         let seen = due.min_by_key(|seen| seen.waits)?;
-        let mut change = seen.last.clone()?;
-        seen.waits = None;
-        change.from = seen.told.replace(change.to).unwrap_or(change.from);
+        let (since, mut change) = (seen.waits.take()?, seen.last.clone()?);
+        let before = seen.told.replace(change.to);
+        change.from = before.unwrap_or(change.from);
         seen.quiet_until = Some(now + QUIET);
-        Some(Due { change, taken: now })
+        Some(Due {
+            change,
+            since,
+            taken: now,
+            before,
+        })
+    }
+
+    /// Takes back what could not be told yet: how it stands is told in `wait`, and not before the quiet is over.
+    pub(super) fn put_back(&mut self, due: &Due, wait: Duration, now: Moment) {
+        let check = due.change.check.as_deref().unwrap_or_default();
+        let Some(seen) = self.checks.get_mut(check) else {
+            return;
+        };
+        seen.told = due.before;
+        seen.quiet_until = seen.quiet_until.max(Some(now + wait));
+        seen.judge(self.from, due.since);
     }
 
     /// How long it is until something may be told; none where nothing waits.
     pub(super) fn next(&self, now: Moment) -> Option<Duration> {
         let waiting = self.checks.values().filter(|seen| seen.waits.is_some());
         waiting.map(|seen| seen.quiet_for(now)).min()
+    }
+}
+
+impl Due {
+    /// Whether it may be put back for so long.
+    pub(super) fn may_wait(&self, wait: Duration, now: Moment) -> bool {
+        (now + wait).since(self.since) < PUT_OFF_MAX
     }
 }
 
@@ -314,5 +344,60 @@ mod tests {
         }
         assert_eq!(mended, ["mended"]);
         assert_eq!(desk.next(clock.now()), None);
+    }
+
+    #[test]
+    fn what_is_put_back_is_told_later_and_as_it_is_then() {
+        let clock = ManualClock::new();
+        let mut desk = Desk::new(Degraded, Vec::new());
+        for check in ["same", "worse", "well"] {
+            desk.see(&change(check, Healthy, Degraded), clock.now());
+        }
+        let taken: Vec<Due> = std::iter::from_fn(|| desk.take_due(clock.now())).collect();
+        clock.advance(Duration::from_secs(5));
+        desk.see(&change("worse", Degraded, Unhealthy), clock.now());
+        desk.see(&change("well", Degraded, Healthy), clock.now());
+        for due in &taken {
+            desk.put_back(due, 2 * QUIET, clock.now());
+        }
+        assert_eq!(desk.take_due(clock.now()), None);
+        assert_eq!(desk.next(clock.now()), Some(2 * QUIET));
+        clock.advance(2 * QUIET);
+        let same = desk.take_due(clock.now()).unwrap();
+        assert_eq!(same.change, taken[0].change);
+        assert_eq!(same.since, taken[0].since);
+        let worse = desk.take_due(clock.now()).unwrap();
+        assert_eq!(worse.change.to, Unhealthy);
+        // Nobody heard that it was bad.
+        assert_eq!(desk.take_due(clock.now()), None);
+        assert_eq!(desk.next(clock.now()), None);
+    }
+
+    #[test]
+    fn what_is_put_back_at_once_is_still_told_once_a_minute() {
+        let clock = ManualClock::new();
+        let mut desk = Desk::new(Degraded, Vec::new());
+        desk.see(&change("disk", Healthy, Degraded), clock.now());
+        let due = desk.take_due(clock.now()).unwrap();
+        desk.put_back(&due, Duration::ZERO, clock.now());
+        assert_eq!(desk.next(clock.now()), Some(QUIET));
+    }
+
+    #[test]
+    fn what_is_put_back_again_and_again_is_given_up_after_a_day() {
+        let clock = ManualClock::new();
+        let mut desk = Desk::new(Degraded, Vec::new());
+        desk.see(&change("disk", Healthy, Degraded), clock.now());
+        let (wait, mut times) = (Duration::from_hours(1), 0);
+        loop {
+            let due = desk.take_due(clock.now()).unwrap();
+            if !due.may_wait(wait, clock.now()) {
+                break;
+            }
+            desk.put_back(&due, wait, clock.now());
+            clock.advance(wait);
+            times += 1;
+        }
+        assert_eq!(times, 23);
     }
 }

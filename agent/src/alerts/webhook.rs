@@ -1,10 +1,14 @@
 //! Telling by a request: POST with JSON.
 
+use super::Untold;
 use super::notice::Notice;
 use crate::config::SecretRef;
 use mainstay_clock::SharedClock;
-use mainstay_http::{Client, ClientSettings, Limits, Method, Secret, TimeLimits, Url};
-use mainstay_resilience::{BreakerSettings, within};
+use mainstay_http::{
+    Client, ClientSettings, Error, ErrorKind, Limits, Method, Secret, TimeLimits, Url,
+};
+use mainstay_resilience::{BreakerSettings, RateLimiter, RetrySettings, within};
+use std::error::Error as _;
 use std::time::Duration;
 
 /// A request with its retries is over before the next about the same check may come.
@@ -12,6 +16,9 @@ const LONGEST: Duration = Duration::from_secs(50);
 
 /// A server that is silent for longer is tried again.
 const SILENCE: Duration = Duration::from_secs(10);
+
+/// So long a request waits where the server wants to be left alone; there is time left then to be answered.
+const PAUSE: Duration = Duration::from_secs(40);
 
 /// Of an answer nothing is of interest but its status.
 const ANSWER_MAX: usize = 64 << 10;
@@ -70,6 +77,12 @@ impl Webhook {
                 consecutive: Some(u32::MAX),
                 ..usual.breaker
             },
+            // Whoever asks for a pause gets it, of all requests.
+            retry: RetrySettings {
+                retry_after_max: PAUSE,
+                ..usual.retry
+            },
+            limit_wait: PAUSE,
             body_max: ANSWER_MAX,
             // A redirect asks for a page, and tells nobody.
             redirects_max: 0,
@@ -85,7 +98,7 @@ impl Webhook {
     }
 
     /// Tells it, with the retries of the client.
-    pub(super) async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), String> {
+    pub(super) async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), Untold> {
         let mut request = self
             .client
             .request(Method::POST, self.url.expose())
@@ -100,9 +113,15 @@ impl Webhook {
         let answer = within(&**clock, LONGEST + SILENCE, request.send()).await;
         match answer {
             Some(Ok(answer)) if answer.status.is_success() => Ok(()),
-            Some(Ok(answer)) => Err(format!("it was answered with {}", answer.status)),
-            Some(Err(error)) => Err(self.without_path(&error.to_string())),
-            None => Err("there was no answer".to_owned()),
+            Some(Ok(answer)) => Err(Untold::for_good(format!(
+                "it was answered with {}",
+                answer.status
+            ))),
+            Some(Err(error)) => Err(Untold {
+                why: self.without_path(&error.to_string()),
+                wait: wait(&error),
+            }),
+            None => Err(Untold::for_good("there was no answer")),
         }
     }
 
@@ -115,9 +134,23 @@ impl Webhook {
     }
 }
 
+/// How long whoever did not take it now wants to be left alone; none where it said no such thing.
+fn wait(error: &Error) -> Option<Duration> {
+    let is_limited = |error: &Error| error.kind() == ErrorKind::LimitedUntil;
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    // The time was over while it waited for that.
+    let was_limited = error.kind() == ErrorKind::TotalTimeout && cause.is_some_and(is_limited);
+    let unsaid = (is_limited(error) || was_limited).then_some(Duration::ZERO);
+    let wait = error.retry_after().or(unsaid)?;
+    Some(wait.min(RateLimiter::OBSERVED_HOLD_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerts::command::tests::notice;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn an_address_is_shown_without_its_path_which_is_often_its_secret() {
@@ -135,6 +168,26 @@ mod tests {
         for none in ["", "h/x", "ftp://h/", "https://", "https://u:p@h/"] {
             assert!(!is_address(none), "{none}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_a_server_asks_for_is_an_hour_at_most() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // What comes before it was asked for is no answer.
+            assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
+            let head = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 999999999\r\n";
+            write!(stream, "{head}content-length: 0\r\n\r\n").unwrap();
+            // Until it hangs up.
+            drop(stream.read_to_end(&mut Vec::new()));
+        });
+        let clock = mainstay_clock::system();
+        let url = SecretRef::parse(&url, std::path::Path::new(""));
+        let webhook = Webhook::new(&url, None, &clock).unwrap();
+        let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
+        assert_eq!(untold.wait, Some(Duration::from_hours(1)), "{untold:?}");
     }
 
     #[tokio::test]

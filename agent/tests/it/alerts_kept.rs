@@ -1,13 +1,27 @@
 //! What was told stays told over the lives of the agent, and what could not be told yet is told later.
 
-use crate::alerts::{config, hear, program, start, start_with, until_checked, webhook};
+use crate::alerts::{
+    Told, config, hear, program, start, start_with, until_checked, webhook, webhook_of,
+};
 use crate::support::{Running, Stage, say, until};
 use crate::tasks::meets;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 
 /// A second destination that is away, for documents that are submitted.
 const OTHER: &str = "[[route]]\nname = \"other\"\n[route.to.server]\nurl = \"http://127.0.0.1:1/\"\nretry = { initial = \"20ms\", max = \"200ms\" }\n";
+
+/// What is told of a check from here on.
+fn hear_of(stage: &Stage, hears: &Receiver<Told>, check: &str) -> (Told, Value) {
+    loop {
+        let told = hear(stage, hears);
+        let body: Value = serde_json::from_str(&told.body).unwrap();
+        if body["check"] == check {
+            return (told, body);
+        }
+    }
+}
 
 /// Has a document wait for the second destination.
 fn submit(stage: &Stage) {
@@ -57,6 +71,59 @@ fn what_was_told_before_a_new_configuration_is_told_as_mended_after_it_and_not_a
     assert!(health.out.contains("to other/server"), "{health:?}");
     assert!(hears.try_recv().is_err());
     assert!(!agent.log().contains("was not told"), "{}", agent.log());
+}
+
+/// While the server held off one, all others were given up at once.
+#[test]
+fn a_webhook_that_asks_for_a_pause_is_told_everything_after_it() {
+    let stage = Stage::new();
+    let (url, hears) = webhook_of(|request| match request {
+        0 => Some("429 Too Many Requests\r\nretry-after: 10"),
+        _ => Some("204 No Content"),
+    });
+    let agent = start(
+        &stage,
+        &format!("[[alert]]\nurl = \"{url}\"\nchecks = [\"to *\"]\n{OTHER}"),
+    );
+    let (first, _) = hear_of(&stage, &hears, "to lab/server");
+    submit(&stage);
+    let told = [(); 2].map(|()| hear(&stage, &hears));
+    let again = told
+        .iter()
+        .find(|told| told.header("idempotency-key") == first.header("idempotency-key"));
+    assert!(again.is_some(), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|told| told.body.contains("to other/server")),
+        "{told:?}"
+    );
+    until_told(&agent, 2);
+    assert!(!agent.log().contains("was not told"), "{}", agent.log());
+}
+
+/// A pause that is longer than a request may take was taken for a failure, and what it was about was never told.
+#[test]
+fn a_webhook_that_asks_for_a_long_pause_is_told_when_it_is_over() {
+    let stage = Stage::new();
+    let (url, hears) = webhook_of(|request| match request {
+        0 => Some("429 Too Many Requests\r\nretry-after: 55"),
+        _ => Some("204 No Content"),
+    });
+    let agent = start(
+        &stage,
+        &format!("[[alert]]\nurl = \"{url}\"\nchecks = [\"to *\"]"),
+    );
+    let (first, body) = hear_of(&stage, &hears, "to lab/server");
+    let (again, later) = hear_of(&stage, &hears, "to lab/server");
+    assert_eq!(
+        first.header("idempotency-key"),
+        again.header("idempotency-key")
+    );
+    assert_eq!(body, later);
+    until_told(&agent, 1);
+    let log = agent.log();
+    assert!(log.contains("an alert is put off"), "{log}");
+    assert!(!log.contains("was not told"), "{log}");
 }
 
 /// What was killed as its telling was given up was never waited for.
