@@ -102,6 +102,7 @@ impl Webhook {
         let mut request = self
             .client
             .request(Method::POST, self.url.expose())
+            .secret_path()
             .header("content-type", "application/json")
             .idempotency_key(&notice.id)
             .body(notice.json());
@@ -118,18 +119,10 @@ impl Webhook {
                 answer.status
             ))),
             Some(Err(error)) => Err(Untold {
-                why: self.without_path(&error.to_string()),
+                why: error.to_string(),
                 wait: wait(&error),
             }),
             None => Err(Untold::for_good("there was no answer")),
-        }
-    }
-
-    /// A message in which the path does not stand.
-    fn without_path(&self, message: &str) -> String {
-        match Url::parse(self.url.expose()) {
-            Ok(url) if url.path() != "/" => message.replace(url.path(), "/(hidden)"),
-            _ => message.to_owned(),
         }
     }
 }
@@ -193,10 +186,13 @@ mod tests {
     #[tokio::test]
     async fn a_failure_does_not_tell_the_secret_path() {
         let clock = mainstay_clock::system();
-        let url = "http://127.0.0.1:1/s3cr3t/T0";
-        let url = SecretRef::parse(url, std::path::Path::new(""));
+        // Longer than what is shown of an address.
+        let url = format!("http://127.0.0.1:1/{}", "s3cr3t/".repeat(60));
+        let url = SecretRef::parse(&url, std::path::Path::new(""));
         let webhook = Webhook::new(&url, None, &clock).unwrap();
-        let shown = webhook.without_path("cannot reach `http://127.0.0.1:1/s3cr3t/T0`: refused");
-        assert_eq!(shown, "cannot reach `http://127.0.0.1:1/(hidden)`: refused");
+        let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
+        assert!(!untold.why.contains("s3cr3t"), "{untold:?}");
+        let shown = "`http://127.0.0.1:1/…` refuses connections";
+        assert!(untold.why.starts_with(shown), "{untold:?}");
     }
 }

@@ -126,6 +126,27 @@ fn a_webhook_that_asks_for_a_long_pause_is_told_when_it_is_over() {
     assert!(!log.contains("was not told"), "{log}");
 }
 
+/// The HTTP client wrote each attempt down with its path, and a message that was cut had what was to be struck out of it.
+#[test]
+fn a_secret_address_stands_in_no_line_of_the_log_however_long_it_is() {
+    let stage = Stage::new();
+    let (url, hears) = webhook(Some("503 Service Unavailable"));
+    let address = format!("{url}/{}", "s3cr3t/".repeat(60));
+    let agent = start_with(
+        &stage,
+        &format!("[[alert]]\nurl = \"{address}\"\nchecks = [\"to *\"]"),
+        &["--log-level", "debug"],
+    );
+    hear(&stage, &hears);
+    until("it is given up", || {
+        agent.log().contains("an alert was not told")
+    });
+    let log = agent.log();
+    assert!(log.contains("attempt failed"), "{log}");
+    let line = log.lines().find(|line| line.contains("s3cr3t"));
+    assert_eq!(line, None);
+}
+
 /// What was killed as its telling was given up was never waited for.
 #[test]
 fn a_command_that_is_given_up_leaves_nothing_behind() {

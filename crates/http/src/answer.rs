@@ -25,6 +25,8 @@ pub struct Answer {
     pub attempts: u32,
     /// Who said it, and when.
     pub source: Source,
+    /// Whether no more than the origin of `url` may be shown.
+    pub(crate) is_path_secret: bool,
 }
 
 /// Where an answer came from.
@@ -74,7 +76,7 @@ impl Answer {
     /// [`ErrorKind::BrokenAnswer`]: it is none, or not of this shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            let url = shown::url(&self.url);
+            let url = self.shown();
             // Not its own words: they quote the answer, which may be secret.
             let (line, column) = (error.line(), error.column());
             let message = format!(
@@ -83,6 +85,11 @@ impl Answer {
             );
             Error::new(ErrorKind::BrokenAnswer, message).after_attempts(self.attempts)
         })
+    }
+
+    /// Where it came from, as it may stand in a message.
+    pub(crate) fn shown(&self) -> String {
+        shown::address(&self.url, self.is_path_secret)
     }
 
     /// The body as text; what is no UTF-8 in it is replaced.
@@ -100,7 +107,7 @@ impl Answer {
         if code < 400 {
             return Ok(self);
         }
-        let message = status::message(code, &shown::url(&self.url), None);
+        let message = status::message(code, &self.shown(), None);
         let attempts = self.attempts;
         Err(Error::new(ErrorKind::Status(code), message)
             .with_answer(self)
@@ -121,7 +128,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
             .field("status", &self.status)
-            .field("url", &shown::url(&self.url))
+            .field("url", &shown::address(&self.url, self.is_path_secret))
             .field("headers", &self.headers.len())
             .field("bytes", &self.body.len())
             .field("attempts", &self.attempts)

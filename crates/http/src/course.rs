@@ -14,7 +14,7 @@ use crate::status::{self, Meaning};
 use mainstay_clock::Moment;
 use mainstay_resilience::{Attempt, Error as Stopped, RejectedBy, Rejection, within};
 use mainstay_wire::Told;
-use reqwest::{Response, Url};
+use reqwest::Response;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -84,10 +84,10 @@ impl<'a> Way<'a> {
     }
 
     /// Waits, unless its time would be over before.
-    pub(crate) async fn pause(&self, pause: Duration, url: &Url) -> Result<(), Error> {
+    pub(crate) async fn pause(&self, pause: Duration, hop: &Hop) -> Result<(), Error> {
         let clock = &self.client.clock;
         if self.ends.since(clock.now()) <= pause {
-            return Err(self.out_of_time(url).after_attempts(self.attempts()));
+            return Err(self.out_of_time(hop).after_attempts(self.attempts()));
         }
         clock.sleep(pause).await;
         Ok(())
@@ -96,13 +96,13 @@ impl<'a> Way<'a> {
     /// What comes of something that the disk does for the request, unless its time is over before.
     pub(crate) async fn in_time<T>(
         &self,
-        url: &Url,
+        hop: &Hop,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         self.phase.set(Doing::Writing);
         let done = within(&*self.client.clock, self.left(), work).await;
         let Some(done) = done else {
-            return Err(self.out_of_time(url).after_attempts(self.attempts()));
+            return Err(self.out_of_time(hop).after_attempts(self.attempts()));
         };
         self.phase.set(Doing::Waiting);
         done
@@ -139,7 +139,7 @@ impl<'a> Way<'a> {
                         .map_err(|error| error.after_attempts(self.attempts()))?;
                 }
                 Err(stopped) => {
-                    let ended = self.ended(stopped, &hop.url);
+                    let ended = self.ended(stopped, &hop);
                     return match ended {
                         Failure::CallersOwn(answer) => Ok(Outcome::CallersOwn(answer)),
                         Failure::Error(error) => Err(error.after_attempts(self.attempts())),
@@ -147,7 +147,7 @@ impl<'a> Way<'a> {
                 }
             }
         }
-        let url = shown::url(&first.url);
+        let url = first.shown();
         let message = format!(
             "`{url}` redirects more than {redirects_max} times: it leads in a circle; check the address"
         );
@@ -194,7 +194,7 @@ impl<'a> Way<'a> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         // Before it is sent: it may be given up at any moment.
         self.perhaps_done.fetch_add(1, Ordering::Relaxed);
-        let url = shown::url(&hop.url);
+        let url = hop.shown();
         tracing::debug!(method = %hop.method, url, attempt = attempt.number, "request");
         let result = self.exchange(hop, origin, taker).await;
         self.phase.set(Doing::Waiting);
@@ -254,7 +254,7 @@ impl<'a> Way<'a> {
         response: Response,
     ) -> Result<Answer, Error> {
         if T::IS_RAW {
-            let mut answer = exchange::answer(&response);
+            let mut answer = reading.answer(&response);
             answer.body = reading.error_body(response).await;
             return Ok(answer);
         }
@@ -271,15 +271,15 @@ impl<'a> Way<'a> {
     }
 
     /// Why it ended, told by who ended it.
-    pub(crate) fn ended(&self, stopped: Stopped<Failure>, url: &Url) -> Failure {
+    pub(crate) fn ended(&self, stopped: Stopped<Failure>, hop: &Hop) -> Failure {
         match stopped {
             Stopped::Failed(failure) => failure,
-            Stopped::Exhausted { last, .. } => self.ended(*last, url),
+            Stopped::Exhausted { last, .. } => self.ended(*last, hop),
             Stopped::Rejected(rejection) if rejection.by == RejectedBy::Deadline => {
-                self.out_of_time(url).into()
+                self.out_of_time(hop).into()
             }
             Stopped::Rejected(rejection) => self.rejected(&rejection).into(),
-            Stopped::TimedOut(_) => self.out_of_time(url).into(),
+            Stopped::TimedOut(_) => self.out_of_time(hop).into(),
             other => Error::new(ErrorKind::Other, other.to_string()).into(),
         }
     }
@@ -312,14 +312,14 @@ impl<'a> Way<'a> {
         self.with_last(Error::new(kind, message).after(wait))
     }
 
-    fn out_of_time(&self, url: &Url) -> Error {
+    fn out_of_time(&self, hop: &Hop) -> Error {
         let doing = self.phase.get();
         // Whether it was the host or the network, nothing came; that a caller waited only a moment says nothing.
         if doing == Doing::Asking && self.limits.total >= self.client.settings.connect {
-            let origin = shown::origin(url);
+            let origin = shown::origin(&hop.url);
             self.client.connectivity.note(&origin, Fact::Lost);
         }
-        let (url, seconds) = (shown::url(url), self.limits.total.as_secs_f64());
+        let (url, seconds) = (hop.shown(), self.limits.total.as_secs_f64());
         let message = format!(
             "`{url}` took longer than the {seconds:.1} s that it may take in all: {}",
             doing.told()
@@ -359,7 +359,7 @@ fn is_surely_undone(failure: &Failure) -> bool {
 /// The error that an answer of a status is.
 async fn failed(reading: &Reading<'_>, response: Response, told: Told) -> Failure {
     let code = response.status().as_u16();
-    let mut answer = exchange::answer(&response);
+    let mut answer = reading.answer(&response);
     answer.body = reading.error_body(response).await;
     let wait = told
         .retry_after
@@ -369,7 +369,7 @@ async fn failed(reading: &Reading<'_>, response: Response, told: Told) -> Failur
     } else {
         ErrorKind::Status(code)
     };
-    let message = status::message(code, &shown::url(&answer.url), wait);
+    let message = status::message(code, &answer.shown(), wait);
     let error = Error::new(kind, message).after(wait).with_answer(answer);
     Failure::Error(error)
 }

@@ -76,6 +76,8 @@ pub struct Downloaded {
     pub resumed: u32,
     /// Where it came from, after all redirects.
     pub url: Url,
+    /// Whether no more than its origin may be shown.
+    is_path_secret: bool,
 }
 
 impl Client {
@@ -110,7 +112,7 @@ impl RequestBuilder {
         let is_offline = self.is_offline();
         let (client, hop, limits, cancelled) = self.class(Class::Download).parts()?;
         if is_offline {
-            return Err(crate::request::offline(&hop.url));
+            return Err(crate::request::offline(&hop));
         }
         if hop.method != Method::GET {
             return Err(Error::new(
@@ -120,7 +122,7 @@ impl RequestBuilder {
         }
         let client = Client { shared: client };
         let taking = Box::pin(client.take(&hop, limits, path, download));
-        let finished = crate::request::unless(cancelled, &hop.url, taking).await?;
+        let finished = crate::request::unless(cancelled, &hop, taking).await?;
         // From here on it is not taken back any more, and the answer is true.
         finished.commit().await
     }
@@ -136,23 +138,23 @@ impl Client {
     ) -> Result<Finished, Error> {
         let shared = &*self.shared;
         let way = Way::begin(shared, limits);
-        let beginning = Partial::begin(&shared.clock, path, download);
-        let partial = way.in_time(&hop.url, beginning).await?;
+        let beginning = Partial::begin(&shared.clock, path, download, hop.is_path_secret);
+        let partial = way.in_time(hop, beginning).await?;
         let random = Random::from_system();
         for cut in 0..=CUTS_MAX {
             match way.run(hop, &partial).await? {
                 Outcome::Value(End::Whole(url)) => {
                     let finishing = partial.finish(url, way.attempts(), cut);
-                    return way.in_time(&hop.url, finishing).await;
+                    return way.in_time(hop, finishing).await;
                 }
                 Outcome::Value(End::Cut) => {
                     let backoff = &shared.settings.retry.backoff;
                     let pause = backoff.wait(1, Duration::ZERO, &random);
-                    way.pause(pause, &hop.url).await?;
+                    way.pause(pause, hop).await?;
                 }
                 Outcome::CallersOwn(answer) => {
                     let code = answer.status.as_u16();
-                    if code != 416 || !way.in_time(&hop.url, partial.begin_anew()).await? {
+                    if code != 416 || !way.in_time(hop, partial.begin_anew()).await? {
                         let attempts = way.attempts();
                         let refused = answer.error_for_status().map(drop);
                         let error = refused.err().unwrap_or_else(|| cut_too_often(hop));
@@ -166,7 +168,7 @@ impl Client {
 }
 
 fn cut_too_often(hop: &Hop) -> Error {
-    let url = shown::url(&hop.url);
+    let url = hop.shown();
     let message = format!("the download of `{url}` broke off {CUTS_MAX} times: try again later");
     Error::new(ErrorKind::BrokenAnswer, message)
 }
@@ -203,7 +205,7 @@ impl fmt::Debug for Downloaded {
             .field("is_verified", &self.is_verified)
             .field("attempts", &self.attempts)
             .field("resumed", &self.resumed)
-            .field("url", &shown::url(&self.url))
+            .field("url", &shown::address(&self.url, self.is_path_secret))
             .finish()
     }
 }

@@ -5,7 +5,6 @@ use crate::error::{Error, ErrorKind};
 use crate::failure;
 use crate::hop::Hop;
 use crate::limits::Limits;
-use crate::shown;
 use bytes::{Bytes, BytesMut};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue};
@@ -164,7 +163,7 @@ impl Reading<'_> {
                 self.phase.set(Doing::Reading);
                 Ok(response)
             }
-            Some(Err(error)) => Err(failure::sort(error, &shown::url(&self.hop.url))),
+            Some(Err(error)) => Err(failure::sort(error, &self.hop.shown())),
             None => Err(self.silent("gave no answer")),
         }
     }
@@ -174,7 +173,7 @@ impl Reading<'_> {
         match within(&**self.clock, self.limits.read, response.chunk()).await {
             Some(Ok(piece)) => Ok(piece),
             Some(Err(error)) => {
-                let url = shown::url(&self.hop.url);
+                let url = self.hop.shown();
                 let message = format!("the answer of `{url}` broke off");
                 Err(Error::new(ErrorKind::BrokenAnswer, message).because(error.without_url()))
             }
@@ -200,8 +199,21 @@ impl Reading<'_> {
         body.freeze()
     }
 
+    /// An answer without its body; how many attempts it took is said later.
+    pub(crate) fn answer(&self, response: &Response) -> Answer {
+        Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: Bytes::new(),
+            url: response.url().clone(),
+            attempts: 0,
+            source: Source::Network,
+            is_path_secret: self.hop.is_path_secret,
+        }
+    }
+
     fn silent(&self, what: &str) -> Error {
-        let url = shown::url(&self.hop.url);
+        let url = self.hop.shown();
         let seconds = self.limits.read.as_secs_f64();
         let message = format!("`{url}` {what} within {seconds:.1} s: try again later");
         Error::new(ErrorKind::ReadTimeout, message)
@@ -213,18 +225,6 @@ pub(crate) fn location(response: &Response) -> Option<HeaderValue> {
     response.headers().get(LOCATION).cloned()
 }
 
-/// An answer with this body; how many attempts it took is said later.
-pub(crate) fn answer(response: &Response) -> Answer {
-    Answer {
-        status: response.status(),
-        headers: response.headers().clone(),
-        body: Bytes::new(),
-        url: response.url().clone(),
-        attempts: 0,
-        source: Source::Network,
-    }
-}
-
 impl Taker for Whole {
     type Value = Answer;
 
@@ -233,9 +233,9 @@ impl Taker for Whole {
     fn dress(&self, _headers: &mut HeaderMap) {}
 
     async fn take(&self, reading: &Reading<'_>, mut response: Response) -> Result<Answer, Error> {
-        let mut answer = answer(&response);
+        let mut answer = reading.answer(&response);
         let too_large = || {
-            let url = shown::url(&reading.hop.url);
+            let url = reading.hop.shown();
             let max = self.max;
             let message =
                 format!("the answer of `{url}` is longer than {max} bytes: download it to a file");

@@ -46,9 +46,16 @@ pub(crate) struct Hop {
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether no more than its origin may be shown.
+    pub(crate) is_path_secret: bool,
 }
 
 impl Hop {
+    /// Its address, as it may stand in a message.
+    pub(crate) fn shown(&self) -> String {
+        shown::address(&self.url, self.is_path_secret)
+    }
+
     /// Whether it may be made more than once.
     pub(crate) fn is_repeatable(&self) -> bool {
         self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
@@ -60,7 +67,7 @@ impl Hop {
     ///
     /// No address, one that cannot be sent, one without TLS after one with it, one with a user in it, or one elsewhere that the body would go to.
     pub(crate) fn follow(mut self, code: u16, location: &HeaderValue) -> Result<Self, Error> {
-        let from = shown::url(&self.url);
+        let from = self.shown();
         let refuse = |why: &str| {
             let message = format!("`{from}` redirects {why}");
             Err(Error::new(ErrorKind::Redirect, message))
@@ -146,6 +153,7 @@ mod tests {
             url: Url::parse(url).unwrap(),
             headers,
             body: Bytes::from_static(body),
+            is_path_secret: false,
         }
     }
 

@@ -15,7 +15,6 @@ use crate::error::ErrorKind;
 use crate::exchange::{End, Failure, Whole};
 use crate::hop::Hop;
 use crate::limits::Limits;
-use crate::shown;
 use addresses::{Addresses, Stand};
 use http::{Method, StatusCode, request};
 use mainstay_cache::{Cache, Flights, Lookup, Stale, Turn};
@@ -126,7 +125,7 @@ impl Kept {
 
 impl Passing<Answer> for Staying<'_> {
     async fn pass(&self, hop: &Hop) -> Passed {
-        let nothing = || Stopped::Failed(crate::request::offline(&hop.url).into());
+        let nothing = || Stopped::Failed(crate::request::offline(hop).into());
         let kept = self.client.kept.as_ref().ok_or_else(nothing)?;
         let request = seen_by_the_cache(self.client, hop).ok_or_else(nothing)?;
         let left = self.way.left().min(PATIENCE);
@@ -203,7 +202,7 @@ impl Through<'_> {
                 Some(Turn::Alone) => break,
                 None => {
                     let over = Stopped::TimedOut(self.limits.total);
-                    let over = self.way.ended(over, &hop.url);
+                    let over = self.way.ended(over, hop);
                     let end = self.or_older(hop, &wanted, seen.as_ref(), over).await;
                     return end.map_err(Stopped::Failed);
                 }
@@ -241,7 +240,7 @@ impl Through<'_> {
         let Some(answer) = self.older(wanted, seen).await else {
             return Err(failure);
         };
-        let url = shown::url(&hop.url);
+        let url = hop.shown();
         tracing::info!(
             url,
             ?kind,
@@ -279,7 +278,7 @@ impl Through<'_> {
             stand = self.kept.addresses.stand(&wanted.key);
             passed = self.way.pass(hop, &self.whole()).await;
         }
-        let end = passed.map_err(|stopped| self.way.ended(stopped, &hop.url));
+        let end = passed.map_err(|stopped| self.way.ended(stopped, hop));
         let is_kept = match &end {
             Ok(End::Value(answer)) => self.store(wanted, stand, answer).await,
             Err(Failure::CallersOwn(answer)) => self.store(wanted, stand, answer).await,
@@ -296,7 +295,7 @@ impl Through<'_> {
     async fn change(&self, hop: &Hop, request: &request::Parts) -> Passed {
         let before = self.way.perhaps_done();
         let passed = self.way.pass(hop, &self.whole()).await;
-        let end = passed.map_err(|stopped| self.way.ended(stopped, &hop.url));
+        let end = passed.map_err(|stopped| self.way.ended(stopped, hop));
         let mut void = match &end {
             Ok(end) => Cache::voided_by(request, &head(end)),
             Err(_) => Vec::new(),

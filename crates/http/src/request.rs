@@ -45,6 +45,7 @@ pub struct RequestBuilder {
     timeout: Option<Duration>,
     cancelled: Option<CancellationToken>,
     is_offline: bool,
+    is_path_secret: bool,
     /// The first thing that was wrong.
     wrong: Option<Error>,
 }
@@ -64,6 +65,7 @@ impl RequestBuilder {
             timeout: None,
             cancelled: None,
             is_offline: false,
+            is_path_secret: false,
             wrong: None,
         }
     }
@@ -82,6 +84,14 @@ impl RequestBuilder {
     /// One more header with a value that is kept out of logs, and goes to no other origin whatever its name.
     pub fn secret_header(self, name: &str, value: &str) -> Self {
         self.with_header(name, value, true)
+    }
+
+    /// What follows the host in its address is a secret, as that of many a webhook is: no message, log or `Debug` shows it.
+    pub fn secret_path(self) -> Self {
+        Self {
+            is_path_secret: true,
+            ..self
+        }
     }
 
     /// The body.
@@ -163,7 +173,7 @@ impl RequestBuilder {
             Ok(answer)
         };
         // In a box: callers would hold it several times otherwise.
-        unless(cancelled, &hop.url, Box::pin(sending)).await
+        unless(cancelled, &hop, Box::pin(sending)).await
     }
 
     pub(crate) fn is_offline(&self) -> bool {
@@ -180,6 +190,7 @@ impl RequestBuilder {
             url: self.url?,
             headers: self.headers,
             body: self.body,
+            is_path_secret: self.is_path_secret,
         };
         let limits = self
             .client
@@ -199,8 +210,8 @@ impl RequestBuilder {
 }
 
 /// That nobody was asked.
-pub(crate) fn offline(url: &Url) -> Error {
-    let url = shown::url(url);
+pub(crate) fn offline(hop: &Hop) -> Error {
+    let url = hop.shown();
     let message =
         format!("nothing is kept of `{url}`, and nobody was to be asked: ask without `offline`");
     Error::new(ErrorKind::Offline, message)
@@ -211,9 +222,11 @@ impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The iterator itself would show the values.
         let headers: Vec<&HeaderName> = self.headers.keys().collect();
+        let shown = |url| shown::address(url, self.is_path_secret);
+        let url = self.url.as_ref().map(shown);
         f.debug_struct("RequestBuilder")
             .field("method", &self.method)
-            .field("url", &self.url.as_ref().map(shown::url))
+            .field("url", &url)
             .field("headers", &headers)
             .field("bytes", &self.body.len())
             .field("class", &self.class)
@@ -226,7 +239,7 @@ impl fmt::Debug for RequestBuilder {
 /// What a request comes to, unless it is taken back.
 pub(crate) async fn unless<T>(
     cancelled: Option<CancellationToken>,
-    url: &Url,
+    hop: &Hop,
     sending: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     let Some(cancelled) = cancelled else {
@@ -235,7 +248,7 @@ pub(crate) async fn unless<T>(
     tokio::select! {
         biased;
         () = cancelled.cancelled() => {
-            let message = format!("the request to `{}` was taken back", shown::url(url));
+            let message = format!("the request to `{}` was taken back", hop.shown());
             Err(Error::new(ErrorKind::Cancelled, message))
         }
         result = sending => result,

@@ -16,6 +16,15 @@ pub(crate) fn url(url: &Url) -> String {
     excerpt(&shown, URL_MAX)
 }
 
+/// The same, or no more than its origin where what follows is a secret too.
+pub(crate) fn address(full: &Url, is_path_secret: bool) -> String {
+    if is_path_secret {
+        origin(full) + "/…"
+    } else {
+        url(full)
+    }
+}
+
 /// Scheme, host and port, which is always written: the name of what one breaker and one limit stand for.
 pub(crate) fn origin(url: &Url) -> String {
     let host = url.host_str().unwrap_or("");
@@ -34,6 +43,7 @@ mod tests {
         let full = Url::parse("https://ann:s3cr3t@h.example/a/b?token=s3cr3t#s3cr3t").unwrap();
         assert_eq!(url(&full), "https://h.example:443/a/b?…");
         assert_eq!(origin(&full), "https://h.example:443");
+        assert_eq!(address(&full, true), "https://h.example:443/…");
         let plain = Url::parse("http://[::1]:8080").unwrap();
         assert_eq!(url(&plain), "http://[::1]:8080/");
     }

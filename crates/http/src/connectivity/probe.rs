@@ -51,6 +51,7 @@ impl Client {
             url: request::parse(&probe.url)?,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            is_path_secret: false,
         };
         let shared = &self.shared;
         let limits = shared.settings.limits.of(Class::Quick);

@@ -25,6 +25,7 @@ const CERTAIN: Duration = Duration::from_mins(1);
 pub(super) struct Partial {
     clock: SharedClock,
     download: Download,
+    is_path_secret: bool,
     /// One attempt at a time takes it.
     sink: Mutex<Sink>,
     place: std::sync::Mutex<Place>,
@@ -74,6 +75,7 @@ impl Partial {
         clock: &SharedClock,
         path: &Path,
         download: Download,
+        is_path_secret: bool,
     ) -> Result<Self, Error> {
         let algorithm = download
             .checksum
@@ -82,6 +84,7 @@ impl Partial {
             clock: clock.clone(),
             sink: Mutex::new(Sink::create(path, algorithm).await?),
             download,
+            is_path_secret,
             place: std::sync::Mutex::default(),
         })
     }
@@ -114,7 +117,7 @@ impl Partial {
             .checksum
             .filter(|expected| *expected != checksum)
         {
-            let url = shown::url(&url);
+            let url = shown::address(&url, self.is_path_secret);
             let message = format!(
                 "what came from `{url}` is not what was expected: its {} is {checksum}, and not {expected}; nothing was kept",
                 checksum.algorithm()
@@ -128,6 +131,7 @@ impl Partial {
             attempts,
             resumed,
             url,
+            is_path_secret: self.is_path_secret,
         };
         let ended = written.sync().await?;
         Ok(Finished { downloaded, ended })
@@ -169,7 +173,7 @@ impl Partial {
 
     /// Makes ready for what the answer brings: the rest, or all of it once more.
     async fn prepare(&self, sink: &mut Sink, part: Part, response: &Response) -> Result<(), Error> {
-        let url = shown::url(response.url());
+        let url = shown::address(response.url(), self.is_path_secret);
         let is_too_long = part
             .total
             .is_some_and(|total| total > self.download.bytes_max);
@@ -239,7 +243,7 @@ impl Taker for Partial {
     }
 
     async fn take(&self, reading: &Reading<'_>, mut response: Response) -> Result<End, Error> {
-        let url = shown::url(response.url());
+        let url = reading.hop.shown();
         let mut sink = self.sink.lock().await;
         let part = part(&response, &url)?;
         self.prepare(&mut sink, part, &response).await?;

@@ -38,6 +38,7 @@ pub(super) fn served(hop: &Hop, kept: mainstay_cache::Answer, source: Source) ->
         url: hop.url.clone(),
         attempts: 0,
         source,
+        is_path_secret: hop.is_path_secret,
     })
 }
 

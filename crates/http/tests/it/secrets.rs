@@ -99,6 +99,64 @@ async fn no_secret_is_in_any_line_of_the_log_or_in_any_error() {
 }
 
 #[tokio::test]
+async fn a_secret_path_is_in_no_line_of_the_log_and_in_no_error() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_writer(log.clone())
+        .finish();
+    let server = server(|request, _| match request.target.rsplit('/').next() {
+        Some("reset") => Reaction::Reset,
+        Some("away") => Reaction::answer(307).header("Location", "/s3cr3t/404"),
+        Some("404") => Reaction::answer(404),
+        Some("json") => Reaction::answer(200).body("x"),
+        Some("circle") => Reaction::answer(307).header("Location", "circle"),
+        _ => Reaction::answer(500),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut said: Vec<String> = Vec::new();
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let logging = tracing::subscriber::set_default(subscriber);
+    let mut settings = settings();
+    settings.breaker.consecutive = Some(1_000);
+    let client = Client::new(settings, mainstay_clock::system()).unwrap();
+    for path in ["500", "reset", "away", "404", "json", "circle"] {
+        // Longer than what is shown of an address.
+        let url = server.url(&format!("/{}{path}", "s3cr3t/".repeat(60)));
+        let request = client.get(&url).secret_path();
+        said.push(format!("{request:?}"));
+        match soon("it", request.send()).await {
+            Ok(answer) => {
+                said.push(format!("{answer:?}"));
+                said.push(answer.json::<u32>().unwrap_err().to_string());
+                if let Err(error) = answer.error_for_status() {
+                    said.push(format!("{error} {error:?}"));
+                }
+            }
+            Err(error) => said.push(format!("{error} {error:?}")),
+        }
+        let file = folder.path().join("file");
+        let downloading = client.get(&url).secret_path();
+        match soon("it", downloading.download(&file, Download::default())).await {
+            Ok(downloaded) => said.push(format!("{downloaded:?}")),
+            Err(error) => said.push(format!("{error} {error:?}")),
+        }
+    }
+    let nobody = client.get("http://127.0.0.1:1/s3cr3t").secret_path();
+    said.push(soon("it", nobody.send()).await.unwrap_err().to_string());
+    let kept = client.get("http://127.0.0.1:1/s3cr3t").secret_path();
+    said.push(kept.offline().send().await.unwrap_err().to_string());
+    drop(logging);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("attempt failed"), "{log}");
+    assert!(log.contains(&server.url("/…")), "{log}");
+    for line in log.lines().chain(said.iter().map(String::as_str)) {
+        assert!(!line.contains("s3cr3t"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn what_holds_an_address_is_shown_without_what_may_be_secret_in_it() {
     let server = server(|_, _| Reaction::answer(200).body("x")).await;
     let url = server.url("/file?token=s3cr3t");
