@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | alerts in the configuration | 16 | people write them |
 //! | tellings of one check by one alert | 1 in a minute | a check that flaps wakes nobody sixty times an hour |
-//! | tellings of one alert under way | 8 | more checks than that seldom change at once; further ones wait |
+//! | tellings of one alert under way | 8 | more checks than that seldom change at once; further ones wait for one that ends, and behind somebody who hangs for 50 s |
 //! | what was told is remembered | of 4,096 checks, over all alerts | 256 of each; what was told longest ago is forgotten |
 //! | what waits | the latest change of each check | older ones are no longer so |
 //! | a request, with 3 retries | 50 s in all, 10 s of silence | it is over before the next one about the same check |
