@@ -74,10 +74,20 @@ impl Cache {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no glob; others as [`invalidate_url`](Self::invalidate_url).
     pub fn invalidate_glob(&self, pattern: &str) -> Result<usize, Error> {
         let pattern = glob(pattern)?;
+        self.invalidate_where(|url| pattern.is_match(url))
+    }
+
+    /// Removes all answers of whose address, as [`key_of`](Self::key_of) gives it, `is_void` says so; answers how many. They stay
+    /// gone after a power cut.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate_url`](Self::invalidate_url).
+    pub fn invalidate_where(&self, is_void: impl Fn(&str) -> bool) -> Result<usize, Error> {
         self.invalidate(|transaction| {
             let urls = rows::urls(transaction)?;
-            let fitting = urls.iter().filter(|(_, url)| pattern.is_match(url));
-            remove_each(transaction, fitting.map(|(id, _)| *id))
+            let void = urls.iter().filter(|(_, url)| is_void(url));
+            remove_each(transaction, void.map(|(id, _)| *id))
         })
     }
 

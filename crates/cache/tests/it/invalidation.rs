@@ -78,6 +78,16 @@ fn a_pattern_takes_what_fits_it_and_is_refused_where_it_is_none() {
 }
 
 #[test]
+fn what_the_caller_calls_void_goes_and_nothing_else() {
+    let stage = full();
+    let key = Cache::key_of(&"https://example.org/list?page=2".parse().unwrap()).unwrap();
+    assert_eq!(stage.cache.invalidate_where(|url| url == key).unwrap(), 1);
+    assert!(!stage.has("https://example.org/list?page=2"));
+    assert!(stage.has("https://example.org/list?page=1"));
+    assert_eq!(stage.stats().entries, 5);
+}
+
+#[test]
 fn what_is_older_goes_and_zero_means_everything() {
     let stage = Stage::new();
     for number in 0..4 {
