@@ -126,7 +126,7 @@ impl Client {
                 kept: settings
                     .cache
                     .clone()
-                    .map(|cache| Arc::new(Kept::new(cache))),
+                    .map(|cache| Arc::new(Kept::new(cache, Arc::clone(&clock)))),
                 settings,
                 clock,
             }),

@@ -18,6 +18,7 @@ use crate::limits::Limits;
 use addresses::{Addresses, Stand};
 use http::{Method, StatusCode, request};
 use mainstay_cache::{Cache, Flights, Lookup, Stale, Turn};
+use mainstay_clock::{Moment, SharedClock};
 use mainstay_resilience::{Error as Stopped, within};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Kept {
     cache: Arc<Cache>,
+    clock: SharedClock,
     flights: Flights<String>,
     addresses: Arc<Addresses>,
     /// Places for those who look, and for what is on its way into the cache.
@@ -44,6 +46,8 @@ pub(crate) struct Kept {
     /// Places for what is void and waits to go, and turns on the threads that let go of it.
     voids: Arc<Semaphore>,
     void_turns: Arc<Semaphore>,
+    /// When it was last tried to let go of what was left.
+    tried: Mutex<Option<Moment>>,
     refreshing: Mutex<HashSet<String>>,
 }
 
@@ -83,15 +87,17 @@ struct Asked {
 }
 
 impl Kept {
-    pub(crate) fn new(cache: Arc<Cache>) -> Self {
+    pub(crate) fn new(cache: Arc<Cache>, clock: SharedClock) -> Self {
         Self {
             cache,
+            clock,
             flights: Flights::new(),
             addresses: Arc::new(Addresses::new()),
             looks: Arc::new(Semaphore::new(steps::LOOKS_AT_ONCE)),
             writes: Arc::new(Semaphore::new(steps::WRITES_AT_ONCE)),
             voids: Arc::new(Semaphore::new(steps::VOIDS_MAX)),
             void_turns: Arc::new(Semaphore::new(steps::VOIDS_AT_ONCE)),
+            tried: Mutex::default(),
             refreshing: Mutex::default(),
         }
     }

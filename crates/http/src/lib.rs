@@ -48,8 +48,8 @@
 //! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
 //! - That a download goes on after its process ended: it begins anew, and what is left is removed by [`mainstay_files::sweep()`].
 //! - To keep cookies or passwords; answers are kept only in a cache that was handed in, and neither redirects nor downloads.
-//! - That what is kept is void after a request that was taken back, and may have changed something all the same; or after one that
-//!   changed something while another process did not let the cache be written for 2 s.
+//! - That what is kept is void after a request that was taken back, and may have changed something all the same; or for other
+//!   processes that share the cache, and after this one has ended, where the cache had not let go of it by then.
 //! - That of many who want what has to be confirmed each time (`no-cache`), one asks: each does in turn, and after three turns by
 //!   itself, with its conditions.
 //! - That the disk is quick about giving a download its name: that comes last, and is neither limited nor taken back.
@@ -68,8 +68,9 @@
 //! | wait for the cache, at each step of a request and within its total limit | 1 s | it mostly takes less than a millisecond; a server is as quick as a disk that takes longer |
 //! | looks into the cache on threads | 64 at once | others wait for their turn, or go on without; more only come together where a disk says nothing |
 //! | answers on their way into the cache | 16 at once | each has its body; others are not kept |
-//! | changes that wait until the cache lets go of what they made void | 256, 2 of them on threads | what comes then is served no more as long as the client lives, and addresses that share its place neither |
-//! | places in which it is counted what was kept and made void | 1,024, 24 KiB in all | two addresses that share one cost each other a look, or an answer that is not kept |
+//! | changes that wait until the cache lets go of what they made void | 256, 2 of them on threads | of what comes then nothing is served until the cache works again, nor of addresses that share its place; then all of it goes |
+//! | what the cache did not let go of is tried again | after 10 s at the soonest, when somebody asks for something of it | nothing of it is served meanwhile |
+//! | places in which it is counted what was kept and made void | 1,024, 24 KiB in all | two addresses that share one cost each other a look, or an answer that is not kept; while one is void, the other is not served |
 //! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | the age of what it knows | 30 s | |
 //! | the head of an answer | 100 headers, 16 KiB with HTTP/2 | what hyper takes |

@@ -1,11 +1,12 @@
 //! What became of addresses since somebody looked: whether an answer was kept of one, or what is kept was made void.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many places for all addresses, of 24 bytes. Two that share one cost each other a look, or an answer that is not kept, when
-/// both are asked for at the same moment, and nothing else.
+/// both are asked for at the same moment; and while what is kept of one is void, nothing of the other is served.
 const PLACES: usize = 1_024;
 
 /// What became of all addresses, in bounded room.
@@ -13,6 +14,8 @@ const PLACES: usize = 1_024;
 pub(super) struct Addresses {
     places: Box<[Place]>,
     hasher: RandomState,
+    /// The places of what is void, and of which nobody is letting go: each is counted in `voiding` once.
+    left: Mutex<BTreeSet<usize>>,
 }
 
 #[derive(Debug, Default)]
@@ -21,7 +24,7 @@ struct Place {
     landed: AtomicU64,
     /// How often what is kept was made void.
     voided: AtomicU64,
-    /// How many are letting go of what is void.
+    /// How many are letting go of what is void, or were to.
     voiding: AtomicUsize,
 }
 
@@ -33,8 +36,10 @@ pub(super) struct Stand {
     voided: u64,
 }
 
-/// Nothing that is kept of these addresses is served, while this lives.
+/// Nothing that is kept of these addresses is served, until it is said that the cache has let go of it. Where nobody says so, they
+/// are left, and somebody else has to.
 #[derive(Debug)]
+#[must_use]
 pub(super) struct Voiding {
     addresses: Arc<Addresses>,
     places: Vec<usize>,
@@ -45,6 +50,7 @@ impl Addresses {
         Self {
             places: (0..PLACES).map(|_| Place::default()).collect(),
             hasher: RandomState::new(),
+            left: Mutex::default(),
         }
     }
 
@@ -77,8 +83,7 @@ impl Addresses {
         place.voided.load(Ordering::SeqCst) != since.voided
     }
 
-    /// What is kept of these addresses is void from here on, and whatever was asked of them before. Until the cache has let go of
-    /// it, hold what this returns.
+    /// What is kept of these addresses is void from here on, and whatever was asked of them before.
     pub(super) fn void(self: &Arc<Self>, keys: &[String]) -> Voiding {
         let places: Vec<usize> = keys.iter().map(|key| self.at(key)).collect();
         for at in &places {
@@ -98,6 +103,24 @@ impl Addresses {
         place.voiding.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether anything void was left.
+    pub(super) fn has_left(&self) -> bool {
+        !self.left().is_empty()
+    }
+
+    /// What was left so far, for whoever lets go of it: what is kept of each address that is void.
+    pub(super) fn take_left(self: &Arc<Self>) -> Option<Voiding> {
+        let left = std::mem::take(&mut *self.left());
+        (!left.is_empty()).then(|| Voiding {
+            addresses: Arc::clone(self),
+            places: left.into_iter().collect(),
+        })
+    }
+
+    fn left(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn at(&self, key: &str) -> usize {
         // What is left of a division by `PLACES` fits.
         (self.hasher.hash_one(key) % PLACES as u64) as usize
@@ -111,17 +134,28 @@ impl Addresses {
 }
 
 impl Voiding {
-    /// What is kept of these addresses stays void, because nobody is going to let go of it.
-    pub(super) fn for_ever(mut self) {
-        self.places.clear();
+    /// The cache has let go of it.
+    pub(super) fn end(mut self) {
+        for at in self.places.drain(..) {
+            let place = self.addresses.place(at);
+            place.voiding.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
 impl Drop for Voiding {
+    /// Whatever is not said to be gone is left.
     fn drop(&mut self) {
+        if self.places.is_empty() {
+            return;
+        }
+        let mut left = self.addresses.left();
         for at in &self.places {
-            let place = self.addresses.place(*at);
-            place.voiding.fetch_sub(1, Ordering::SeqCst);
+            // However often it was left, it is counted once: the room for it is bounded by the places.
+            if !left.insert(*at) {
+                let place = self.addresses.place(*at);
+                place.voiding.fetch_sub(1, Ordering::SeqCst);
+            }
         }
     }
 }
@@ -158,11 +192,31 @@ mod tests {
             [&one, &other].map(|key| addresses.is_void(key)),
             [false, true]
         );
-        drop(voiding);
+        voiding.end();
         assert!(!addresses.is_void(&other));
-        addresses.void(std::slice::from_ref(&one)).for_ever();
-        assert!(addresses.is_void(&one) && !addresses.is_void(&other));
         let after = addresses.stand(&other);
         assert!(!addresses.is_outdated(after) && !addresses.has_landed(after));
+    }
+
+    #[test]
+    fn what_nobody_let_go_of_stays_void_until_somebody_does() {
+        let addresses = Arc::new(Addresses::new());
+        let [one, other] = apart(&addresses);
+        assert!(addresses.take_left().is_none());
+        for _ in 0..3 {
+            drop(addresses.void(std::slice::from_ref(&one)));
+        }
+        assert!(addresses.is_void(&one) && !addresses.is_void(&other));
+        let again = addresses.take_left().unwrap();
+        assert!(addresses.is_void(&one) && !addresses.has_left());
+        // Left once more meanwhile: what is let go of now may have come before that.
+        drop(addresses.void(std::slice::from_ref(&one)));
+        again.end();
+        assert!(addresses.is_void(&one));
+        // Tried in vain.
+        drop(addresses.take_left());
+        assert!(addresses.is_void(&one));
+        addresses.take_left().unwrap().end();
+        assert!(!addresses.is_void(&one) && !addresses.has_left());
     }
 }

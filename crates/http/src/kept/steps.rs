@@ -1,7 +1,7 @@
 //! What the cache is asked for on the way of a request, each time no longer than a moment: it may be on a disk that says nothing,
 //! or wait for another process, and a request goes on as well without it.
 
-use super::addresses::{Stand, Voiding};
+use super::addresses::{Addresses, Stand, Voiding};
 use super::wording::parts;
 use super::{Kept, PATIENCE, Seen, Through, Wanted, told};
 use crate::answer::Answer;
@@ -9,7 +9,8 @@ use http::{Method, Uri, request};
 use mainstay_cache::{Answer as Older, Cache, Lookup, Stored};
 use mainstay_clock::Clock;
 use mainstay_resilience::within;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// So many looks at once are under way on threads; whoever comes then waits for its turn, or goes on without a look. A look takes
@@ -19,9 +20,13 @@ pub(super) const LOOKS_AT_ONCE: usize = 64;
 /// So many threads at once let go of what is void; more of them would wait for the same file.
 pub(super) const VOIDS_AT_ONCE: usize = 2;
 
-/// So many changes at once wait for that, each with up to three addresses of 8 KiB. What is kept of those that come then is served
-/// no more as long as the client lives.
+/// So many changes at once wait for that, each with up to three addresses of 8 KiB. Of those that come then it is remembered where
+/// they lead: nothing there is served, until the cache works again and has let go of it.
 pub(super) const VOIDS_MAX: usize = 256;
+
+/// What the cache did not let go of is tried again by whoever asks for something of it, and no more often than this: it takes a
+/// thread for 2 s where another process does not let the cache be written.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// So many answers at once are on their way into the cache, each with its body; what comes then is not kept.
 pub(super) const WRITES_AT_ONCE: usize = 16;
@@ -35,6 +40,7 @@ impl Kept {
     ) -> Option<T> {
         // It may be seen, and let go of before the look is over.
         if self.addresses.is_void(key) {
+            self.let_go_of_left();
             return None;
         }
         // It is never closed.
@@ -66,14 +72,16 @@ impl Kept {
         let letting_go = if let Ok(place) = Arc::clone(&self.voids).try_acquire_owned() {
             Some(tokio::spawn(Arc::clone(self).let_go(urls, voiding, place)))
         } else {
-            tracing::debug!("what is void stays so: too much waits for the cache to let go of it");
-            voiding.for_ever();
+            tracing::debug!(
+                "what is void stays so for now: too much waits for the cache to let go of it"
+            );
+            drop(voiding);
             None
         };
         async { letting_go?.await.ok().flatten() }
     }
 
-    /// Lets go of what is void, when its turn has come.
+    /// Lets go of what is void, when its turn has come. Where the cache refuses, it stays void, and is left.
     async fn let_go(
         self: Arc<Self>,
         urls: Vec<Uri>,
@@ -82,14 +90,48 @@ impl Kept {
     ) -> Option<()> {
         // It is never closed.
         let turn = Arc::clone(&self.void_turns).acquire_owned().await.ok()?;
+        let addresses = Arc::clone(&self.addresses);
         let letting_go = self.on_a_thread(move |cache| {
             let _held = (place, turn);
-            for url in &urls {
-                told(cache.invalidate_url(url));
+            let mut went = urls.iter().map(|url| told(cache.invalidate_url(url)));
+            if went.all(|went| went.is_some()) {
+                voiding.end();
+                // It works: what was left goes, too.
+                let_go_of_left(cache, &addresses);
             }
-            drop(voiding);
         });
         letting_go.await
+    }
+
+    /// Tries again to let go of what was left, unless that was tried a moment ago; nobody waits for it.
+    fn let_go_of_left(&self) {
+        if !self.addresses.has_left() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if tried.is_some_and(|tried| now.since(tried) < AGAIN) {
+            return;
+        }
+        // Those who have the turns do it when they are done.
+        let Ok(turn) = Arc::clone(&self.void_turns).try_acquire_owned() else {
+            return;
+        };
+        *tried = Some(now);
+        let addresses = Arc::clone(&self.addresses);
+        drop(self.on_a_thread(move |cache| {
+            let _turn = turn;
+            let_go_of_left(cache, &addresses);
+        }));
+    }
+}
+
+/// Lets go of all that is void, what was left with it.
+fn let_go_of_left(cache: &Cache, addresses: &Arc<Addresses>) {
+    if let Some(left) = addresses.take_left()
+        && told(cache.invalidate_where(|url| addresses.is_void(url))).is_some()
+    {
+        left.end();
     }
 }
 

@@ -184,3 +184,34 @@ fn what_is_void_is_not_served_while_the_cache_cannot_let_it_go() {
         assert_eq!(stage.get(&url).await.source, Source::Network);
     });
 }
+
+/// Whoever was to let go of it was refused, and told nobody but the log: what was void was served for as long as it had said.
+#[tokio::test]
+async fn what_the_cache_refuses_to_let_go_of_is_not_served_and_goes_once_it_can() {
+    let server = server(|request, number| match request.method.as_str() {
+        "GET" if number == 0 => lasting("old"),
+        "GET" => lasting("new"),
+        _ => Reaction::answer(204),
+    })
+    .await;
+    let stage = Stage::new();
+    let url = server.url("/a");
+    stage.get(&url).await;
+    let other = rusqlite::Connection::open(stage.folder.path().join("index.sqlite")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    stage.send(Method::PUT, &url).await.unwrap();
+    let offline = soon("it", stage.client.get(&url).offline().send()).await;
+    assert_eq!(offline.unwrap_err().kind(), ErrorKind::Offline);
+    other.execute_batch("ROLLBACK").unwrap();
+    stage.pass(10);
+    let served_again = async {
+        loop {
+            let answer = stage.get(&url).await;
+            assert_eq!(answer.text(), "new");
+            if answer.source != Source::Network {
+                return answer.source;
+            }
+        }
+    };
+    assert_eq!(soon("what is kept anew", served_again).await, of(0));
+}

@@ -16,11 +16,11 @@ fn with_one_thread() -> Runtime {
 fn keeping() -> (TempDir, Arc<Kept>, request::Parts) {
     let folder = TempDir::new().unwrap();
     let clock = Arc::new(mainstay_clock::ManualClock::new());
-    let cache = Cache::open(folder.path(), CacheSettings::default(), clock).unwrap();
+    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
     let request = Request::get("http://h/a").body(()).unwrap().into_parts().0;
     let (response, ()) = Response::new(()).into_parts();
     cache.store(&request, &response, b"old").unwrap();
-    (folder, Arc::new(Kept::new(Arc::new(cache))), request)
+    (folder, Arc::new(Kept::new(Arc::new(cache), clock)), request)
 }
 
 /// Keeps the one thread busy until it is dropped.
@@ -50,10 +50,12 @@ async fn found_after<T>(kept: &Kept, look: impl Future<Output = T>, meanwhile: i
 fn what_was_void_when_it_was_looked_at_is_not_served_when_the_cache_has_let_it_go() {
     with_one_thread().block_on(async {
         let (_folder, kept, request) = keeping();
-        let voiding = kept.addresses.void(&[kept.cache.key(&request).unwrap()]);
+        let mut voiding = Some(kept.addresses.void(&[kept.cache.key(&request).unwrap()]));
         let look = kept.offline(request.clone());
-        let found = found_after(&kept, look, || drop(voiding)).await;
+        let let_go = || voiding.take().into_iter().for_each(Voiding::end);
+        let found = found_after(&kept, look, let_go).await;
         assert!(found.is_none());
+        voiding.into_iter().for_each(Voiding::end);
         assert!(kept.offline(request).await.is_some(), "it was there");
     });
 }
@@ -83,13 +85,41 @@ fn what_is_made_void_waits_in_a_bounded_line_and_stays_void_beyond_it() {
         let beyond = kept.void(vec![request.uri.clone()]);
         assert!(beyond.await.is_none(), "nobody waits for it");
         assert_eq!(kept.voids.available_permits(), 0);
+        let is_void = |key: &str| kept.addresses.is_void(key);
+        assert!(is_void(&kept.cache.key(&request).unwrap()));
         drop(silent);
         for gone in waiting {
             gone.await.unwrap();
         }
         assert_eq!(kept.voids.available_permits(), VOIDS_MAX);
         let mut keys = (0..VOIDS_MAX).map(|number| Cache::key_of(&of_number(number)).unwrap());
-        assert!(keys.any(|key| !kept.addresses.is_void(&key)));
-        assert!(kept.offline(request).await.is_none(), "it is still kept");
+        assert!(keys.all(|key| !is_void(&key)));
+    });
+}
+
+/// Beyond the line it stayed void for as long as the client lived, and so did each address that shares a place with one of them:
+/// after a disk had said nothing for a while, that was most of what is kept.
+#[test]
+fn what_found_no_place_in_the_line_is_let_go_of_once_the_cache_works_again() {
+    with_one_thread().block_on(async {
+        let (_folder, kept, request) = keeping();
+        let silent = silence(&kept);
+        let of_number = |number: usize| -> Uri { format!("http://h/{number}").parse().unwrap() };
+        let waiting: Vec<_> = (0..VOIDS_MAX)
+            .map(|number| kept.void(vec![of_number(number)]))
+            .collect();
+        for _ in 0..2 {
+            let beyond = kept.void(vec![request.uri.clone()]);
+            assert!(beyond.await.is_none(), "nobody waits for it");
+        }
+        drop(silent);
+        for gone in waiting {
+            gone.await.unwrap();
+        }
+        assert!(kept.offline(request.clone()).await.is_none(), "it is gone");
+        let (response, ()) = Response::new(()).into_parts();
+        kept.cache.store(&request, &response, b"new").unwrap();
+        let served = kept.offline(request).await.expect("nothing is void");
+        assert_eq!(&served.body[..], b"new");
     });
 }
