@@ -10,7 +10,7 @@ use mainstay_supervise::{
     StopSettings, Stopping, Supervisor, TaskContext, TaskError, TaskSpec,
 };
 use proptest::prelude::*;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write};
 use std::future::pending;
 use std::pin::pin;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -346,7 +346,7 @@ impl Subscriber for EndsMeanwhile {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut words = String::new();
         event.record(&mut |field: &Field, value: &dyn Debug| {
-            words += &format!("{field} {value:?} ");
+            write!(words, "{field} {value:?} ").unwrap();
         });
         while words.contains("cancel") && words.contains("a task") && 0 < running(&self.0) {
             std::thread::yield_now();
