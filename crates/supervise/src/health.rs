@@ -40,7 +40,7 @@ use tokio::sync::{Notify, broadcast};
 ///
 /// | what | number | why |
 /// |---|---|---|
-/// | checks | 256 | they are named by people |
+/// | checks | 4,096 | two for each of the 1,024 lanes of a queue, and as many again |
 /// | observations that are remembered of each | 100 | an hour at the default interval |
 /// | changes that are remembered of all | 64 | a bad day |
 /// | how far a subscriber may be behind | 256 changes | a burst; then it loses the oldest, and is told how many |
