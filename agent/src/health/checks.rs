@@ -97,11 +97,8 @@ pub(super) fn register(
     let asked = Arc::clone(agent);
     // A disk that hesitates holds it up too, and that is no reason to start anew: only what lasts is.
     let stuck = spec("process", "stuck-shutdown").live();
-    health.register(stuck.hysteresis(LOOKS_FOR_LONG, 1), move || {
-        let asked = Arc::clone(&asked);
-        // What never comes back is told as that, once its time is over.
-        tokio::task::spawn_blocking(move || process(&asked))
-    })?;
+    // What never comes back is told as that, once its time is over.
+    health.register_blocking(stuck.hysteresis(LOOKS_FOR_LONG, 1), move || process(&asked))?;
     register_backlog(health, agent, limits, clock)?;
     health.register(spec("account", "damaged-segment"), on(account))?;
     health.register(spec("lookups", "persistent-errors"), on(lookups))?;
@@ -114,14 +111,9 @@ pub(super) fn register(
         async move { observed }
     })?;
     register_shares(health, agent, clock)?;
-    let places: Arc<[PathBuf]> = [agent.data.path(), &agent.queue_dir]
-        .map(Path::to_owned)
-        .into();
-    health.register(spec("disk", "disk-full"), move || {
-        let places = Arc::clone(&places);
-        // A disk that hangs keeps a thread, and nobody else.
-        tokio::task::spawn_blocking(move || disks(&places))
-    })?;
+    let places = [agent.data.path(), &agent.queue_dir].map(Path::to_owned);
+    // A disk that hangs keeps a thread, and nobody else.
+    health.register_blocking(spec("disk", "disk-full"), move || disks(&places))?;
     let jumps = Arc::new(Mutex::new(Jumps::new(clock)));
     let time = clock.clone();
     health.register(spec("clock", "clock-jumped"), move || {

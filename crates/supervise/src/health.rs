@@ -92,6 +92,9 @@ impl Health {
 
     /// Adds a check. It is unknown until it was run.
     ///
+    /// What asks a disk or somebody else's lock belongs to [`register_blocking`](Self::register_blocking): a check that waits for a
+    /// thread is given up when its time is over, the thread is not, and the next run would take another.
+    ///
     /// # Errors
     ///
     /// `Settings`, where the spec cannot work; `Taken`, where its name is; `Full`. It was not added.
@@ -100,9 +103,27 @@ impl Health {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output: CheckOutput> + Send + 'static,
     {
-        spec.check()?;
+        self.add(Check::new(spec, check))
+    }
+
+    /// Adds a check that blocks, and is run on a thread for that. One that hangs keeps that thread, and is not run again before it
+    /// has come back.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Self::register).
+    pub fn register_blocking<F, T>(&self, spec: CheckSpec, check: F) -> Result<(), Error>
+    where
+        F: Fn() -> T + Send + Sync + 'static,
+        T: CheckOutput,
+    {
+        self.add(Check::blocking(spec, check))
+    }
+
+    fn add(&self, check: Check) -> Result<(), Error> {
+        check.spec.check()?;
         let mut book = self.book();
-        let name = spec.name.to_string();
+        let name = check.spec.name.to_string();
         if book.checks.contains_key(&name) {
             let what = format!("cannot register the check `{name}`: there is one of that name");
             return Err(Error::new(ErrorKind::Taken, what));
@@ -112,7 +133,7 @@ impl Health {
             let what = format!("cannot register the check `{name}`: there are {most} already");
             return Err(Error::new(ErrorKind::Full, what));
         }
-        let entry = Entry::new(Arc::new(Check::new(spec, check)), self.shared.clock.wall());
+        let entry = Entry::new(Arc::new(check), self.shared.clock.wall());
         book.checks.insert(name, entry);
         self.reviewed(&mut book);
         drop(book);

@@ -1,6 +1,7 @@
 //! A check: what it is for, how often it is run, and what it answers.
 
 use super::hysteresis::Hysteresis;
+use crate::bounded::caught;
 use crate::error::{Error, ErrorKind};
 use crate::failure::{TaskError, told};
 use futures_util::FutureExt;
@@ -10,7 +11,9 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// How something is; of several the worst counts, which is the last of these.
@@ -79,12 +82,16 @@ pub struct CheckSpec {
     pub runbook: Option<Cow<'static, str>>,
 }
 
-type Make = Box<dyn Fn() -> BoxFuture<'static, Observed> + Send + Sync>;
+/// What is run.
+enum Make {
+    Task(Arc<dyn Fn() -> BoxFuture<'static, Observed> + Send + Sync>),
+    Blocking(Arc<dyn Fn() -> Observed + Send + Sync>),
+}
 
 /// A check that is registered.
 pub(super) struct Check {
     pub(super) spec: CheckSpec,
-    pub(super) make: Make,
+    make: Make,
     /// Held while it runs, so that it runs once at a time; inside is a run that was given up and has not come back.
     pub(super) turn: tokio::sync::Mutex<Option<Underway>>,
 }
@@ -310,8 +317,42 @@ impl Check {
     {
         Self {
             spec,
-            make: Box::new(move || check().map(CheckOutput::into_observed).boxed()),
+            make: Make::Task(Arc::new(move || {
+                check().map(CheckOutput::into_observed).boxed()
+            })),
             turn: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    pub(super) fn blocking<T: CheckOutput>(
+        spec: CheckSpec,
+        check: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            spec,
+            make: Make::Blocking(Arc::new(move || check().into_observed())),
+            turn: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Begins a run. What this returns ends no sooner than the run does: one that blocks its thread shows by it.
+    pub(super) fn begin(&self, runtime: &Handle) -> JoinHandle<Observed> {
+        let panicked = |words| Observed::unhealthy(format!("it panicked: {words}"));
+        match &self.make {
+            // On a task of its own: one that blocks its thread holds up no other.
+            Make::Task(make) => {
+                let make = Arc::clone(make);
+                runtime.spawn(async move {
+                    match caught(|| make()) {
+                        Ok(seen) => seen.await,
+                        Err(words) => panicked(words),
+                    }
+                })
+            }
+            Make::Blocking(look) => {
+                let look = Arc::clone(look);
+                runtime.spawn_blocking(move || caught(|| look()).unwrap_or_else(panicked))
+            }
         }
     }
 }

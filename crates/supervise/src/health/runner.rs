@@ -3,7 +3,7 @@
 use super::check::{Check, HealthState, Observed, Underway};
 use super::snapshot::{HealthSnapshot, Observation, Readiness};
 use super::{Health, book::Entry};
-use crate::bounded::{caught, words_of_end};
+use crate::bounded::words_of_end;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Gives a run up when its caller goes away, or its time is over; one that came to its end takes no harm.
+/// Gives a run up when its caller goes away, or its time is over; one that came to its end takes no harm, nor one that blocks.
 struct GivesUp(AbortHandle);
 
 impl Drop for GivesUp {
@@ -143,14 +143,7 @@ impl Health {
             *turn = None;
         }
         let began = clock.now();
-        let to_run = Arc::clone(check);
-        // On a task of its own: one that blocks its thread holds up no other.
-        let run = self.shared.runtime.spawn(async move {
-            match caught(|| (to_run.make)()) {
-                Ok(seen) => seen.await,
-                Err(words) => Observed::unhealthy(format!("it panicked: {words}")),
-            }
-        });
+        let run = check.begin(&self.shared.runtime);
         let _gives_up = GivesUp(run.abort_handle());
         let underway = turn.insert(Underway { run, began });
         let ended = within(clock, limit, &mut underway.run).await;

@@ -3,7 +3,8 @@
 use crate::support::{SECOND, STEP, passes, supervised};
 use mainstay_clock::{Clock, ManualClock};
 use mainstay_supervise::{
-    CheckSpec, ErrorKind, Health, HealthChange, HealthState, Observed, TaskContext, TaskSpec,
+    CheckSpec, ErrorKind, Health, HealthChange, HealthSnapshot, HealthState, Observed, TaskContext,
+    TaskSpec,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -183,6 +184,63 @@ async fn a_check_that_blocks_its_thread_is_not_started_beside_itself() {
         passes(&clock, health.check_all()).await;
         tokio::task::yield_now().await;
     }
+}
+
+/// What was remembered of it was the task that waited for the thread, which ends at once where it is given up: each interval one more
+/// thread hung.
+#[tokio::test]
+async fn a_check_that_hangs_on_a_thread_of_its_own_is_not_started_beside_itself() {
+    let (health, clock) = health();
+    let begun = Arc::new(AtomicU32::new(0));
+    let (release, released) = sync_channel::<()>(1);
+    let (counted, released) = (Arc::clone(&begun), Mutex::new(released));
+    let spec = CheckSpec::new("disk").fresh_for(std::time::Duration::ZERO);
+    health
+        .register_blocking(spec, move || {
+            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                released.lock().unwrap().recv().unwrap();
+            }
+            Observed::healthy()
+        })
+        .unwrap();
+    let asked = health.clone();
+    let first = tokio::spawn(async move { asked.check_all().await });
+    // Before it has begun its time must not be over.
+    while begun.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let snapshot = passes(&clock, first).await.unwrap();
+    let message = |snapshot: &HealthSnapshot| {
+        let last = snapshot.checks["disk"].last.as_ref().unwrap();
+        last.message.clone()
+    };
+    assert!(message(&snapshot).contains("no answer within"));
+    for _ in 0..3 {
+        let snapshot = passes(&clock, health.check_all()).await;
+        let why = message(&snapshot);
+        assert!(why.contains("an earlier run has not come back"), "{why}");
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 1);
+    release.send(()).unwrap();
+    while begun.load(Ordering::SeqCst) < 2 {
+        passes(&clock, health.check_all()).await;
+        tokio::task::yield_now().await;
+    }
+    let snapshot = passes(&clock, health.check_all()).await;
+    assert_eq!(message(&snapshot), "");
+}
+
+#[tokio::test]
+async fn a_check_on_a_thread_of_its_own_that_panics_is_unhealthy() {
+    let (health, _clock) = health();
+    let look = || -> Observed { panic!("nobody looked") };
+    health
+        .register_blocking(CheckSpec::new("disk"), look)
+        .unwrap();
+    let snapshot = health.check_all().await;
+    let last = snapshot.checks["disk"].last.as_ref().unwrap();
+    assert_eq!(last.state, HealthState::Unhealthy);
+    assert!(last.message.contains("nobody looked"), "{}", last.message);
 }
 
 /// What was given up with its caller had not yet ended when the next one asked, and counted as hanging.
