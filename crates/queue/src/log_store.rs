@@ -134,7 +134,7 @@ impl LogStore {
         let resumes = report.clean && !is_new && tail.confirmed.segment != 0;
         let log = begin_log(&disk, secret, config, tail, resumes, now.wall)?;
         let damage = report.damage.clone();
-        let making = Arc::clone(log.making());
+        let (making, log_bytes) = (Arc::clone(log.making()), log.disk_bytes());
         let store = Self {
             making,
             bodies: Bodies::new(Arc::clone(&disk)),
@@ -160,7 +160,7 @@ impl LogStore {
             mode: Mutex::new(Mode::Writable),
             house: Mutex::new(()),
             free_when_full: AtomicU64::new(0),
-            log_bytes_known: AtomicU64::new(0),
+            log_bytes_known: AtomicU64::new(log_bytes),
             damage: Mutex::new(damage),
         };
         // Publishes what the start found.

@@ -58,6 +58,8 @@ impl LogStore {
         self.remove_bodies();
         self.look_for_room(&mut done);
         self.snapshot_if_due();
+        // For those who ask while something is written.
+        self.log_bytes();
         done
     }
 

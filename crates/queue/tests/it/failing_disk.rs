@@ -25,8 +25,8 @@ pub(crate) struct Faults {
     /// So many bytes are left on the disk.
     pub(crate) free: AtomicU64,
     /// While somebody holds it for themselves nothing is written, and whoever writes says so.
-    gate: RwLock<()>,
-    has_come: AtomicBool,
+    pub(crate) gate: RwLock<()>,
+    pub(crate) has_come: AtomicBool,
     /// Files that a commit or a sync failed on, and what was committed to or synced after that.
     failed: Mutex<HashSet<String>>,
     touched_again: Mutex<Vec<String>>,

@@ -17,6 +17,7 @@ mod damage;
 mod ends;
 mod failing_disk;
 mod golden;
+mod hanging_disk;
 mod house;
 mod limits;
 mod lines;
