@@ -296,7 +296,7 @@ impl Index {
 
 mod view;
 pub(crate) use line::Leased;
-pub(crate) use view::LaneView;
+pub(crate) use view::{DocView, LaneView};
 
 #[cfg(test)]
 mod tests;

@@ -21,13 +21,14 @@
 use crate::disk::{Disk, DiskFile, Folder};
 use crate::document::{DocumentId, Priority, State};
 use crate::frame::SegmentKey;
-use crate::index::{Index, LaneView, Location, Now};
+use crate::index::{DocView, Index, LaneView, Location, Now};
 use crate::ledger::Totals;
 use crate::record::{self, Head, Kind, Lanes, MovedLane};
 use crate::segment::FORMAT_VERSION;
 use crate::watermark::Watermark;
 use crate::wire::{Malformed, Put, Reader};
 use std::io;
+use std::ops::Deref;
 use std::time::Duration;
 
 const FILE: &str = "snapshot";
@@ -37,6 +38,9 @@ const MAGIC: &[u8; 8] = b"MNSTYSNP";
 /// No document takes fewer bytes: its place, its order and times, one lane without a note, its name.
 const DOCUMENT_LEAST: u64 = 12 + 16 + 1 + 25 + 16 + 8 + 2;
 
+/// So many documents are looked at before the index is let go of for a moment, so that nobody waits long for it.
+const AT_ONCE: usize = 1024;
+
 /// The part of the log that a snapshot contains.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Covered {
@@ -45,14 +49,22 @@ pub(crate) struct Covered {
     pub(crate) clean: bool,
 }
 
+/// What a snapshot is made from: the index, held each time for as long as it takes to look, and never while the disk is waited for.
+///
+/// Nobody may change meanwhile what the log says, which the caller keeps from being written. What may happen is that a document is
+/// found to be lost.
+pub(crate) struct Source<Hold> {
+    pub(crate) index: Hold,
+    pub(crate) covered: Covered,
+    pub(crate) retention: Duration,
+    pub(crate) now: Now,
+}
+
 /// Writes a snapshot and makes it durable; the one before it stays until then.
-pub(crate) fn write(
+pub(crate) fn write<Held: Deref<Target = Index>>(
     disk: &dyn Disk,
     secret: &[u8; 16],
-    index: &Index,
-    covered: Covered,
-    retention: Duration,
-    now: Now,
+    source: &Source<impl Fn() -> Held>,
 ) -> io::Result<()> {
     match disk.remove(Folder::Root, NEW_FILE) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -66,7 +78,7 @@ pub(crate) fn write(
         written: 0,
         crc: None,
     };
-    let written = encode(&mut out, secret, index, covered, retention, now)
+    let written = encode(&mut out, secret, source)
         .and_then(|()| out.finish())
         .and_then(|()| file.sync());
     drop(file);
@@ -103,8 +115,12 @@ impl Output<'_> {
         Ok(())
     }
 
+    fn is_large(&self) -> bool {
+        Self::PIECE <= self.pending.len()
+    }
+
     fn flush_if_large(&mut self) -> io::Result<()> {
-        if self.pending.len() >= Self::PIECE {
+        if self.is_large() {
             self.flush()
         } else {
             Ok(())
@@ -118,15 +134,47 @@ impl Output<'_> {
     }
 }
 
-fn encode(
+fn encode<Held: Deref<Target = Index>>(
     out: &mut Output<'_>,
     secret: &[u8; 16],
-    index: &Index,
-    covered: Covered,
-    retention: Duration,
-    now: Now,
+    source: &Source<impl Fn() -> Held>,
 ) -> io::Result<()> {
-    let head = &mut out.pending;
+    let index = (source.index)();
+    encode_head(&mut out.pending, secret, &index, source.covered);
+    let kept_until = index.kept_until();
+    let (documents, in_line) = (index.len(), index.in_line());
+    drop(index);
+    let mut left = in_line.as_slice();
+    while !left.is_empty() {
+        let index = (source.index)();
+        if index.len() != documents {
+            // The head counts it, and says nothing of its loss.
+            let why = "a document was found to be lost while the snapshot was written";
+            return Err(io::Error::other(why));
+        }
+        let mut taken = 0;
+        for number in left.iter().take(AT_ONCE) {
+            let doc = index.view(*number);
+            // When it was sent: as long before now as its keeping has run.
+            let sent = kept_until.get(&doc.id).map_or(0, |until| {
+                let left = until.since(source.now.moment).min(source.retention);
+                let ran = source.retention.saturating_sub(left);
+                source.now.wall.saturating_sub(ran.as_millis() as u64)
+            });
+            encode_document(&mut out.pending, &doc, sent, source.now);
+            taken += 1;
+            if out.is_large() {
+                break;
+            }
+        }
+        drop(index);
+        left = left.get(taken..).unwrap_or_default();
+        out.flush_if_large()?;
+    }
+    Ok(())
+}
+
+fn encode_head(head: &mut Vec<u8>, secret: &[u8; 16], index: &Index, covered: Covered) {
     head.put(MAGIC);
     head.put_u32(FORMAT_VERSION);
     head.put_u32(u32::from(covered.clean));
@@ -151,35 +199,26 @@ fn encode(
     let claims = record::encode_claims(&index.open_claims(), &[]);
     head.put_u32(claims.len() as u32);
     head.put(&claims);
-    let kept_until = index.kept_until();
     head.put_u64(index.len() as u64);
-    for doc in index.views() {
-        let since = Duration::from_secs(u64::from(doc.since));
-        let age = now.moment.since_origin().saturating_sub(since);
-        let created = now.wall.saturating_sub(age.as_millis() as u64);
-        // When it was sent: as long before now as its keeping has run.
-        let sent = kept_until.get(&doc.id).map_or(0, |until| {
-            let left = until.since(now.moment).min(retention);
-            now.wall
-                .saturating_sub(retention.saturating_sub(left).as_millis() as u64)
-        });
-        let lanes = moved_lanes(&doc.lanes, sent);
-        let entry = &mut out.pending;
-        entry.put_u32(doc.location.segment);
-        entry.put_u32(doc.location.offset);
-        entry.put_u32(doc.location.len);
-        entry.put(&record::encode_move(doc.order, created, &lanes, &[]));
-        entry.put(&doc.id.to_bytes());
-        entry.put_u64(created);
-        entry.put_u8(doc.priority.number());
-        entry.put_u8(u8::from(doc.body.is_some()));
-        if let Some(body) = doc.body {
-            entry.put(&body.hash);
-            entry.put_u64(body.len);
-        }
-        out.flush_if_large()?;
+}
+
+fn encode_document(entry: &mut Vec<u8>, doc: &DocView, sent: u64, now: Now) {
+    let since = Duration::from_secs(u64::from(doc.since));
+    let age = now.moment.since_origin().saturating_sub(since);
+    let created = now.wall.saturating_sub(age.as_millis() as u64);
+    let lanes = moved_lanes(&doc.lanes, sent);
+    entry.put_u32(doc.location.segment);
+    entry.put_u32(doc.location.offset);
+    entry.put_u32(doc.location.len);
+    entry.put(&record::encode_move(doc.order, created, &lanes, &[]));
+    entry.put(&doc.id.to_bytes());
+    entry.put_u64(created);
+    entry.put_u8(doc.priority.number());
+    entry.put_u8(u8::from(doc.body.is_some()));
+    if let Some(body) = doc.body {
+        entry.put(&body.hash);
+        entry.put_u64(body.len);
     }
-    Ok(())
 }
 
 /// The lanes of a document, as a MOVE record says them. The latest acknowledgement of a document that is sent stands as

@@ -83,7 +83,8 @@ impl Index {
         self.find(id).map(|doc| self.view(doc))
     }
 
-    fn view(&self, number: u32) -> DocView {
+    /// A document by its number, while it has it.
+    pub(crate) fn view(&self, number: u32) -> DocView {
         let doc = self.doc(number);
         let lanes = self.deliveries_of(number).map(|delivery| LaneView {
             lane: self.delivery(delivery).lane,
@@ -102,15 +103,21 @@ impl Index {
         }
     }
 
-    /// All documents, first in line first.
-    pub(crate) fn views(&self) -> impl Iterator<Item = DocView> + '_ {
+    /// The numbers of all documents, first in line first.
+    pub(crate) fn in_line(&self) -> Vec<u32> {
         let mut order: Vec<(u64, u32)> = self
             .docs
             .iter()
             .map(|(number, doc)| (doc.order, number))
             .collect();
         order.sort_unstable();
-        order.into_iter().map(|(_, number)| self.view(number))
+        order.into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// All documents, first in line first.
+    pub(crate) fn views(&self) -> impl Iterator<Item = DocView> + '_ {
+        let numbers = self.in_line().into_iter();
+        numbers.map(|number| self.view(number))
     }
 
     /// The ids of the documents that have a delivery of which `wanted` says yes, first in line first.

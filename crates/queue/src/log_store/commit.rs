@@ -253,6 +253,13 @@ impl LogStore {
     ) {
         let Some(placement) = placement else { return };
         self.set_mode_after_success(plan.has_intake);
+        // How far the log is confirmed goes to the disk while nobody waits for the index.
+        let totals = plan
+            .stores_alone
+            .then(|| self.index().totals().plus(plan.documents));
+        if let Some(totals) = totals {
+            writer.log.note_confirmed(totals);
+        }
         let mut index = self.index();
         let mut recent = lock(&self.recent);
         // What they take is counted before anybody gives back what was held for it.
@@ -262,12 +269,8 @@ impl LogStore {
                 (answers.stored)(answers.first + op, receipts);
             }
         };
-        let totals = plan
-            .stores_alone
-            .then(|| index.totals().plus(plan.documents));
-        if let Some(totals) = totals {
+        if totals.is_some() {
             // They are on the disk, and the account is known; whoever asks the index for them waits until it has them.
-            writer.log.note_confirmed(totals);
             tell(&mut plan.receipts);
         }
         for (number, planned) in plan.records.iter().enumerate() {
@@ -295,13 +298,17 @@ impl LogStore {
                 _ => {}
             }
         }
-        if totals.is_none() {
-            writer.log.note_confirmed(index.totals());
-            tell(&mut plan.receipts);
-        }
-        debug_assert!(totals.is_none_or(|totals| totals == index.totals()));
+        let after = index.totals();
+        debug_assert!(totals.is_none_or(|totals| totals.accepted == after.accepted));
         // Here, so that whoever was told sees all of what the commit came to.
         *made_room |= index.expire(now.moment);
+        drop((index, recent));
+        if totals.is_none() {
+            // Others may see it already, and nobody is told yet: a process that dies here has confirmed less than it did, as after a
+            // power cut, and the next one finds the group all the same.
+            writer.log.note_confirmed(after);
+            tell(&mut plan.receipts);
+        }
     }
 
     fn set_mode_after_success(&self, had_intake: bool) {

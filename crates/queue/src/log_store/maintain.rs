@@ -10,7 +10,7 @@ use crate::log::Purpose;
 use crate::making::Next;
 use crate::record::{self, Kind};
 use crate::segment;
-use crate::snapshot::{self, Covered, moved_lanes};
+use crate::snapshot::{self, Covered, Source, moved_lanes};
 use crate::spare::{LEAST_SEGMENT, Spare, make_reserve, make_segment};
 use crate::sync::atomic::Ordering;
 use std::io;
@@ -270,16 +270,21 @@ impl LogStore {
                 upto: writer.log.confirmed(),
                 clean: false,
             };
-            if let Err(error) = self.write_snapshot(covered) {
+            if let Err(error) = self.write_snapshot(&writer, covered) {
                 tracing::warn!(%error, "no snapshot could be written; the next start reads more of the log");
             }
         }
     }
 
-    fn write_snapshot(&self, covered: Covered) -> io::Result<()> {
-        let now = self.now();
-        let index = self.index();
-        snapshot::write(&*self.disk, &self.secret, &index, covered, self.retain, now)
+    /// While the writer is held, nothing that the log says changes in the index.
+    fn write_snapshot(&self, _: &Writer, covered: Covered) -> io::Result<()> {
+        let source = Source {
+            index: || self.index(),
+            covered,
+            retention: self.retain,
+            now: self.now(),
+        };
+        snapshot::write(&*self.disk, &self.secret, &source)
     }
 
     /// Ends cleanly: the next start reads the snapshot and nothing else. Nothing depends on it.
@@ -292,7 +297,7 @@ impl LogStore {
         if covered.upto.segment == 0 {
             return;
         }
-        if let Err(error) = self.write_snapshot(covered) {
+        if let Err(error) = self.write_snapshot(&writer, covered) {
             tracing::warn!(%error, "no snapshot could be written; the next start reads the log instead");
         }
     }
@@ -398,7 +403,9 @@ impl LogStore {
                         },
                     );
                 }
-                writer.log.note_confirmed(index.totals());
+                let totals = index.totals();
+                drop(index);
+                writer.log.note_confirmed(totals);
                 true
             }
             Err(error) => {

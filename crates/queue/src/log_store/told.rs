@@ -16,7 +16,7 @@ impl LogStore {
         self.log_bytes_known.load(Ordering::Relaxed)
     }
 
-    /// How the queue is doing. It waits for no disk.
+    /// How the queue is doing. It waits for no disk: nobody holds the index while one is waited for.
     pub fn status(&self) -> Status {
         // Waits for what was stored a moment ago to be in the index.
         let ledger = self.ledger();
