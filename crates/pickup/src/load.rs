@@ -171,12 +171,9 @@ impl Collector {
     }
 
     /// Removes a copy, where there is one, for good before its file goes back: one that the next start finds is offered under its
-    /// claim, and would be a second document.
+    /// claim, and would be a second document. Where there is none, an earlier try may have removed it without the disk's word for it.
     fn remove_copy(&self, copy: &OsStr) -> Result<(), String> {
-        let removed = match self.work.facts(copy) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            _ => self.work.remove(copy).and_then(|()| self.work.sync()),
-        };
+        let removed = self.work.remove(copy).and_then(|()| self.work.sync());
         removed.map_err(|error| why(&error))
     }
 
@@ -236,5 +233,34 @@ impl Collector {
             let seen = claimed.seen.unwrap_or(Seen::unknown());
             self.candidates.settle(claimed.relative.into(), seen, due);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::folder::Folder;
+    use crate::status::Shared;
+    use std::sync::Arc;
+
+    /// Where the disk had not confirmed that a copy was removed, the second try found nothing left to remove, and the file went back:
+    /// after a power cut the copy was there again, and was a second document.
+    #[test]
+    fn a_copy_is_gone_for_good_only_when_its_folder_is_on_the_disk_and_not_when_its_name_is_missing()
+     {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let config = Config::new(at("drop"), at("work"), at("archive"), at("quarantine"));
+        let shared = Arc::new(Shared::new());
+        let mut collector = Collector::open(config, mainstay_clock::system(), shared).unwrap();
+        let copy = OsStr::new("copy");
+        files::create_new(&collector.work_path(copy), b"copy").unwrap();
+        collector.remove_copy(copy).unwrap();
+        assert!(!collector.work_path(copy).exists());
+        collector.remove_copy(copy).unwrap();
+        // A folder that nobody can put on a disk.
+        collector.work = Folder::open(Path::new("/proc/self")).unwrap();
+        collector.remove_copy(copy).unwrap_err();
     }
 }
