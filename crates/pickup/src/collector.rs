@@ -10,6 +10,7 @@ use crate::folder::{Folder, FolderId};
 use crate::intake::Intake;
 use crate::kept::Kept;
 use crate::layout;
+use crate::pulse::Away;
 use crate::quarantine::Quarantine;
 use crate::status::{Shared, State};
 use crate::watch::Watch;
@@ -57,6 +58,9 @@ pub(crate) struct Collector {
     pub(crate) unfinished: Vec<Claimed>,
     pub(crate) unfinished_due: Moment,
     pub(crate) scan: ScanPlan,
+    /// While a thread has it. Dropped before the lock is given back, also where a panic drops both: whoever comes next may send a
+    /// thread of its own.
+    pub(crate) away: Option<Away>,
     _lock: Lock,
 }
 
@@ -170,6 +174,7 @@ impl Collector {
                 is_quiet: false,
                 ticket: 0,
             },
+            away: None,
             _lock: lock,
             clock,
             config,

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::intake::{Intake, Refusal};
 use crate::kept::Kept;
 use crate::look::Look;
+use crate::pulse::Away;
 use crate::recovery::Recovered;
 use crate::status::{Handle, Shared, State};
 use mainstay_clock::{Moment, SharedClock};
@@ -43,28 +44,6 @@ struct Ending(Arc<Shared>);
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.lock().end(std::thread::panicking());
-    }
-}
-
-/// A blocking thread that has the collector.
-struct Away {
-    shared: Arc<Shared>,
-    clock: SharedClock,
-}
-
-impl Away {
-    fn go(shared: &Arc<Shared>, clock: &SharedClock) -> Self {
-        shared.pulse.go(clock.now());
-        Self {
-            shared: Arc::clone(shared),
-            clock: Arc::clone(clock),
-        }
-    }
-}
-
-impl Drop for Away {
-    fn drop(&mut self) {
-        self.shared.pulse.come_back(self.clock.now());
     }
 }
 
@@ -362,18 +341,17 @@ impl<I: Intake> Pickup<I> {
     ) -> T {
         // A call before this one may have been given up, and its thread may still be at work.
         self.bring_back().await;
-        let collector = self
+        let mut collector = self
             .collector
             .take()
             .expect("it is here once it was brought back");
         let intake = Arc::clone(&self.intake);
         let (tell, mut told) = oneshot::channel();
-        let away = Away::go(&self.shared, &self.clock);
+        collector.away = Some(Away::go(&self.shared, &self.clock));
         self.away = Some(tokio::task::spawn_blocking(move || {
-            // Dropped after the collector where a panic drops both.
-            let (_away, mut collector) = (away, collector);
             // Whoever asked may have given up.
             drop(tell.send(act(&mut collector, &*intake)));
+            collector.away = None;
             collector
         }));
         self.bring_back().await;

@@ -1,6 +1,8 @@
 //! Signs of life, for whoever watches a pickup from outside.
 
-use mainstay_clock::Moment;
+use crate::status::Shared;
+use mainstay_clock::{Moment, SharedClock};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -9,6 +11,12 @@ use std::time::Duration;
 pub(crate) struct Pulse {
     turned: AtomicU64,
     away_since: AtomicU64,
+}
+
+/// A blocking thread that has the collector.
+pub(crate) struct Away {
+    shared: Arc<Shared>,
+    clock: SharedClock,
 }
 
 /// No thread has the collector.
@@ -46,6 +54,22 @@ impl Pulse {
     pub(crate) fn away_since(&self) -> Option<Moment> {
         let since = self.away_since.load(Ordering::Acquire);
         (since != HERE).then(|| moment(since))
+    }
+}
+
+impl Away {
+    pub(crate) fn go(shared: &Arc<Shared>, clock: &SharedClock) -> Self {
+        shared.pulse.go(clock.now());
+        Self {
+            shared: Arc::clone(shared),
+            clock: Arc::clone(clock),
+        }
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.shared.pulse.come_back(self.clock.now());
     }
 }
 

@@ -1,8 +1,8 @@
 //! A pickup that died is opened again in the same process, and whoever watches it sees both, and when it turned last.
 
 use crate::bench::{Folders, Ledger, PATIENCE, Running, until};
-use mainstay_clock::{Clock, ManualClock, system};
-use mainstay_pickup::{Claim, ErrorKind, Handle, Intake, Pickup, Refusal, State, Taken};
+use mainstay_clock::{Clock, ManualClock, Moment, SharedClock, Sleep, system};
+use mainstay_pickup::{Claim, Config, ErrorKind, Handle, Intake, Pickup, Refusal, State, Taken};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -259,4 +259,71 @@ async fn a_pickup_whose_thread_hangs_says_since_when_and_is_not_opened_again_bef
     is_idle(&handle).await;
     running.stop().await;
     assert_taken_once(&folders, &ledger, 2);
+}
+
+/// A ledger that panics when it is told of a claim that is closed, on the thread that has the folders.
+struct Dying(Arc<Ledger>);
+
+impl Intake for Dying {
+    async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
+        self.0.commit(files).await
+    }
+
+    fn is_committed(&self, claim: Claim) -> bool {
+        self.0.is_committed(claim)
+    }
+
+    fn closed(&self, _: Vec<Claim>) {
+        panic!("it dies");
+    }
+}
+
+/// A clock by which somebody else tries to take the folders when a thread that dies asks for the time, as it comes back.
+#[derive(Debug)]
+struct AtLastMoment {
+    clock: SharedClock,
+    config: Config,
+    came_to: Mutex<Vec<Option<ErrorKind>>>,
+}
+
+impl Clock for AtLastMoment {
+    fn now(&self) -> Moment {
+        if std::thread::panicking() {
+            let opened = Pickup::open(self.config.clone(), Ledger::new(), system());
+            let refused = opened.err().map(|error| error.kind());
+            self.came_to.lock().unwrap().push(refused);
+        }
+        self.clock.now()
+    }
+
+    fn wall(&self) -> u64 {
+        self.clock.wall()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.clock.sleep(duration)
+    }
+}
+
+/// The lock was free before a thread that had died was back: of the one that was opened in between it was told then that its thread
+/// is not at work.
+#[tokio::test]
+async fn a_thread_that_dies_is_back_before_anybody_else_can_have_the_folders() {
+    let (folders, ledger) = (Folders::new(), Ledger::new());
+    let clock = Arc::new(AtLastMoment {
+        clock: system(),
+        config: folders.config(),
+        came_to: Mutex::default(),
+    });
+    drop_some(&folders, 0..1);
+    let dying = Arc::new(Dying(Arc::clone(&ledger)));
+    let pickup = Pickup::open(folders.config(), dying, clock.clone()).unwrap();
+    let handle = Running::run(pickup).dies().await;
+    assert_eq!(*clock.came_to.lock().unwrap(), [Some(ErrorKind::Locked)]);
+    assert_eq!(handle.is_away(), None);
+    let again = Pickup::reopen(&handle, folders.config(), Arc::clone(&ledger), clock).unwrap();
+    let running = Running::run(again);
+    is_idle(&handle).await;
+    running.stop().await;
+    assert_eq!((ledger.count(), handle.is_away()), (1, None));
 }
