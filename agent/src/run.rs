@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Every part is a task that is watched, and started again when it fails ([`tasks`]). A stop has three phases, each with its time
-//! ([`life`]): intake and deliveries take nothing new and finish what they have, within the grace; what is left gives up;
+//! ([`life`](mod@life)): intake and deliveries take nothing new and finish what they have, within the grace; what is left gives up;
 //! the queue is closed. Nothing depends on it: killed at any point, the next start goes on where this one was.
 
 mod agent;
