@@ -323,6 +323,25 @@ async fn a_segment_that_was_truncated_below_what_was_confirmed_is_damage_not_a_t
 }
 
 #[tokio::test]
+async fn a_segment_that_ends_before_the_log_goes_on_elsewhere_is_named() {
+    let scratch = filled().await;
+    change(&scratch, 0, |bytes| {
+        let cut_at = position(bytes, 7) / 4096 * 4096;
+        bytes.truncate(cut_at);
+    });
+    let name = scratch.segments()[0].file_name().unwrap().to_owned();
+    let (queue, recovery, lane) = scratch.open_with_report();
+    let told = |damage: &mainstay_queue::Damage| {
+        damage.file == name.to_string_lossy()
+            && damage.what == "the file is shorter than the log says"
+    };
+    assert!(recovery.damage.iter().any(told), "{recovery:?}");
+    let left = drain(&queue, lane).await.len() as u64;
+    assert_eq!(recovery.documents_unreadable, 60 - left, "{recovery:?}");
+    assert!(queue.ledger().is_balanced(), "{:?}", queue.ledger());
+}
+
+#[tokio::test]
 async fn a_snapshot_watermark_or_format_that_is_damaged_costs_nothing() {
     for file in ["snapshot", "watermark", "FORMAT"] {
         let scratch = Scratch::new();
