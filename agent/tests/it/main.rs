@@ -31,6 +31,7 @@ mod places_by_hand;
 mod receiver;
 mod redelivering;
 mod runbooks;
+mod runbooks_walked;
 mod selftest;
 mod service_manager;
 mod standing_by_hand;
