@@ -1,7 +1,8 @@
-//! What a protection costs a call that goes well, and one that is turned away; and what it costs to be watched and measured.
+//! What a protection costs a call that goes well, and one that is turned away; and what it costs to be watched, measured and supervised.
 
 use crate::options::Options;
 use crate::report::{median, range};
+use crate::supervised;
 use anyhow::{Context, Result, ensure};
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{
@@ -23,7 +24,7 @@ const CALLS: u32 = 1_000_000;
 const CONTROL: &str = "control: reading the clock";
 
 /// What is measured, and the most that is aimed at, in nanoseconds.
-const GOALS: [(&str, f64); 10] = [
+const GOALS: [(&str, f64); 13] = [
     ("breaker, closed", 5.0),
     ("breaker, closed, with a window of 30 s", 40.0),
     ("breaker, open", 20.0),
@@ -36,6 +37,9 @@ const GOALS: [(&str, f64); 10] = [
     ),
     ("progress, an update that is throttled", 50.0),
     ("budget, a guard", 100.0),
+    (supervised::SPAWN, 1_000.0),
+    (supervised::PASS, 5_000_000.0),
+    (supervised::CONTEXT, 1_000.0),
     (CONTROL, f64::NAN),
 ];
 
@@ -123,6 +127,7 @@ fn ours() -> Result<Vec<(String, f64)>> {
     let wide = limiters(&mut timed, &clock)?;
     stacks(&mut timed, &clock, wide)?;
     watched(&mut timed, &clock)?;
+    timed.figures.extend(supervised::measure(&clock)?);
     Ok(timed.figures)
 }
 

@@ -21,6 +21,7 @@ mod reopen;
 mod report;
 mod sink;
 mod sqlite;
+mod supervised;
 mod writes;
 
 use anyhow::{Context, Result};
