@@ -155,7 +155,8 @@ impl Health {
         self.book().snapshot(clock.now(), clock.wall())
     }
 
-    /// The last observations of a check, the newest first, `limit` at most; none of one that there is not.
+    /// The last observations of a check, the newest first, `limit` at most; none of one that there is not. Of all but the newest, state,
+    /// message and times are kept, and no details.
     pub fn history(&self, name: &str, limit: usize) -> Vec<Observation> {
         let book = self.book();
         let entry = book.checks.get(name).into_iter();

@@ -55,6 +55,10 @@ impl Book {
         let to = entry.hysteresis.see(observation.state);
         entry.run_at = Some(now);
         let (at_ms, why) = (observation.at_ms, observation.message.clone());
+        // Of the one before, the details go: a hundred times half a kilobyte for each check.
+        if let Some(before) = entry.history.front_mut() {
+            before.details = BTreeMap::new();
+        }
         entry.history.push_front(observation);
         entry.history.truncate(OBSERVATIONS);
         if from == to {
