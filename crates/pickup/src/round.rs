@@ -133,3 +133,24 @@ pub(crate) fn sync_foreign(folder: &Folder) -> Result<(), files::Error> {
         synced => synced,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file system with a journal puts a move on the disk together with whatever is synced next, so that a power cut there does
+    /// not show that nobody asked for it.
+    #[test]
+    fn a_move_is_on_the_disk_only_when_its_folder_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        let work = Folder::open(root.path()).unwrap();
+        let quarantine = Quarantine::new(root.path());
+        let mut round = Round::new(Folder::open(root.path()).unwrap());
+        // A folder that nobody can put on a disk.
+        let nowhere = Folder::open(Path::new("/proc/self")).unwrap();
+        round.sync(&nowhere, &quarantine, false).unwrap();
+        round.note(Place::Work);
+        round.sync(&work, &quarantine, false).unwrap();
+        round.sync(&nowhere, &quarantine, false).unwrap_err();
+    }
+}
