@@ -9,8 +9,9 @@ use crate::intake::INLINE_MAX;
 use crate::lease::{Writers, writers};
 use crate::look::{name, parent};
 use crate::read::{Limits, Reading, is_seen, opened, read};
-use mainstay_files::{self as files, ErrorKind, Shown};
+use mainstay_files::{self as files, ErrorKind, Facts, Shown};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
 
 /// How often a file that the disk cannot read is tried before it goes to quarantine.
@@ -161,8 +162,7 @@ impl Collector {
             }
             Err(error) => return Err(Reading::Failed(why(&error))),
         }
-        let is_same = files::facts_of(&file).is_ok_and(|after| after == facts);
-        if is_same && writers(&file) != Writers::Some {
+        if is_left_alone(&file, &facts) {
             return Ok(());
         }
         Err(self
@@ -236,6 +236,12 @@ impl Collector {
     }
 }
 
+/// Whether a file is what it was before it was copied, and nobody can change it any more.
+fn is_left_alone(file: &File, before: &Facts) -> bool {
+    let is_same = files::facts_of(file).is_ok_and(|after| after == *before);
+    is_same && writers(file) != Writers::Some
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,5 +268,21 @@ mod tests {
         // A folder that nobody can put on a disk.
         collector.work = Folder::open(Path::new("/proc/self")).unwrap();
         collector.remove_copy(copy).unwrap_err();
+    }
+
+    #[test]
+    fn a_file_that_somebody_writes_to_while_it_is_copied_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        files::create_new(&path, b"half").unwrap();
+        let (file, facts) = files::open_regular(&path).unwrap();
+        assert!(is_left_alone(&file, &facts));
+        // He has not written anything yet.
+        let writer = File::options().append(true).open(&path).unwrap();
+        assert!(!is_left_alone(&file, &facts));
+        // He has, and is gone.
+        std::io::Write::write_all(&mut &writer, b" and half").unwrap();
+        drop(writer);
+        assert!(!is_left_alone(&file, &facts));
     }
 }
