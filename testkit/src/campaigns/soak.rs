@@ -15,12 +15,13 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So long it works in the long form, and so many rounds in the short one.
+/// So long it works in the long form after it is warm, and so many rounds in the short one.
 const LONG: Duration = Duration::from_mins(10);
 const ROUNDS_SHORT: usize = 4;
 
-/// Rounds until every path was taken once, and the allocator has what it needs.
-const WARM_UP_LONG: usize = 8;
+/// So long it warms up: a hundred looks of each check are remembered, one every ten seconds, and until then that grows. In the short
+/// form two rounds, in which most paths are taken once.
+const WARM_UP_LONG: Duration = Duration::from_mins(18);
 const WARM_UP_SHORT: usize = 2;
 
 /// How long there is load in a round.
@@ -81,7 +82,7 @@ fn rounds(stage: &mut Stage, is_long: bool) -> Result<Vec<Held>> {
     let begun = Instant::now();
     let mut held = Vec::new();
     while if is_long {
-        begun.elapsed() < LONG
+        begun.elapsed() < WARM_UP_LONG + LONG
     } else {
         held.len() < ROUNDS_SHORT
     } {
@@ -168,7 +169,11 @@ fn look(agent: &Mainstay, begun: Instant) -> Result<Held> {
 
 /// What was seen, in words; `Err` where something rises.
 fn judge(held: &[Held], is_long: bool) -> std::result::Result<String, String> {
-    let warm_up = if is_long { WARM_UP_LONG } else { WARM_UP_SHORT };
+    let warm_up = if is_long {
+        held.partition_point(|held| held.at < WARM_UP_LONG)
+    } else {
+        WARM_UP_SHORT
+    };
     let (warming, warm) = held.split_at(warm_up.min(held.len()));
     let most = |of: fn(&Held) -> usize, held: &[Held]| held.iter().map(of).max().unwrap_or(0);
     for (what, of) in [
@@ -235,9 +240,9 @@ mod tests {
     #[test]
     fn what_rises_is_seen_and_what_wavers_is_not() {
         let rounds = |memory: fn(u64) -> f64, last: (usize, usize)| -> Vec<Held> {
-            (0..40)
+            (0..110)
                 .map(|round| {
-                    let (descriptors, threads) = if round == 39 { last } else { (9, 8) };
+                    let (descriptors, threads) = if round == 109 { last } else { (9, 8) };
                     held(round * 15, memory(round), descriptors, threads)
                 })
                 .collect()
