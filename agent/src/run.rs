@@ -66,8 +66,9 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// copy of the longest file from the slowest stick that we met takes a minute.
 const LET_GO: Duration = Duration::from_mins(5);
 
-/// How often it looks whether that was let go of.
+/// It looks again after this, and then after twice as long each time, up to the second: to look is to open the queue.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(15);
 
 /// What all lives of the agent have in common.
 #[derive(Clone, Copy)]
@@ -157,22 +158,24 @@ async fn lives(
         told: &told,
         runs: &runs,
     };
-    let mut let_go_by = None;
+    let (mut let_go_by, mut pause) = (None, LOOK_AGAIN);
     loop {
         match life(process, &settings).await {
             Ok(Next::End(exit)) => return Ok(exit),
             Ok(Next::Again(new)) => {
                 before = Some(std::mem::replace(&mut settings, (*new).into()));
-                let_go_by = Some(clock.now() + LET_GO);
+                (let_go_by, pause) = (Some(clock.now() + LET_GO), LOOK_AGAIN);
             }
             Err(failure)
                 if failure.exit() == Exit::InUse
                     && let_go_by.is_some_and(|until| clock.now() < until) =>
             {
-                tracing::warn!(why = failure.account(), "it waits until that is let go of");
+                if pause == LOOK_AGAIN {
+                    tracing::warn!(why = failure.account(), "it waits until that is let go of");
+                }
                 tokio::select! {
                     () = stop.asked.cancelled() => return Ok(Exit::StoppedEarly),
-                    () = clock.sleep(LOOK_AGAIN) => {}
+                    () = clock.sleep(pause) => pause = LOOK_AGAIN_MAX.min(2 * pause),
                 }
             }
             Err(failure) => match before.take() {
