@@ -143,6 +143,14 @@ fn make_silent(path: &std::path::Path) {
     assert!(made.unwrap().success());
 }
 
+/// Whether the thread of this name, of this process, is asleep in the system.
+fn sleeps(name: &str) -> bool {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let mut states = threads.map(|thread| std::fs::read_to_string(thread.path().join("stat")));
+    // `12 (name) S …`
+    states.any(|state| state.is_ok_and(|state| state.contains(&format!("({name}) S "))))
+}
+
 #[test]
 fn a_start_that_hangs_can_be_stopped() {
     let stage = Stage::new();
@@ -182,16 +190,13 @@ fn what_the_life_before_still_holds_is_waited_for() {
     // Whoever waits for it has it before the next life asks for it.
     let lock = std::fs::File::open(stage.path("data/work/lab/LOCK")).unwrap();
     let (sender, has_it) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    let waiter = std::thread::Builder::new().name("waiter".to_owned());
+    let waiting = waiter.spawn(move || {
         lock.lock().unwrap();
         sender.send(lock).unwrap();
     });
-    let waits = || {
-        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-        let mut calls = threads.map(|thread| std::fs::read_to_string(thread.path().join("wchan")));
-        calls.any(|call| call.is_ok_and(|call| call.contains("lock")))
-    };
-    until("it is waited for", waits);
+    waiting.unwrap();
+    until("it is waited for", || sleeps("waiter"));
     agent.signal("HUP");
     let lock = has_it.recv().unwrap();
     until("it says so", || {
