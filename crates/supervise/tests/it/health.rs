@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast::Receiver;
+use tokio::task::JoinHandle;
 
 fn health() -> (Health, ManualClock) {
     let clock = ManualClock::new();
@@ -150,6 +151,16 @@ async fn a_check_that_hangs_or_panics_is_unhealthy_in_its_time_and_holds_up_no_o
     );
 }
 
+/// Has all looked at, and comes back once that has begun: its time must not be over before.
+async fn asked(health: &Health, begun: &AtomicU32) -> JoinHandle<HealthSnapshot> {
+    let health = health.clone();
+    let first = tokio::spawn(async move { health.check_all().await });
+    while begun.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    first
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_that_blocks_its_thread_is_not_started_beside_itself() {
     let (health, clock) = health();
@@ -168,12 +179,7 @@ async fn a_check_that_blocks_its_thread_is_not_started_beside_itself() {
             }
         })
         .unwrap();
-    let asked = health.clone();
-    let first = tokio::spawn(async move { asked.check_all().await });
-    // Before it has begun its time must not be over.
-    while begun.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let first = asked(&health, &begun).await;
     passes(&clock, first).await.unwrap();
     let snapshot = passes(&clock, health.check_all()).await;
     assert_eq!(begun.load(Ordering::SeqCst), 1);
@@ -203,12 +209,7 @@ async fn a_check_that_hangs_on_a_thread_of_its_own_is_not_started_beside_itself(
             Observed::healthy()
         })
         .unwrap();
-    let asked = health.clone();
-    let first = tokio::spawn(async move { asked.check_all().await });
-    // Before it has begun its time must not be over.
-    while begun.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
+    let first = asked(&health, &begun).await;
     let snapshot = passes(&clock, first).await.unwrap();
     let message = |snapshot: &HealthSnapshot| {
         let last = snapshot.checks["disk"].last.as_ref().unwrap();

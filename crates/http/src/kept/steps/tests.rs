@@ -72,13 +72,16 @@ fn what_becomes_void_while_it_is_looked_at_is_not_served() {
     });
 }
 
+fn of_number(number: usize) -> Uri {
+    format!("http://h/{number}").parse().unwrap()
+}
+
 /// Each change took a thread: behind a disk that said nothing they came together, up to all that there may be.
 #[test]
 fn what_is_made_void_waits_in_a_bounded_line_and_stays_void_beyond_it() {
     with_one_thread().block_on(async {
         let (_folder, kept, request) = keeping();
         let silent = silence(&kept);
-        let of_number = |number: usize| -> Uri { format!("http://h/{number}").parse().unwrap() };
         let waiting: Vec<_> = (0..VOIDS_MAX)
             .map(|number| kept.void(vec![of_number(number)]))
             .collect();
@@ -104,7 +107,6 @@ fn what_found_no_place_in_the_line_is_let_go_of_once_the_cache_works_again() {
     with_one_thread().block_on(async {
         let (_folder, kept, request) = keeping();
         let silent = silence(&kept);
-        let of_number = |number: usize| -> Uri { format!("http://h/{number}").parse().unwrap() };
         let waiting: Vec<_> = (0..VOIDS_MAX)
             .map(|number| kept.void(vec![of_number(number)]))
             .collect();
