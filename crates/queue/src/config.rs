@@ -18,7 +18,7 @@ const GIB: u64 = 1024 * MIB;
 /// | `when_full` | block | a producer that waits loses nothing |
 /// | `retain_after_ack` | 10 min | longer than the 2 min that a destination may lose after a power cut |
 /// | `retain_documents`, `retain_bytes` | 65,536, 256 MiB | what is kept after it was sent stays small against the limits |
-/// | `ageing` | 30 s for each priority | priority 10 waits at most 4.5 min longer than priority 1 |
+/// | `ageing` | 30 s for each priority | priority 10 waits at most 4.5 min longer than priority 1, starts in between included |
 /// | `segment_bytes` | 64 MiB | large enough that a new one is rare, small enough to give space back |
 /// | `first_segment_bytes` | 1 MiB | a new queue is ready in milliseconds; each next one is 4 times larger |
 /// | `snapshot_bytes` | 1 GiB | a start after a crash reads no more of the log than this |

@@ -12,6 +12,7 @@ mod apply;
 mod lane;
 mod line;
 mod reorder;
+mod since;
 mod slab;
 
 use crate::config::Config;
@@ -21,6 +22,7 @@ use crate::record::cut_note;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use lane::Lane;
 use mainstay_clock::Moment;
+pub(crate) use since::Since;
 use slab::Slab;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::BuildHasher;
@@ -65,8 +67,7 @@ pub(crate) struct Doc {
     pub(crate) order: u64,
     pub(crate) location: Location,
     first: u32,
-    /// When it was stored, in seconds of the index's own time.
-    since: u32,
+    since: Since,
     pub(crate) priority: Priority,
 }
 

@@ -203,9 +203,9 @@ fn encode_head(head: &mut Vec<u8>, secret: &[u8; 16], index: &Index, covered: Co
 }
 
 fn encode_document(entry: &mut Vec<u8>, doc: &DocView, sent: u64, now: Now) {
-    let since = Duration::from_secs(u64::from(doc.since));
-    let age = now.moment.since_origin().saturating_sub(since);
-    let created = now.wall.saturating_sub(age.as_millis() as u64);
+    let created = now
+        .wall
+        .saturating_sub(doc.since.age(now).as_millis() as u64);
     let lanes = moved_lanes(&doc.lanes, sent);
     entry.put_u32(doc.location.segment);
     entry.put_u32(doc.location.offset);

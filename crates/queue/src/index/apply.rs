@@ -1,7 +1,7 @@
 //! What each record does to the index.
 
 use super::{
-    Applied, Delivery, Doc, DocumentId, Index, LaneId, Location, NONE, Now, State, Trouble,
+    Applied, Delivery, Doc, DocumentId, Index, LaneId, Location, NONE, Now, Since, State, Trouble,
 };
 use crate::index::BodyRef;
 use crate::record::{Head, MovedLane, Record, Settlement};
@@ -87,14 +87,12 @@ impl Index {
         location: Location,
         now: Now,
     ) -> u32 {
-        let age = Duration::from_millis(now.wall.saturating_sub(enqueued));
-        let since = now.moment.since_origin().saturating_sub(age).as_secs() as u32;
         let doc = self.docs.insert(Doc {
             id: head.id,
             order,
             location,
             first: NONE,
-            since,
+            since: Since::new(enqueued, now),
             priority: head.priority,
         });
         let hash = self.hasher.hash_one(head.id);

@@ -1,6 +1,6 @@
 //! Who is next: leases, which are in memory alone, and waits that end.
 
-use super::{Delivery, Doc, DocumentId, Index, LaneId, Location, Now, State, Trouble};
+use super::{Delivery, Doc, DocumentId, Index, LaneId, Location, Now, Since, State, Trouble};
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -12,42 +12,57 @@ pub(crate) struct Leased {
     pub(crate) trouble: Option<Trouble>,
 }
 
+/// The first of a priority.
+struct Head {
+    level: i64,
+    order: u64,
+    delivery: u32,
+    since: Since,
+}
+
 impl Index {
     /// Takes the document that is next in line, if any is ready.
     pub(crate) fn lease(&mut self, lane: LaneId, now: Now) -> Option<Leased> {
         self.promote_due(lane, now);
-        let entry = self.lanes.get_mut(usize::from(lane.0))?.as_deref_mut()?;
-        let (docs, deliveries) = (&self.docs, &self.deliveries);
-        let order_if_ready = |number: u32| {
-            let delivery = deliveries.get(number)?;
-            (delivery.state == State::Ready && delivery.lane == lane)
-                .then(|| docs.get(delivery.doc).map(|doc| doc.order))?
-        };
-        let seconds = now.moment.since_origin().as_secs() as i64;
         let step = self.ageing.as_secs() as i64;
-        let mut best: Option<(i64, u64, u32)> = None;
-        for (level, fifo) in entry.priorities.iter_mut().enumerate() {
-            if let Some((order, delivery)) = fifo.head(order_if_ready) {
-                let since = deliveries
-                    .get(delivery)
-                    .and_then(|delivery| docs.get(delivery.doc));
-                let waited = since.map_or(0, |doc| seconds - i64::from(doc.since));
-                let rank = if step == 0 {
-                    level as i64
-                } else {
-                    level as i64 * step - waited
-                };
-                let candidate = (rank, order, delivery);
-                best = Some(best.map_or(candidate, |best| best.min(candidate)));
-            }
-        }
-        let (_, _, delivery) = best?;
+        let ranked = self.heads(lane).map(|head| {
+            let waited = head.since.age(now).as_secs() as i64;
+            let rank = if step == 0 {
+                head.level
+            } else {
+                head.level * step - waited
+            };
+            (rank, head.order, head.delivery)
+        });
+        let (_, _, delivery) = ranked.min()?;
         self.set_state(delivery, State::Leased);
         let doc = self.doc(self.delivery(delivery).doc);
         Some(Leased {
             id: doc.id,
             location: doc.location,
             trouble: self.troubles.get(&delivery).cloned(),
+        })
+    }
+
+    /// The first of each priority that are ready.
+    fn heads(&mut self, lane: LaneId) -> impl Iterator<Item = Head> {
+        let lane_entry = self.lanes.get_mut(usize::from(lane.0));
+        let entry = lane_entry.and_then(Option::as_deref_mut);
+        let (docs, deliveries) = (&self.docs, &self.deliveries);
+        let doc_if_ready = move |number: u32| {
+            let delivery = deliveries.get(number)?;
+            (delivery.state == State::Ready && delivery.lane == lane)
+                .then(|| docs.get(delivery.doc))?
+        };
+        let priorities = entry.into_iter().flat_map(|entry| &mut entry.priorities);
+        priorities.zip(0..).filter_map(move |(fifo, level)| {
+            let (order, delivery) = fifo.head(|number| Some(doc_if_ready(number)?.order))?;
+            Some(Head {
+                level,
+                order,
+                delivery,
+                since: doc_if_ready(delivery)?.since,
+            })
         })
     }
 

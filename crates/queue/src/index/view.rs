@@ -2,7 +2,7 @@
 
 use super::{
     Applied, BodyRef, ClaimId, DocumentId, HashMap, Index, Lane, LaneId, LaneInfo, Ledger, Live,
-    Location, State, Totals, Trouble,
+    Location, Since, State, Totals, Trouble,
 };
 use crate::document::Priority;
 use mainstay_clock::Moment;
@@ -25,7 +25,7 @@ pub(crate) struct DocView {
     pub(crate) order: u64,
     pub(crate) location: Location,
     pub(crate) priority: Priority,
-    pub(crate) since: u32,
+    pub(crate) since: Since,
     pub(crate) lanes: Vec<LaneView>,
     pub(crate) body: Option<BodyRef>,
 }

@@ -52,6 +52,32 @@ async fn the_least_urgent_is_not_starved_by_an_endless_stream_of_urgent_ones() {
     assert!(waited >= Duration::from_mins(4), "it was not its turn yet");
 }
 
+/// A start in between is a start of the clock too: what it counts from is the start of the process.
+#[tokio::test]
+async fn what_waited_before_a_start_does_not_wait_anew() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let patient = urgent(document(lane, "patient"), 10);
+    queue.enqueue(patient).await.unwrap();
+    scratch.clock.advance(Duration::from_mins(2));
+    queue.close().await;
+    // Two starts, a minute apart: what one writes down the next one reads.
+    let mut later = scratch;
+    for _ in 0..2 {
+        let wall = mainstay_clock::Clock::wall(&later.clock);
+        later = later.started_again(wall + 60_000);
+        later.open().0.close().await;
+    }
+    later.clock.advance(Duration::from_secs(31));
+    let (queue, lane) = later.open();
+    let urgent = urgent(document(lane, "urgent"), 1);
+    queue.enqueue(urgent).await.unwrap();
+    assert_eq!(
+        drain(&queue, lane).await,
+        [b"patient".to_vec(), b"urgent".to_vec()]
+    );
+}
+
 #[tokio::test]
 async fn a_lease_that_is_dropped_goes_back_to_its_place_uncounted() {
     let scratch = Scratch::new();

@@ -63,6 +63,19 @@ impl Scratch {
         copy
     }
 
+    /// The same folder in the hands of a process that starts when the date is `wall`: its clock counts from there.
+    pub(crate) fn started_again(self, wall: u64) -> Scratch {
+        let clock = ManualClock::new();
+        clock.set_wall(wall);
+        let mut config = self.config.clone();
+        config.clock = Arc::new(clock.clone());
+        Scratch {
+            clock,
+            config,
+            ..self
+        }
+    }
+
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = fs::read_dir(self.path())
             .unwrap()
