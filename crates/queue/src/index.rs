@@ -252,8 +252,8 @@ impl Index {
             .expect("a document's deliveries live as long as it does");
         let (lane, old) = (entry.lane, std::mem::replace(&mut entry.state, state));
         let lane = self.lane_mut(lane);
-        lane.left(old);
-        lane.entered(state);
+        lane.left(old, delivery);
+        lane.entered(state, delivery);
     }
 
     fn find(&self, id: DocumentId) -> Option<u32> {

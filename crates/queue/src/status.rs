@@ -39,4 +39,6 @@ pub struct LaneStatus {
     pub waiting: u64,
     /// Given up.
     pub dead: u64,
+    /// For how many seconds the oldest document that is neither delivered nor given up has been here; none where none is.
+    pub oldest_seconds: Option<u64>,
 }

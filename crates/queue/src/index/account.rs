@@ -153,7 +153,7 @@ impl Index {
             let Some(gone) = self.deliveries.remove(delivery) else {
                 break;
             };
-            self.lane_mut(gone.lane).left(gone.state);
+            self.lane_mut(gone.lane).left(gone.state, delivery);
             delivery = gone.next;
         }
         self.sent_again.remove(&number);

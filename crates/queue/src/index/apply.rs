@@ -134,7 +134,7 @@ impl Index {
         self.doc_mut(doc).first = delivery;
         // Its declaration is damaged or still to come; the documents of the lane are not to be lost for that.
         let entry = self.lane_or_new(lane);
-        entry.entered(state);
+        entry.entered(state, delivery);
         if state == State::Ready {
             entry.priorities[usize::from(priority.number()) - 1].line_up(order, delivery);
             self.wake(lane);

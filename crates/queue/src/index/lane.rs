@@ -1,6 +1,7 @@
 //! The order in which one destination is offered its documents.
 
 use crate::document::State;
+use hashbrown::HashSet;
 use mainstay_clock::Moment;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -79,6 +80,8 @@ pub(crate) struct Lane {
     pub(crate) priorities: [Fifo; 10],
     /// When which delivery of which order is due again.
     pub(crate) waiting: BinaryHeap<Reverse<(Moment, u64, u32)>>,
+    /// What is in somebody's hands.
+    pub(super) leased: HashSet<u32>,
     counts: [u64; 6],
 }
 
@@ -92,12 +95,18 @@ impl Lane {
         self.counts == [0; 6]
     }
 
-    pub(crate) fn entered(&mut self, state: State) {
+    pub(super) fn entered(&mut self, state: State, delivery: u32) {
         self.counts[state as usize] += 1;
+        if state == State::Leased {
+            self.leased.insert(delivery);
+        }
     }
 
-    pub(crate) fn left(&mut self, state: State) {
+    pub(super) fn left(&mut self, state: State, delivery: u32) {
         self.counts[state as usize] -= 1;
+        if state == State::Leased {
+            self.leased.remove(&delivery);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is next: leases, which are in memory alone, and waits that end.
 
 use super::{Delivery, Doc, DocumentId, Index, LaneId, Location, Now, Since, State, Trouble};
+use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -64,6 +65,28 @@ impl Index {
                 since: doc_if_ready(delivery)?.since,
             })
         })
+    }
+
+    /// For each lane with a document that still has to go: since when the oldest of them has been here.
+    pub(crate) fn oldest(&mut self) -> HashMap<LaneId, Since> {
+        let mut oldest: HashMap<LaneId, Since> = HashMap::new();
+        let mut look = |lane: LaneId, since: Since| {
+            let known = oldest.entry(lane).or_insert(since);
+            *known = since.min(*known);
+        };
+        for number in 0..self.lanes.len() {
+            let lane = LaneId(number as u16);
+            self.heads(lane).for_each(|head| look(lane, head.since));
+        }
+        let waiting = self.troubles.keys().copied();
+        let waiting = waiting.filter(|number| self.delivery(*number).state == State::Waiting);
+        let lanes = self.lanes.iter().flatten();
+        let leased = lanes.flat_map(|lane| lane.leased.iter().copied());
+        for number in waiting.chain(leased) {
+            let delivery = self.delivery(number);
+            look(delivery.lane, self.doc(delivery.doc).since);
+        }
+        oldest
     }
 
     /// Gives a leased document back, to the place in line that it had.

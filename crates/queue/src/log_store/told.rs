@@ -2,6 +2,7 @@
 
 use super::LogStore;
 use crate::document::{LaneInfo, State};
+use crate::index::Since;
 use crate::status::{LaneStatus, Status};
 use crate::store::Store;
 use crate::sync::atomic::Ordering;
@@ -21,11 +22,15 @@ impl LogStore {
         // Waits for what was stored a moment ago to be in the index.
         let ledger = self.ledger();
         let (waiting_documents, waiting_bytes) = self.usage();
+        let now = self.now();
+        let oldest = self.index().oldest();
+        let age = |since: &Since| since.age(now).as_secs();
         let lane_status = |lane: LaneInfo| LaneStatus {
             ready: self.depth(lane.id, State::Ready),
             leased: self.depth(lane.id, State::Leased),
             waiting: self.depth(lane.id, State::Waiting),
             dead: self.depth(lane.id, State::Dead),
+            oldest_seconds: oldest.get(&lane.id).map(age),
             name: lane.name,
         };
         Status {

@@ -79,6 +79,47 @@ async fn what_waited_before_a_start_does_not_wait_anew() {
 }
 
 #[tokio::test]
+async fn the_age_of_the_oldest_is_that_of_what_still_has_to_go() {
+    let scratch = Scratch::new();
+    let (queue, lane) = scratch.open();
+    let oldest = |queue: &Queue| queue.status().lanes[0].oldest_seconds;
+    assert_eq!(oldest(&queue), None);
+    for (name, priority) in [("first", 5), ("second", 7), ("third", 5)] {
+        let document = urgent(document(lane, name), priority);
+        queue.enqueue(document).await.unwrap();
+        scratch.clock.advance(Duration::from_secs(100));
+    }
+    assert_eq!(oldest(&queue), Some(300));
+    let first = queue.try_lease(lane).unwrap();
+    assert_eq!(body_of(&first), b"first");
+    assert_eq!(oldest(&queue), Some(300), "it is on its way, and not there");
+    drop(first);
+    assert_eq!(oldest(&queue), Some(300));
+    let first = queue.try_lease(lane).unwrap();
+    first.retry(Duration::from_mins(1), "busy").await.unwrap();
+    assert_eq!(oldest(&queue), Some(300));
+    scratch.clock.advance(Duration::from_mins(1));
+    let first = queue.try_lease(lane).unwrap();
+    assert_eq!(body_of(&first), b"first");
+    assert_eq!(oldest(&queue), Some(360));
+    first.bury("refused").await.unwrap();
+    assert_eq!(
+        oldest(&queue),
+        Some(260),
+        "what was given up waits for nobody"
+    );
+    // A start later it is as old, and a date that was set since changes nothing.
+    queue.close().await;
+    let wall = mainstay_clock::Clock::wall(&scratch.clock);
+    let later = scratch.started_again(wall + 60_000);
+    let (queue, lane) = later.open();
+    later.clock.set_wall(wall + 3_600_000);
+    assert_eq!(oldest(&queue), Some(320));
+    drain(&queue, lane).await;
+    assert_eq!(oldest(&queue), None);
+}
+
+#[tokio::test]
 async fn a_lease_that_is_dropped_goes_back_to_its_place_uncounted() {
     let scratch = Scratch::new();
     let (queue, lane) = scratch.open();
