@@ -7,7 +7,7 @@
 //! |---|---|---|---|
 //! | `intake` (readiness) | | no document could be taken now | disk-full |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
-//! | `queue` | half a minute with `queue_warning` documents (100) | with `queue_critical` (500) | queue-growing |
+//! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
 //! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
 //! | `to LANE` | held | | destination-held |
 //! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |
@@ -24,7 +24,8 @@
 //!
 //! # Why these numbers
 //!
-//! 100 and 500 documents are what the programs before this one warned of. The disk needs 4 MiB in reserve and a segment of 16 MiB to
+//! 100 and 500 documents are what the programs before this one warned of. Within an hour a server has been started again; what
+//! waits for longer waits for a person, and nobody should hear of it only after a working day. The disk needs 4 MiB in reserve and a segment of 16 MiB to
 //! go on; 32 MiB are the end of that, 256 MiB an hour of most stations. 80 and 95 % are usual.
 
 mod address;
@@ -38,15 +39,28 @@ pub(crate) use address::{Door, LISTEN};
 
 use crate::config;
 use crate::run::Agent;
-use checks::Limits;
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{Error, Health};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// From how many queued documents on the queue is degraded, and unhealthy.
-pub(crate) const QUEUE_WARNING: u64 = 100;
-/// See [`QUEUE_WARNING`].
-pub(crate) const QUEUE_CRITICAL: u64 = 500;
+/// When the queue is degraded, and when unhealthy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From how many queued documents on.
+    pub(crate) queued: (u64, u64),
+    /// From which age of the oldest on; [`Duration::MAX`] where no age is too old, which is written 0.
+    pub(crate) age: (Duration, Duration),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            queued: (100, 500),
+            age: (Duration::from_hours(1), Duration::from_hours(24)),
+        }
+    }
+}
 
 /// The names of all checks that an agent with these routes has.
 pub(crate) fn check_names(routes: &[config::Route]) -> Vec<String> {
@@ -64,10 +78,10 @@ pub(crate) fn check_names(routes: &[config::Route]) -> Vec<String> {
 /// Two of them are called the same, which two lanes or routes never are.
 pub(crate) fn watch(
     agent: &Arc<Agent>,
-    (warning, critical): (u64, u64),
+    limits: Limits,
     clock: &SharedClock,
 ) -> Result<Health, Error> {
     let health = Health::new(clock.clone())?;
-    checks::register(&health, agent, Limits { warning, critical }, clock)?;
+    checks::register(&health, agent, limits, clock)?;
     Ok(health)
 }

@@ -7,11 +7,13 @@ pub(crate) use page::page;
 pub(crate) use stopped::read_stopped;
 
 use crate::scrubbing::LastScrub;
+use crate::units::rounded;
 use mainstay_supervise::TaskState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Everything that `mainstay status` shows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -232,6 +234,9 @@ pub(crate) struct To {
     pub(crate) limited_seconds: Option<f64>,
     pub(crate) in_flight: u64,
     pub(crate) queued: u64,
+    /// The age of the oldest that is queued.
+    #[serde(default)]
+    pub(crate) oldest_seconds: Option<u64>,
     pub(crate) dead: u64,
     /// Since the agent started.
     pub(crate) delivered: u64,
@@ -239,6 +244,20 @@ pub(crate) struct To {
     pub(crate) buried: u64,
     pub(crate) last_error: Option<String>,
     pub(crate) last_success: Option<String>,
+}
+
+/// From this age on the oldest document of a destination is worth a word.
+const OLDEST_SHOWN: Duration = Duration::from_mins(1);
+
+impl To {
+    /// For how long the oldest has been waiting, behind how many are queued; nothing where all goes as it comes.
+    pub(crate) fn age(&self) -> String {
+        let age = self.oldest_seconds.map(Duration::from_secs);
+        let long = age.filter(|age| OLDEST_SHOWN <= *age);
+        long.map_or_else(String::new, |age| {
+            format!(" (the oldest for {})", rounded(age))
+        })
+    }
 }
 
 /// The queue itself.

@@ -178,6 +178,19 @@ impl fmt::Display for Span {
     }
 }
 
+/// A time that passed, as people say it: whole hours from one on, whole days from two on.
+pub(crate) fn rounded(passed: Duration) -> Span {
+    const DAY: u64 = 86_400;
+    let seconds = passed.as_secs();
+    let unit = match seconds {
+        0..60 => 1,
+        60..3_600 => 60,
+        3_600..172_800 => 3_600,
+        _ => DAY,
+    };
+    Span(Duration::from_secs(seconds - seconds % unit))
+}
+
 impl fmt::Display for Size {
     /// The largest binary unit that divides it, or one decimal place of the one that fits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

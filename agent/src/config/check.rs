@@ -8,6 +8,7 @@ mod http;
 mod ingest;
 mod lookup;
 
+pub(super) use health::or_never;
 pub(crate) use ingest::CONCURRENT_MAX;
 
 use super::document::{self, Document};

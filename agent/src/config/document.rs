@@ -72,6 +72,8 @@ pub(crate) struct Health {
     pub(crate) listen: Option<Spanned<String>>,
     pub(crate) queue_warning: Option<Spanned<u64>>,
     pub(crate) queue_critical: Option<Spanned<u64>>,
+    pub(crate) age_warning: Option<Spanned<Span>>,
+    pub(crate) age_critical: Option<Spanned<Span>>,
 }
 
 /// `[[alert]]`: who is told when a check changes.

@@ -4,6 +4,7 @@ use super::document::{After, Compress};
 use super::place::Problem;
 use super::secret::SecretRef;
 use crate::alerts;
+use crate::health::Limits;
 use crate::hub::{self, Kinds};
 use crate::units::Rate;
 use mainstay_lookup::LookupSettings;
@@ -34,6 +35,7 @@ use std::time::Duration;
 /// | `health` | off | a machine opens no port that nobody asked for; `mainstay health` asks by the control socket |
 /// | `health.listen` | 127.0.0.1:9464 | what it tells is for this machine; 9464 is what exporters for Prometheus use |
 /// | `health.queue_warning`, `queue_critical` | 100, 500 | what the programs before this one warned of |
+/// | `health.age_warning`, `age_critical` | 1 h, 24 h; 0: no age is too old | within an hour a server is back, or a person has to look; a day unseen is too long |
 /// | `alert.checks` | all | who wants less says so |
 /// | `alert.from` | `degraded` | what is degraded today may be unhealthy tonight |
 /// | `lookup.name` | `lookup`, `lookup-2` … | it stands in the status and in the log |
@@ -109,8 +111,8 @@ pub(crate) struct Queue {
 pub(crate) struct Health {
     /// Where it tells; none: on its control socket alone.
     pub(crate) listen: Option<SocketAddr>,
-    /// From how many queued documents on the queue is degraded, and unhealthy.
-    pub(crate) queue: (u64, u64),
+    /// When the queue is degraded, and when unhealthy.
+    pub(crate) limits: Limits,
 }
 
 /// Who is told when a check changes.

@@ -1,9 +1,11 @@
 //! The settings that hold, in the form in which they could be written; secrets stay references.
 
+use super::check::or_never;
 use super::document::{After, Compress};
 use super::settings::{
     Alert, AlertTo, Auth, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings,
 };
+use crate::health::Limits;
 use crate::units::{Size, Span};
 use mainstay_lookup::OnFailure;
 use mainstay_queue::WhenFull;
@@ -34,6 +36,8 @@ struct HealthShown {
     listen: SocketAddr,
     queue_warning: u64,
     queue_critical: u64,
+    age_warning: String,
+    age_critical: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,10 +151,15 @@ impl Shown {
                 repair: settings.scrub.repair,
                 empty_trash_after: Span(settings.empty_trash_after).to_string(),
             },
-            health: settings.health.listen.map(|listen| HealthShown {
-                listen,
-                queue_warning: settings.health.queue.0,
-                queue_critical: settings.health.queue.1,
+            health: settings.health.listen.map(|listen| {
+                let Limits { queued, age } = settings.health.limits;
+                HealthShown {
+                    listen,
+                    queue_warning: queued.0,
+                    queue_critical: queued.1,
+                    age_warning: or_never(age.0),
+                    age_critical: or_never(age.1),
+                }
             }),
             alert: settings.alerts.iter().map(alert).collect(),
             route: settings.routes.iter().map(route).collect(),

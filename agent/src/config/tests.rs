@@ -156,7 +156,7 @@ name = "{id}-{name}"
 fn what_is_shown_can_be_written_back() {
     for text in [
         ROUTE.to_owned(),
-        format!("[health]\nqueue_warning = 7\n{ROUTE}"),
+        format!("[health]\nqueue_warning = 7\nage_warning = \"2h\"\nage_critical = \"0\"\n{ROUTE}"),
     ] {
         let shown = toml::to_string(&Shown::of(&Written::new(&text).load().unwrap())).unwrap();
         assert_eq!(

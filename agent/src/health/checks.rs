@@ -1,6 +1,7 @@
 //! What is looked at, and what counts as well.
 
-use super::over_time::{Backlog, Jumps, Work};
+use super::Limits;
+use super::over_time::{Backlog, Jumps, Waiting, Work};
 use super::recent::Recent;
 use super::system::{self, Share};
 use crate::run::{Agent, Told};
@@ -33,13 +34,6 @@ const DISK_OUT: (u64, u64) = (32 * MIB, 64);
 /// When a share is degraded, and when unhealthy, in hundredths.
 const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
-
-/// What the configuration says.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) warning: u64,
-    pub(super) critical: u64,
-}
 
 /// The checks that every agent has.
 pub(super) const NAMES: [&str; 14] = [
@@ -134,7 +128,8 @@ fn register_backlog(
     let backlog = Mutex::new(Backlog::new(limits));
     health.register(spec("queue", "queue-growing"), move || {
         let mut backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
-        let observed = backlog.look(clock.now(), agent.queue.ledger().queued);
+        let queue = agent.queue.status();
+        let observed = backlog.look(clock.now(), &Waiting::of(&queue));
         async move { observed }
     })
 }

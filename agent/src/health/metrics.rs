@@ -8,8 +8,11 @@ use std::sync::atomic::Ordering;
 /// What one lane is asked for.
 type OfLane = fn(&To) -> u64;
 
-const OF_LANES: [(&str, &str, OfLane); 7] = [
+const OF_LANES: [(&str, &str, OfLane); 8] = [
     ("mainstay_lane_queued", "gauge", |to| to.queued),
+    ("mainstay_lane_oldest_seconds", "gauge", |to| {
+        to.oldest_seconds.unwrap_or_default()
+    }),
     ("mainstay_lane_in_flight", "gauge", |to| to.in_flight),
     ("mainstay_lane_dead", "gauge", |to| to.dead),
     ("mainstay_lane_delivered_total", "counter", |to| {

@@ -1,8 +1,11 @@
 //! What only shows over time: a date that jumps, processors that are busy, a queue that grows.
 
-use super::checks::Limits;
+use super::Limits;
 use super::system::{self, Share};
+use crate::terminal::Count;
+use crate::units::rounded;
 use mainstay_clock::{Moment, SharedClock};
+use mainstay_queue::Status;
 use mainstay_supervise::Observed;
 use std::time::Duration;
 
@@ -88,43 +91,83 @@ impl Work {
     }
 }
 
-/// How long the queue has been long by now: a burst is over after half a minute, and a queue that is still long then grows.
+/// What waits in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    queued: u64,
+    /// The age of the oldest, and on which lane it is.
+    oldest: Duration,
+    lane: String,
+}
+
+impl Waiting {
+    pub(super) fn of(queue: &Status) -> Self {
+        let ages = queue.lanes.iter().filter_map(|lane| {
+            let seconds = lane.oldest_seconds?;
+            Some((seconds, lane.name.as_str()))
+        });
+        let (seconds, lane) = ages.max().unwrap_or_default();
+        Self {
+            queued: queue.ledger.queued,
+            oldest: Duration::from_secs(seconds),
+            lane: lane.to_owned(),
+        }
+    }
+}
+
+/// How long the queue has been long by now, or one of it old: a burst is over after half a minute, and so is what the night left; a
+/// queue that is still long then grows.
+
 #[derive(Debug)]
 pub(super) struct Backlog {
     limits: Limits,
     /// Since when there have been so many that it is a warning, and so many that it is critical.
-    warning: Option<Moment>,
-    critical: Option<Moment>,
+    many: (Option<Moment>, Option<Moment>),
+    /// Since when one has been so old.
+    old: (Option<Moment>, Option<Moment>),
 }
 
 impl Backlog {
     pub(super) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            warning: None,
-            critical: None,
+            many: (None, None),
+            old: (None, None),
         }
     }
 
-    pub(super) fn look(&mut self, now: Moment, queued: u64) -> Observed {
-        let lasts = |since: &mut Option<Moment>, limit: u64| {
-            if queued < limit {
+    pub(super) fn look(&mut self, now: Moment, waiting: &Waiting) -> Observed {
+        let lasts = |since: &mut Option<Moment>, is_so: bool| {
+            if !is_so {
                 *since = None;
                 return false;
             }
             BURST <= now.since(*since.get_or_insert(now))
         };
-        let warning = lasts(&mut self.warning, self.limits.warning);
-        let critical = lasts(&mut self.critical, self.limits.critical);
-        let words = format!("{queued} documents wait");
-        let observed = if critical {
+        let (limits, queued, oldest) = (self.limits, waiting.queued, waiting.oldest);
+        let many = [
+            lasts(&mut self.many.0, limits.queued.0 <= queued),
+            lasts(&mut self.many.1, limits.queued.1 <= queued),
+        ];
+        let old = [
+            lasts(&mut self.old.0, limits.age.0 <= oldest),
+            lasts(&mut self.old.1, limits.age.1 <= oldest),
+        ];
+        let mut words = format!("{} queued", Count(queued, "document"));
+        if old[0] || old[1] {
+            let age = rounded(oldest);
+            words = format!("{words}, the oldest for {age} on `{}`", waiting.lane);
+        }
+        let observed = if many[1] || old[1] {
             Observed::unhealthy(words)
-        } else if warning {
+        } else if many[0] || old[0] {
             Observed::degraded(words)
         } else {
             Observed::healthy()
         };
-        observed.with("queued", queued)
+        observed
+            .with("queued", queued)
+            .with("oldest_seconds", oldest.as_secs())
     }
 }
 
@@ -181,18 +224,25 @@ mod tests {
         assert_eq!(look(1, 10), HealthState::Healthy);
     }
 
+    fn limits() -> Limits {
+        Limits {
+            queued: (3, 5),
+            age: (Duration::from_hours(1), Duration::from_hours(24)),
+        }
+    }
+
     #[test]
     fn a_queue_is_long_when_it_was_so_for_half_a_minute_however_often_it_is_looked_at() {
         let clock = ManualClock::new();
-        let mut backlog = Backlog::new(Limits {
-            warning: 3,
-            critical: 5,
-        });
+        let mut backlog = Backlog::new(limits());
         let mut look = |seconds: u64, queued: u64| {
             clock.advance(Duration::from_secs(seconds));
-            backlog
-                .look(mainstay_clock::Clock::now(&clock), queued)
-                .state()
+            let waiting = Waiting {
+                queued,
+                ..Waiting::default()
+            };
+            let now = mainstay_clock::Clock::now(&clock);
+            backlog.look(now, &waiting).state()
         };
         for _ in 0..29 {
             assert_eq!(look(1, 6), HealthState::Healthy);
@@ -207,5 +257,32 @@ mod tests {
         );
         assert_eq!(look(0, 2), HealthState::Healthy);
         assert_eq!(look(29, 9), HealthState::Healthy);
+    }
+
+    #[test]
+    fn one_document_that_waits_too_long_is_told_with_its_lane_and_what_the_night_left_is_not() {
+        let clock = ManualClock::new();
+        let mut backlog = Backlog::new(limits());
+        let mut look = |seconds: u64, age: Duration| {
+            clock.advance(Duration::from_secs(seconds));
+            let waiting = Waiting {
+                queued: 1,
+                oldest: age,
+                lane: "lab/server".to_owned(),
+            };
+            backlog.look(mainstay_clock::Clock::now(&clock), &waiting)
+        };
+        let night = Duration::from_hours(12);
+        assert_eq!(look(10, night).state(), HealthState::Healthy, "a start");
+        assert_eq!(look(20, Duration::ZERO).state(), HealthState::Healthy);
+        assert_eq!(look(10, night).state(), HealthState::Healthy);
+        let told = look(30, night);
+        assert_eq!(told.state(), HealthState::Degraded);
+        let words = "1 document queued, the oldest for 12h on `lab/server`";
+        assert_eq!(told.message(), words);
+        let day = Duration::from_hours(24);
+        assert_eq!(look(10, day).state(), HealthState::Degraded);
+        assert_eq!(look(30, day).state(), HealthState::Unhealthy);
+        assert_eq!(look(10, Duration::ZERO).state(), HealthState::Healthy);
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn start(
     doors: Doors,
 ) -> Result<(), Failure> {
     let tasks = agent.tasks.clone();
-    let health = health::watch(agent, settings.health.queue, clock).map_err(|error| {
+    let health = health::watch(agent, settings.health.limits, clock).map_err(|error| {
         Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
     })?;
     answer(&tasks, doors.socket, agent, &health)?;

@@ -111,6 +111,7 @@ impl status::To {
             limited_seconds: None,
             in_flight: lane.map_or(0, |lane| lane.leased),
             queued: lane.map_or(0, |lane| lane.ready + lane.leased + lane.waiting),
+            oldest_seconds: lane.and_then(|lane| lane.oldest_seconds),
             dead: lane.map_or(0, |lane| lane.dead),
             delivered: 0,
             retried: 0,

@@ -106,7 +106,11 @@ fn destination(to: &To) -> String {
     if to.connectivity == "offline" {
         say("cannot be reached".to_owned());
     }
-    say(format!("{} queued, {} in flight", to.queued, to.in_flight));
+    let age = to.age();
+    say(format!(
+        "{} queued{age}, {} in flight",
+        to.queued, to.in_flight
+    ));
     if let Some(limit) = &to.limit {
         say(format!("at most {limit}"));
     }

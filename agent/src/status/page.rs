@@ -221,10 +221,11 @@ impl Page {
             &to.address
         };
         self.line(format_args!(
-            "  to      {}  {colour}{}{offline}{PLAIN}, {} queued{}{}{probe}{limit}{limited}",
+            "  to      {}  {colour}{}{offline}{PLAIN}, {} queued{}{}{}{probe}{limit}{limited}",
             visible(place),
             to.state,
             to.queued,
+            to.age(),
             counted(to.in_flight, "in flight"),
             counted(to.dead, "dead"),
         ));

@@ -18,7 +18,7 @@ impl Watched {
     pub(crate) fn start(to: &str, queue: &str) -> Self {
         let (stage, port) = (Stage::new(), quiet_port());
         let config = format!(
-            "[queue]\n{queue}\n[health]\nlisten = \"127.0.0.1:{port}\"\nqueue_warning = 3\nqueue_critical = 5\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n",
+            "[queue]\n{queue}\n[health]\nlisten = \"127.0.0.1:{port}\"\nqueue_warning = 3\nqueue_critical = 5\nage_warning = \"1s\"\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n",
             stage.text("drop"),
         );
         std::fs::write(stage.path("lab.toml"), config).unwrap();
@@ -167,6 +167,34 @@ fn a_dead_destination_is_told_with_its_runbook_and_forgotten_when_it_is_back() {
 }
 
 #[test]
+fn one_document_that_waits_too_long_is_told_where_it_waits_and_forgotten_when_it_is_gone() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let watched = Watched::start(&format!("http://127.0.0.1:{port}/ingest"), "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("its age is told", || {
+        watched.check("queue")["state"] == "degraded"
+    });
+    let told = watched.check("queue");
+    let words = told["last"]["message"].as_str().unwrap();
+    assert!(
+        words.starts_with("1 document queued, the oldest for "),
+        "{told}"
+    );
+    assert!(words.ends_with("s on `lab/server`"), "{told}");
+    assert_eq!(told["runbook"], "queue-growing", "{told}");
+    let metrics = watched.get("/metrics").1;
+    let age = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("mainstay_lane_oldest_seconds{lane=\"lab/server\"} "));
+    assert!(30 <= age.unwrap().parse::<u64>().unwrap(), "{metrics}");
+
+    let _receiver = Receiver::start(&home, &format!("127.0.0.1:{port}"), &[]);
+    until("it is well again", || {
+        watched.check("queue")["state"] == "healthy"
+    });
+}
+
+#[test]
 fn a_queue_without_room_is_not_ready_and_is_again_once_it_has() {
     let (home, port) = (Stage::new(), quiet_port());
     let to = format!("http://127.0.0.1:{port}/ingest");
@@ -225,17 +253,20 @@ fn without_an_agent_nothing_is_known_of_its_health() {
 #[test]
 fn an_address_that_others_can_reach_is_refused() {
     let stage = Stage::new();
-    let config = "[health]\nlisten = \"0.0.0.0:9464\"\nqueue_warning = 9\nqueue_critical = 3\n[[route]]\nname = \"lab\"\n[route.to.server]\nurl = \"http://127.0.0.1:1/\"\n";
+    let config = "[health]\nlisten = \"0.0.0.0:9464\"\nqueue_warning = 9\nqueue_critical = 3\nage_warning = \"0\"\nage_critical = \"2h\"\n[[route]]\nname = \"lab\"\n[route.to.server]\nurl = \"http://127.0.0.1:1/\"\n";
     std::fs::write(stage.path("lab.toml"), config).unwrap();
     let mut check = stage.command(&["config", "check"]);
     let said = say(check.arg("--config").arg(stage.path("lab.toml")));
     assert_eq!(said.code, Some(22), "{said:?}");
     assert!(said.err.contains("lab.toml:2:"), "{said:?}");
     assert!(said.err.contains("with a proxy in front"), "{said:?}");
-    assert!(
-        said.err.contains("make the first the larger one"),
-        "{said:?}"
-    );
+    for wrong in [
+        "`queue_critical` is 3, and `queue_warning` 9",
+        "`age_critical` is 2h, and `age_warning` 0s",
+        "make the first the larger one",
+    ] {
+        assert!(said.err.contains(wrong), "{wrong}: {said:?}");
+    }
 }
 
 #[test]
