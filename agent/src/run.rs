@@ -13,6 +13,7 @@
 mod agent;
 mod body;
 mod budgets;
+mod certificates;
 mod content_type;
 pub(crate) mod destination;
 mod drop_folder;
@@ -50,6 +51,7 @@ use crate::exit::{Exit, Failure};
 use crate::notify::Manager;
 use crate::signals::Stop;
 use crate::terminal;
+use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
 use std::sync::Arc;
@@ -81,6 +83,7 @@ struct Process<'a> {
     measured: &'a Measured,
     manager: Option<&'a Arc<Manager>>,
     told: &'a alerts::Memory,
+    met: &'a Met,
     /// Whether a life runs, which ends in bounded time; none does while one starts.
     runs: &'a AtomicBool,
 }
@@ -147,6 +150,7 @@ async fn lives(
     let measured = Measured::new(&clock)?;
     let manager = Manager::of_this_process().map(Arc::new);
     let told = alerts::Memory::default();
+    let met = Met::default();
     let process = Process {
         args: &args,
         data: &data,
@@ -156,6 +160,7 @@ async fn lives(
         measured: &measured,
         manager: manager.as_ref(),
         told: &told,
+        met: &met,
         runs: &runs,
     };
     let (mut let_go_by, mut pause) = (None, LOOK_AGAIN);

@@ -24,7 +24,7 @@ macro_rules! page {
 }
 
 /// Every runbook: first what goes wrong, then what is done on purpose.
-const PAGES: [(&str, &str); 18] = [
+const PAGES: [(&str, &str); 19] = [
     page!("destination-held"),
     page!("credentials-refused"),
     page!("rate-limited"),
@@ -35,6 +35,7 @@ const PAGES: [(&str, &str); 18] = [
     page!("damaged-segment"),
     page!("high-memory"),
     page!("open-files"),
+    page!("certificate-expires"),
     page!("clock-jumped"),
     page!("stuck-shutdown"),
     page!("crash-loop"),

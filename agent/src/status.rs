@@ -238,6 +238,9 @@ pub(crate) struct To {
     #[serde(default)]
     pub(crate) oldest_seconds: Option<u64>,
     pub(crate) dead: u64,
+    /// When the first of its certificates that were met runs out, or ours for it; seconds since 1970.
+    #[serde(default)]
+    pub(crate) certificate_ends: Option<u64>,
     /// Since the agent started.
     pub(crate) delivered: u64,
     pub(crate) retried: u64,

@@ -9,8 +9,9 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -78,6 +79,22 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).expect(MADE), key)
     }
 
+    /// A certificate for this name, valid from then until then.
+    ///
+    /// # Panics
+    /// Where the name is none.
+    pub fn lasting(
+        &self,
+        name: &str,
+        purpose: ExtendedKeyUsagePurpose,
+        (from, until): (SystemTime, SystemTime),
+    ) -> Signed {
+        self.sign_with(&[name], purpose, |params| {
+            params.not_before = from.into();
+            params.not_after = until.into();
+        })
+    }
+
     /// A certificate of a server on this machine.
     pub fn localhost(&self) -> Signed {
         self.sign(&["localhost"], ExtendedKeyUsagePurpose::ServerAuth)
@@ -89,6 +106,7 @@ impl Authority {
 pub struct TlsServer {
     port: u16,
     conversation: Conversation,
+    config: Arc<Mutex<Arc<rustls::ServerConfig>>>,
 }
 
 impl TlsServer {
@@ -101,15 +119,18 @@ impl TlsServer {
         clients: Option<&Authority>,
         script: impl Fn(&Request, usize) -> Reaction + Send + Sync + 'static,
     ) -> Self {
-        let acceptor = TlsAcceptor::from(Arc::new(server_config(signed, clients)));
+        let config = Arc::new(Mutex::new(Arc::new(server_config(signed, clients))));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.expect("there is a free port");
         let port = listener.local_addr().expect("it listens").port();
         let conversation = Conversation::new(script);
-        let served = conversation.clone();
+        let (served, shown) = (conversation.clone(), Arc::clone(&config));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, conversation) = (acceptor.clone(), served.clone());
+                let conversation = served.clone();
+                let config = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                let acceptor = TlsAcceptor::from(Arc::clone(&config));
+                drop(config);
                 tokio::spawn(async move {
                     if let Ok(mut stream) = acceptor.accept(stream).await {
                         drop(conversation.serve(&mut stream).await);
@@ -117,12 +138,22 @@ impl TlsServer {
                 });
             }
         });
-        Self { port, conversation }
+        Self {
+            port,
+            conversation,
+            config,
+        }
     }
 
     /// One that takes whatever it is asked.
     pub async fn willing(signed: &Signed, clients: Option<&Authority>) -> Self {
         Self::start(signed, clients, |_, _| Reaction::answer(200)).await
+    }
+
+    /// Shows another certificate to whoever connects from now on.
+    pub fn renew(&self, signed: &Signed, clients: Option<&Authority>) {
+        let config = Arc::new(server_config(signed, clients));
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     /// Where it listens.

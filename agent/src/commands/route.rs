@@ -10,12 +10,13 @@ use crate::exit::{Exit, Failure};
 use crate::hash::sha256;
 use crate::run::destination::{AnyDestination, build};
 use crate::run::{STATION, content_type};
-use crate::status::{Status, To};
+use crate::status::{Status, To, date};
 use crate::terminal::{self, BOLD, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use futures_util::future::join_all;
-use mainstay_deliver::{Checked, Content, Outcome, Outgoing, Verdict};
+use mainstay_deliver::{Certificates, Checked, Content, Outcome, Outgoing, Verdict};
 use mainstay_queue::DocumentId;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -64,6 +65,9 @@ struct Tested {
     /// What became of the file that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent: Option<Sent>,
+    /// Until when each certificate is valid that was met.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    certificates: BTreeMap<String, String>,
     /// What the running agent says of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<To>,
@@ -158,7 +162,8 @@ async fn try_out(
     to: &Destination,
     file: Option<&Path>,
 ) -> Result<Tested, Failure> {
-    let destination = build(to, &mainstay_clock::system()).map_err(|error| {
+    let certificates = Certificates::default();
+    let destination = build(to, &certificates, &mainstay_clock::system()).map_err(|error| {
         let message = format!("the destination `{}` cannot be made", to.lane);
         Failure::new(Exit::ConfigInvalid, message).because(error)
     })?;
@@ -180,8 +185,19 @@ async fn try_out(
         address: to.shown(),
         checked,
         sent,
+        certificates: until(&certificates),
         agent: None,
     })
+}
+
+/// Each certificate that was met, and its last day.
+fn until(certificates: &Certificates) -> BTreeMap<String, String> {
+    let met = certificates.met().into_iter();
+    met.map(|(whose, validity)| {
+        let ends = validity.until.max(0).unsigned_abs();
+        (whose, date(ends.saturating_mul(1_000)))
+    })
+    .collect()
 }
 
 /// The outbox is ours: the agent makes it when it starts.
@@ -251,6 +267,12 @@ fn page(tested: &[Tested]) -> String {
         };
         let said = visible(&tested.checked.said);
         text.line(format_args!("          {colour}{word}{PLAIN}: {said}"));
+        for (whose, until) in &tested.certificates {
+            let whose = visible(whose);
+            text.line(format_args!(
+                "          {DIM}the certificate {whose} is valid until {until}{PLAIN}"
+            ));
+        }
         match &tested.sent {
             Some(sent) if sent.delivered => {
                 text.line(format_args!(

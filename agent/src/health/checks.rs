@@ -1,9 +1,9 @@
 //! What is looked at, and what counts as well.
 
-use super::Limits;
 use super::over_time::{Backlog, Jumps, Waiting, Work};
 use super::recent::Recent;
 use super::system::{self, Share};
+use super::{Limits, certificates};
 use crate::run::{Agent, Told};
 use crate::status::{Route, Status, To};
 use crate::terminal::Count;
@@ -36,7 +36,7 @@ const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 14] = [
+pub(super) const NAMES: [&str; 15] = [
     "intake",
     "process",
     "queue",
@@ -50,6 +50,7 @@ pub(super) const NAMES: [&str; 14] = [
     "processor",
     "open files",
     "disk",
+    "certificates",
     "clock",
 ];
 
@@ -108,6 +109,11 @@ pub(super) fn register(
     let places = [agent.data.path(), &agent.queue_dir].map(Path::to_owned);
     // A disk that hangs keeps a thread, and nobody else.
     health.register_blocking(spec("disk", "disk-full"), move || disks(&places))?;
+    let (met, now) = (Arc::clone(agent), clock.clone());
+    health.register(spec("certificates", "certificate-expires"), move || {
+        let observed = certificates::look(&met, now.wall());
+        async move { observed }
+    })?;
     let jumps = Arc::new(Mutex::new(Jumps::new(clock)));
     let time = clock.clone();
     health.register(spec("clock", "clock-jumped"), move || {

@@ -8,10 +8,14 @@ use std::sync::atomic::Ordering;
 /// What one lane is asked for.
 type OfLane = fn(&To) -> u64;
 
-const OF_LANES: [(&str, &str, OfLane); 8] = [
+const OF_LANES: [(&str, &str, OfLane); 9] = [
     ("mainstay_lane_queued", "gauge", |to| to.queued),
     ("mainstay_lane_oldest_seconds", "gauge", |to| {
         to.oldest_seconds.unwrap_or_default()
+    }),
+    // 0 where none was met.
+    ("mainstay_lane_certificate_ends_seconds", "gauge", |to| {
+        to.certificate_ends.unwrap_or_default()
     }),
     ("mainstay_lane_in_flight", "gauge", |to| to.in_flight),
     ("mainstay_lane_dead", "gauge", |to| to.dead),

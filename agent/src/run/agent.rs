@@ -1,6 +1,7 @@
 //! A running agent: its routes, its queue, and what it says of itself.
 
 use super::budgets::Measured;
+use super::certificates::Met;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
@@ -19,7 +20,7 @@ use crate::terminal::{self, Count};
 use crate::units::Rate;
 use mainstay_cache::{Cache, CacheSettings};
 use mainstay_clock::SharedClock;
-use mainstay_deliver::{Backoff, DeliverConfig, RateLimit, Worker, WorkerHandle};
+use mainstay_deliver::{Backoff, Certificates, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
 use mainstay_queue::{LaneId, Queue};
 use mainstay_supervise::ServiceState;
@@ -106,6 +107,8 @@ pub(crate) struct Target {
     pub(crate) rate: Option<Rate>,
     /// Its worker.
     pub(crate) handle: WorkerHandle,
+    /// Those that it showed, and ours that it is shown.
+    pub(crate) certificates: Certificates,
 }
 
 /// An agent whose parts are ready to run.
@@ -127,7 +130,7 @@ impl Assembled {
         settings: &Settings,
         tasks: Tasks,
         measured: &Measured,
-        told: &alerts::Memory,
+        (told, met): (&alerts::Memory, &Met),
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,7 +141,7 @@ impl Assembled {
             let lookups = build_lookups(route, cache.as_ref(), &room, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
-                let built = assemble_destination(destination, &lookups, measured, clock)?;
+                let built = assemble_destination(destination, met, &lookups, measured, clock)?;
                 let (worker, target) =
                     assemble_target(opened, destination, built, *lane, settings.grace, clock)?;
                 workers.push((format!("the delivery on `{}`", destination.lane), worker));
@@ -168,6 +171,7 @@ impl Assembled {
                 to,
             });
         }
+        met.forget_others(settings);
         let agent = Agent {
             data: opened.data.clone(),
             queue: opened.queue.clone(),
@@ -373,13 +377,15 @@ fn build_lookups(
 /// The destination, with the lookups in front of it; what both take is measured.
 fn assemble_destination(
     destination: &config::Destination,
+    met: &Met,
     lookups: &Arc<Lookups>,
     measured: &Measured,
     clock: &SharedClock,
-) -> Result<AnyDestination, Failure> {
-    let built =
-        build(destination, clock).map_err(|error| cannot_work(destination).because(error))?;
-    Ok(measured.measuring(lookups.before(built)))
+) -> Result<(AnyDestination, Certificates), Failure> {
+    let certificates = met.of(destination);
+    let built = build(destination, &certificates, clock)
+        .map_err(|error| cannot_work(destination).because(error))?;
+    Ok((measured.measuring(lookups.before(built)), certificates))
 }
 
 fn cannot_work(destination: &config::Destination) -> Failure {
@@ -392,7 +398,7 @@ fn cannot_work(destination: &config::Destination) -> Failure {
 fn assemble_target(
     opened: &Opened,
     destination: &config::Destination,
-    built: AnyDestination,
+    (built, certificates): (AnyDestination, Certificates),
     lane: LaneId,
     grace: Duration,
     clock: &SharedClock,
@@ -418,6 +424,7 @@ fn assemble_target(
         address,
         rate: destination.rate,
         handle: worker.handle(),
+        certificates,
     };
     Ok((worker, target))
 }

@@ -3,7 +3,8 @@
 use crate::config::{Auth, Compress, Destination, Http, Kind};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{
-    ClientCertificate, Compression, Folder, FolderConfig, HttpConfig, Method, Proxy, Secret, Tls,
+    Certificates, ClientCertificate, Compression, Folder, FolderConfig, HttpConfig, Method, Proxy,
+    Secret, Tls,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -14,17 +15,20 @@ pub(crate) type AnyDestination = Arc<dyn mainstay_deliver::Destination>;
 /// Why a destination cannot be made; no secret is in its words.
 pub(crate) type CannotBuild = Box<dyn Error + Send + Sync>;
 
-/// Makes the destination; nothing is sent, but its address, certificates and secrets are checked.
+/// Makes the destination; nothing is sent, but its address, certificates and secrets are checked. Those that are met go into
+/// `certificates`.
 ///
 /// # Errors
 /// A setting that cannot work, or a certificate or secret that cannot be read.
 pub(crate) fn build(
     destination: &Destination,
+    certificates: &Certificates,
     clock: &SharedClock,
 ) -> Result<AnyDestination, CannotBuild> {
     match &destination.kind {
         Kind::Http(http) => {
-            let config = http_config(http, destination.concurrency)?;
+            let mut config = http_config(http, destination.concurrency)?;
+            config.tls.certificates = certificates.clone();
             Ok(Arc::new(mainstay_deliver::Http::new(
                 &config,
                 clock.clone(),
@@ -70,6 +74,7 @@ fn http_config(http: &Http, concurrency: u16) -> Result<HttpConfig, CannotBuild>
             .client
             .clone()
             .map(|(certificate, key)| ClientCertificate { certificate, key }),
+        ..Tls::default()
     };
     if let Some(proxy) = &http.proxy {
         let credentials = proxy.credentials.as_ref();

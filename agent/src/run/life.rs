@@ -152,7 +152,14 @@ async fn begin(
     let supervisor = tasks.supervisor().clone();
     let begun = async {
         let mut assembled = tokio::task::block_in_place(|| {
-            Assembled::new(opened, settings, tasks, measured, process.told, clock)
+            Assembled::new(
+                opened,
+                settings,
+                tasks,
+                measured,
+                (process.told, process.met),
+                clock,
+            )
         })?;
         assembled.agent.manager = manager.cloned();
         assembled.recover().await;

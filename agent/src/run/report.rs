@@ -113,6 +113,7 @@ impl status::To {
             queued: lane.map_or(0, |lane| lane.ready + lane.leased + lane.waiting),
             oldest_seconds: lane.and_then(|lane| lane.oldest_seconds),
             dead: lane.map_or(0, |lane| lane.dead),
+            certificate_ends: None,
             delivered: 0,
             retried: 0,
             buried: 0,
@@ -245,6 +246,7 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         limited_seconds: told
             .limited_until
             .map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
+        certificate_ends: certificate_ends(target),
         in_flight: told.in_flight as u64,
         delivered: told.delivered,
         retried: told.retried,
@@ -253,6 +255,12 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         last_success: told.last_success.map(date),
         ..status::To::of_lane(&target.lane, state, lane)
     }
+}
+
+fn certificate_ends(target: &Target) -> Option<u64> {
+    let met = target.certificates.met();
+    let first = met.into_values().map(|validity| validity.until).min()?;
+    Some(first.max(0).unsigned_abs())
 }
 
 /// The queue's own words, and the limits that people set.

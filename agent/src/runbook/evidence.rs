@@ -27,6 +27,8 @@ pub(crate) enum Evidence {
     Damage,
     /// The process itself.
     Process,
+    /// Until when certificates are valid.
+    Certificates,
     /// The date.
     Clock,
 }
@@ -44,6 +46,7 @@ impl Evidence {
             Self::Folders => folders(status),
             Self::Damage => damage(status),
             Self::Process => process(status),
+            Self::Certificates => certificates(status),
             Self::Clock => vec![format!("the date is {}", crate::status::date(now()))],
         }
     }
@@ -126,6 +129,22 @@ fn destination(to: &To) -> String {
         line.push_str(error);
     }
     line
+}
+
+fn certificates(status: &Status) -> Vec<String> {
+    let to = status.routes.iter().flat_map(|route| &route.to);
+    let mut lines: Vec<String> = to
+        .filter_map(|to| {
+            let ends = to.certificate_ends?.saturating_mul(1_000);
+            let until = crate::status::date(ends);
+            let lane = &to.lane;
+            Some(format!("of {lane}, the first certificate runs out {until}"))
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push("no destination has shown a certificate since the agent was started".to_owned());
+    }
+    lines
 }
 
 fn dead(status: &Status) -> Vec<String> {

@@ -12,6 +12,7 @@ mod alerts_kept;
 mod budgets;
 mod by_hand;
 mod carrying;
+mod certificates;
 mod configuration;
 mod demonstration;
 mod end_to_end;

@@ -146,7 +146,9 @@ pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
 pub use http::{Auth, Compression, Http, HttpConfig, Method};
 pub use mainstay_resilience::{Backoff, RateLimit};
-pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
+pub use mainstay_wire::{
+    Certificates, ClientCertificate, Proxy, Secret, SystemProxies, Tls, Validity,
+};
 pub use outcome::{Cause, Outcome};
 pub use worker::{
     Connectivity, DeliverConfig, DestinationStatus, LastError, Latency, State, Stopped, Worker,

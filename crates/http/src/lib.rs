@@ -136,7 +136,9 @@ pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
 pub use mainstay_cache::{Cache, CacheSettings, CacheStats};
 pub use mainstay_files::{Algorithm, Checksum};
-pub use mainstay_wire::{ClientCertificate, Proxy, Secret, SystemProxies, Tls};
+pub use mainstay_wire::{
+    Certificates, ClientCertificate, Proxy, Secret, SystemProxies, Tls, Validity,
+};
 pub use request::RequestBuilder;
 pub use reqwest::Url;
 pub use settings::ClientSettings;

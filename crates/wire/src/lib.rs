@@ -23,6 +23,7 @@
 //!
 //! - Certificates are always verified; there is no switch for that. A private key that everybody may read is refused.
 //! - A [`Secret`] has neither `Display` nor `Serialize`, its `Debug` shows nothing, and its memory is overwritten.
+//! - Until when each certificate that was met is valid can be asked: [`Certificates`].
 //! - No server keeps anybody waiting for more than an hour by a header.
 //!
 //! # Does not promise
@@ -34,6 +35,7 @@
 //!
 //! | what | number | why |
 //! |---|---|---|
+//! | certificates that are remembered | 256 | a client asks fewer servers |
 //! | a wait that a server asks for | 1 h | a wrong year in a header must not stop a station for a year |
 //! | a secret that is struck out of texts | 4 bytes and more | shorter ones occur by chance |
 //!
@@ -50,6 +52,8 @@
 //!
 //! It is underneath. What it leaves to the caller, whom to trust and how to say what went wrong, is here once.
 
+mod certificates;
+
 mod tls;
 
 mod trouble;
@@ -64,6 +68,7 @@ mod shown;
 
 mod error;
 
+pub use certificates::{Certificates, Validity};
 pub use error::{Cause, Unusable};
 pub use proxy::{Proxy, SystemProxies};
 pub use secret::{Redactor, Secret};

@@ -1,8 +1,12 @@
 //! Whom we trust, and who we are.
 
+use crate::certificates::{Certificates, Noting};
 use crate::error::Unusable;
 use crate::shown;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier, client::WantsClientCert};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use rustls_platform_verifier::Verifier;
@@ -18,6 +22,7 @@ use std::sync::Arc;
 /// | `system_authorities` | yes | what the machine's owner trusts is trusted |
 /// | `authorities` | none | |
 /// | `client` | none | |
+/// | `certificates` | ones that nobody else sees | |
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// Whether the authorities that the system trusts are trusted.
@@ -26,6 +31,8 @@ pub struct Tls {
     pub authorities: Vec<PathBuf>,
     /// Our own certificate, for servers that ask for one.
     pub client: Option<ClientCertificate>,
+    /// Where it is noted which certificates were met, and until when they are valid.
+    pub certificates: Certificates,
 }
 
 /// Our own certificate.
@@ -43,6 +50,7 @@ impl Default for Tls {
             system_authorities: true,
             authorities: Vec::new(),
             client: None,
+            certificates: Certificates::default(),
         }
     }
 }
@@ -64,7 +72,7 @@ pub fn client_config(tls: &Tls) -> Result<ClientConfig, Unusable> {
     let builder = trusting(builder, tls)?;
     let mut config = match &tls.client {
         None => builder.with_no_client_auth(),
-        Some(ours) => identified(builder, ours)?,
+        Some(ours) => identified(builder, ours, &tls.certificates)?,
     };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
@@ -74,17 +82,29 @@ fn trusting(
     builder: ConfigBuilder<ClientConfig, WantsVerifier>,
     tls: &Tls,
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, Unusable> {
+    let noting = Noting {
+        verifier: verifier(builder.crypto_provider(), tls)?,
+        certificates: tls.certificates.clone(),
+    };
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(noting)))
+}
+
+/// Who decides whether a certificate is good.
+fn verifier(
+    provider: &Arc<CryptoProvider>,
+    tls: &Tls,
+) -> Result<Arc<dyn ServerCertVerifier>, Unusable> {
     let mut authorities = Vec::new();
     for path in &tls.authorities {
         authorities.extend(certificates(path)?);
     }
     if tls.system_authorities {
-        let verifier = Verifier::new_with_extra_roots(authorities, builder.crypto_provider().clone()).map_err(|error| {
+        let verifier = Verifier::new_with_extra_roots(authorities, provider.clone()).map_err(|error| {
             Unusable::new("no trusted authority was found on this system; name a PEM file with the one that signed the server's certificate").because(error)
         })?;
-        return Ok(builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier)));
+        return Ok(Arc::new(verifier));
     }
     let mut store = RootCertStore::empty();
     for authority in authorities {
@@ -97,14 +117,22 @@ fn trusting(
             "nobody is trusted: neither the system's authorities nor others; name a PEM file with one",
         ));
     }
-    Ok(builder.with_root_certificates(store))
+    let verifier = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
+    let verifier = verifier.build().map_err(|error| {
+        Unusable::new("an authority's certificate cannot be used").because(error)
+    })?;
+    Ok(verifier)
 }
 
 fn identified(
     builder: ConfigBuilder<ClientConfig, WantsClientCert>,
     ours: &ClientCertificate,
+    met: &Certificates,
 ) -> Result<ClientConfig, Unusable> {
     let chain = certificates(&ours.certificate)?;
+    // The first is ours; the others lead to its authority.
+    let whose = format!("in `{}`", shown::path(&ours.certificate));
+    met.note(whose, &chain[0]);
     refuse_open_to_all(&ours.key)?;
     let key = PrivateKeyDer::from_pem_file(&ours.key).map_err(|error| {
         Unusable::new(format!(

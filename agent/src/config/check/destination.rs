@@ -5,6 +5,7 @@ use crate::config::document;
 use crate::config::settings::{
     BURY_AFTER, CONCURRENCY, Destination, Kind, RETRY_INITIAL, RETRY_MAX,
 };
+use mainstay_deliver::Certificates;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -152,7 +153,11 @@ impl Check<'_> {
         if !self.problems.is_empty() {
             return;
         }
-        if let Err(error) = crate::run::destination::build(destination, &mainstay_clock::system()) {
+        if let Err(error) = crate::run::destination::build(
+            destination,
+            &Certificates::default(),
+            &mainstay_clock::system(),
+        ) {
             let causes = std::iter::successors(error.source(), |error| error.source());
             let message = causes.fold(error.to_string(), |message, cause| {
                 format!("{message}: {cause}")

@@ -38,7 +38,7 @@ impl Server {
         config.tls = Tls {
             system_authorities: false,
             authorities: vec![authority.file(folder.path(), "ca.pem")],
-            client: None,
+            ..Tls::default()
         };
         let (arrived, connections) = (Arrived::default(), Arc::new(AtomicUsize::new(0)));
         tokio::spawn(accept(

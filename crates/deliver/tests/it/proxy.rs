@@ -212,7 +212,7 @@ async fn tls_settings_are_not_asked_of_a_plain_destination() {
     config.tls = Tls {
         system_authorities: false,
         authorities: Vec::new(),
-        client: None,
+        ..Tls::default()
     };
     assert!(Http::new(&config, clock()).is_ok());
 }

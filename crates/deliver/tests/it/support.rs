@@ -59,7 +59,7 @@ pub(crate) fn trusting(server: &TlsServer, authorities: Vec<PathBuf>) -> HttpCon
     config.tls = Tls {
         system_authorities: false,
         authorities,
-        client: None,
+        ..Tls::default()
     };
     config
 }

@@ -1,7 +1,9 @@
 //! K8: TLS is verified, always; what is wrong with it is said.
 
 use crate::support::{reason, send_with, soon, trusting};
-use mainstay_deliver::{Cause, ClientCertificate, ErrorKind, Http, HttpConfig, Outcome, Tls};
+use mainstay_deliver::{
+    Cause, ClientCertificate, ErrorKind, Http, HttpConfig, Outcome, Tls, Validity,
+};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
 use mainstay_testkit::tls_server::{Authority, Signed, TlsServer};
 use rcgen::ExtendedKeyUsagePurpose;
@@ -97,7 +99,7 @@ async fn a_server_that_does_not_speak_tls_holds_the_destination() {
     config.tls = Tls {
         system_authorities: false,
         authorities: vec![authority.file(folder.path(), "ca.pem")],
-        client: None,
+        ..Tls::default()
     };
     let outcome = soon("the outcome", send_with(&config)).await;
     assert!(matches!(outcome, Outcome::Hold { .. }), "{outcome:?}");
@@ -147,6 +149,51 @@ async fn a_server_that_asks_who_we_are_is_told_by_certificate() {
 }
 
 #[tokio::test]
+async fn until_when_each_certificate_is_valid_is_known_once_it_was_met_and_proved_good() {
+    let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
+    let until = |year| {
+        move |params: &mut rcgen::CertificateParams| {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        }
+    };
+    let server = ExtendedKeyUsagePurpose::ServerAuth;
+    let theirs = authority.sign_with(&["localhost"], server.clone(), until(2070));
+    let client = ExtendedKeyUsagePurpose::ClientAuth;
+    let ours = authority.sign_with(&["station-7"], client, until(2080));
+    let good = TlsServer::willing(&theirs, Some(&authority)).await;
+    let ca = authority.file(folder.path(), "ca.pem");
+    let mut config = trusting(&good, vec![ca.clone()]);
+    config.tls.client = Some(client_files(&ours, &folder, "ours"));
+    let met = config.tls.certificates.clone();
+    assert!(met.met().is_empty());
+    assert_eq!(send_with(&config).await, Outcome::Delivered);
+    let file = folder.path().join("ours.pem");
+    let validity = |year: i64| {
+        let day = |days: i64| days * 86_400;
+        let since_1970 = |year: i64| day((year - 1970) * 365 + (year - 1969) / 4);
+        Validity {
+            from: since_1970(2020),
+            until: since_1970(year),
+        }
+    };
+    let expected = [
+        (format!("in `{}`", file.display()), validity(2080)),
+        ("of `localhost`".to_owned(), validity(2070)),
+    ];
+    assert_eq!(met.met().into_iter().collect::<Vec<_>>(), expected);
+
+    // What is not good is not noted: it says nothing of when the connection will fail.
+    let expired = authority.sign_with(&["localhost"], server, until(2021));
+    let bad = TlsServer::willing(&expired, None).await;
+    let mut config = trusting(&bad, vec![ca]);
+    let met = config.tls.certificates.clone();
+    config.tls.client = None;
+    held_because(&send_with(&config).await, "check the clock");
+    assert!(met.met().is_empty(), "{met:?}");
+}
+
+#[tokio::test]
 async fn a_certificate_file_that_is_none_is_refused_with_its_name() {
     let (authority, folder) = (Authority::new(), TempDir::new().unwrap());
     let refusal = |authorities: Vec<PathBuf>, client: Option<ClientCertificate>| {
@@ -155,6 +202,7 @@ async fn a_certificate_file_that_is_none_is_refused_with_its_name() {
             system_authorities: false,
             authorities,
             client,
+            ..Tls::default()
         };
         let error = Http::new(&config, crate::support::clock()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Certificate);

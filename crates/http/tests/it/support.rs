@@ -35,7 +35,7 @@ pub(crate) fn trusting(authority: &Authority, folder: &TempDir) -> ClientSetting
     settings.tls = Tls {
         system_authorities: false,
         authorities: vec![authority.file(folder.path(), "ca.pem")],
-        client: None,
+        ..Tls::default()
     };
     settings
 }

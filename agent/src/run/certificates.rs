@@ -1,0 +1,38 @@
+//! The certificates that deliveries met, over all lives of the agent: after a new configuration a destination still has the one that
+//! it showed before.
+
+use crate::config::{Destination, Kind, Settings};
+use mainstay_deliver::Certificates;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A lane, and where it leads.
+type Way = (String, String);
+
+/// The certificates of each destination; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Met(Arc<Mutex<BTreeMap<Way, Certificates>>>);
+
+impl Met {
+    /// Those of a destination, as they were met and will be.
+    pub(super) fn of(&self, destination: &Destination) -> Certificates {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(way(destination)).or_default().clone()
+    }
+
+    /// Forgets those of other destinations than these.
+    pub(super) fn forget_others(&self, settings: &Settings) {
+        let destinations = settings.routes.iter().flat_map(|route| &route.to);
+        let ways: Vec<Way> = destinations.map(way).collect();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|way, _| ways.contains(way));
+    }
+}
+
+fn way(destination: &Destination) -> Way {
+    let address = match &destination.kind {
+        Kind::Http(http) => http.url.clone(),
+        Kind::Folder { path, .. } => path.display().to_string(),
+    };
+    (destination.lane.clone(), address)
+}
