@@ -5,6 +5,7 @@
 //! - `tls_server` and `tunnels`, with the feature `tls`: a server with a certificate, its authority, and a proxy for `CONNECT`.
 //! - [`Mainstay`] and [`Receiver`]: the real binary as a process that is started, killed and asked.
 //! - [`Oracle`]: knows what was offered, outside of everything that can fail, and holds the receiver's store against it.
+//! - [`Tmpfs`], [`Group`] and [`Dates`]: a small disk, a small machine, and another date.
 //! - [`tracer`]: a child whose system calls are counted, and met with a power cut or an error at the one that is chosen.
 //! - [`given_up`]: futures that are dropped after every number of polls.
 //! - [`image::Image`]: a disk whose power can be cut.
@@ -30,10 +31,12 @@
 pub mod allocation;
 pub mod campaigns;
 pub mod cutting_proxy;
+mod dates;
 pub mod failing_disk;
 
 pub mod faulty_server;
 pub mod given_up;
+mod group;
 pub mod image;
 mod mount;
 mod oracle;
@@ -52,6 +55,8 @@ pub mod tunnels;
 mod verdict;
 pub mod workloads;
 
+pub use dates::Dates;
+pub use group::Group;
 pub use mount::Tmpfs;
 pub use oracle::{Oracle, Stored, Tally};
 pub use process::{Ended, Mainstay, Receiver, binary};

@@ -2,20 +2,10 @@
 
 use super::Effort;
 use super::stage::Stage;
+use crate::dates::Dates;
 use crate::process::{Mainstay, Receiver};
 use crate::verdict::Verdict;
 use anyhow::{Context, Result, ensure};
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// Where the package libfaketime puts its library.
-const LIBRARIES: &[&str] = &[
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib64/faketime/libfaketimeMT.so.1",
-    "/usr/lib/faketime/libfaketimeMT.so.1",
-];
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -45,13 +35,17 @@ const JUMPS: &[Jump] = &[
 ];
 
 pub(super) fn run(effort: Effort) -> Verdict {
-    let Some(library) = LIBRARIES.iter().map(Path::new).find(|path| path.is_file()) else {
-        return Verdict::NotMeasured(
-            "clocks: libfaketime is missing: install the package libfaketime".to_owned(),
-        );
-    };
     let mut stage = match Stage::new(effort.seed) {
         Ok(stage) => stage,
+        Err(error) => return Verdict::from(error),
+    };
+    let dates = match Dates::new(stage.path("date")) {
+        Ok(Some(dates)) => dates,
+        Ok(None) => {
+            return Verdict::NotMeasured(
+                "clocks: libfaketime is missing: install the package libfaketime".to_owned(),
+            );
+        }
         Err(error) => return Verdict::from(error),
     };
     let rounds = if effort.is_long {
@@ -59,16 +53,16 @@ pub(super) fn run(effort: Effort) -> Verdict {
     } else {
         ROUNDS_SHORT
     };
-    let jumped = Dates::new(&stage, library).and_then(|dates| {
+    let jumped = Jumping::new(&stage, dates).and_then(|jumping| {
         for _ in 0..rounds {
             for jump in JUMPS {
-                dates
+                jumping
                     .jump(&mut stage, *jump)
                     .with_context(|| format!("the date jumps: {jump:?}"))?;
             }
         }
-        dates.set(0)?;
-        stage.finish("data", &dates.receiver("well", &stage, &[])?.url)
+        jumping.dates.set(0)?;
+        stage.finish("data", &jumping.receiver("well", &stage, &[])?.url)
     });
     if let Err(error) = jumped {
         return Verdict::Violation {
@@ -84,32 +78,18 @@ pub(super) fn run(effort: Effort) -> Verdict {
     )
 }
 
-/// The date that agents believe in.
-struct Dates {
-    file: PathBuf,
-    library: PathBuf,
+/// Agents that believe in dates, and a receiver that comes and goes.
+struct Jumping {
+    dates: Dates,
     address: String,
 }
 
-impl Dates {
-    fn new(stage: &Stage, library: &Path) -> Result<Self> {
+impl Jumping {
+    fn new(stage: &Stage, dates: Dates) -> Result<Self> {
         let first = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
         let address = first.address().to_owned();
         first.kill()?;
-        Ok(Self {
-            file: stage.path("date"),
-            library: library.to_owned(),
-            address,
-        })
-    }
-
-    /// All agents believe from now on that it is so many seconds later.
-    fn set(&self, seconds: i64) -> Result<()> {
-        // Whoever reads it meanwhile finds the old one or the new one.
-        let fresh = self.file.with_extension("new");
-        fs::write(&fresh, format!("{seconds:+}\n"))?;
-        fs::rename(&fresh, &self.file)?;
-        Ok(())
+        Ok(Self { dates, address })
     }
 
     fn receiver(&self, what: &str, stage: &Stage, faults: &[&str]) -> Result<Receiver> {
@@ -120,16 +100,8 @@ impl Dates {
     fn agent(&self, stage: &Stage) -> Result<Mainstay> {
         let url = format!("http://{}/ingest", self.address);
         let arguments = stage.agent_arguments("data", &url, &[]);
-        let dated: [(&str, OsString); 5] = [
-            ("LD_PRELOAD", self.library.clone().into()),
-            ("FAKETIME_TIMESTAMP_FILE", self.file.clone().into()),
-            ("FAKETIME_NO_CACHE", "1".into()),
-            // The date alone: monotonic time does not jump, and files keep the dates that they have.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-            ("NO_FAKE_STAT", "1".into()),
-        ];
         let said = stage.path("data.log");
-        Mainstay::start_with(&stage.binary, &arguments, &said, &dated)
+        Mainstay::start_with(&stage.binary, &arguments, &said, &self.dates.variables())
     }
 
     /// There and back: while documents wait for another attempt, while they are delivered, and while nobody runs.
@@ -138,12 +110,12 @@ impl Dates {
             Jump::By(seconds) => seconds,
             Jump::To(second, _) => second - (mainstay_clock::system().wall() / 1000) as i64,
         };
-        self.set(0)?;
+        self.dates.set(0)?;
         let failing = self.receiver("failing", stage, &["--fail", "500:0.5"])?;
         let mut agent = self.agent(stage)?;
         drop_some(stage, 4)?;
         until(stage, &mut agent, "what lies there is taken", is_taken)?;
-        self.set(seconds)?;
+        self.dates.set(seconds)?;
         drop_some(stage, 4)?;
         until(
             stage,
@@ -171,12 +143,12 @@ impl Dates {
         until(stage, &mut agent, "files are taken meanwhile", is_taken)?;
         agent.kill()?;
         // What was stored at that date is delivered at the true one, and the other way round.
-        self.set(0)?;
+        self.dates.set(0)?;
         drop_some(stage, 2)?;
         let mut agent = self.agent(stage)?;
         until(stage, &mut agent, "files are taken after a start", is_taken)?;
         agent.kill()?;
-        self.set(seconds)?;
+        self.dates.set(seconds)?;
         drop_some(stage, 2)?;
         let well = self.receiver("well", stage, &[])?;
         let mut agent = self.agent(stage)?;

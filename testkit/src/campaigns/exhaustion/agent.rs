@@ -4,14 +4,15 @@ mod disks;
 
 use super::super::Effort;
 use super::super::stage::Stage;
+use crate::group::Group;
 use crate::image::Image;
 use crate::mount::Tmpfs;
 use crate::process::{Mainstay, Receiver};
 use crate::verdict::Verdict;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Descriptors that a small system allows a process.
 const DESCRIPTORS: u32 = 64;
@@ -116,7 +117,7 @@ fn descriptors(stage: &mut Stage) -> Result<Outcome> {
 }
 
 fn memory(stage: &mut Stage) -> Result<Outcome> {
-    let group = match Group::make("memory", ["memory.limit_in_bytes", "memory.max"], MEMORY) {
+    let group = match Group::of_memory(MEMORY) {
         Ok(group) => group,
         Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
     };
@@ -133,7 +134,7 @@ fn memory(stage: &mut Stage) -> Result<Outcome> {
 }
 
 fn processes(stage: &mut Stage) -> Result<Outcome> {
-    let group = match Group::make("pids", ["pids.max"; 2], PROCESSES) {
+    let group = match Group::of_processes(PROCESSES) {
         Ok(group) => group,
         Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
     };
@@ -186,42 +187,6 @@ fn quota(stage: &mut Stage) -> Result<Outcome> {
     let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
     stage.finish("data", &receiver.url)?;
     is_exact(stage)
-}
-
-/// A group of processes that may have so much of something; removed when it is dropped.
-struct Group {
-    path: PathBuf,
-}
-
-impl Group {
-    /// `limits` are the files for the limit in the old hierarchy and in the new one.
-    fn make(controller: &str, limits: [&str; 2], most: u64) -> Result<Self> {
-        let name = format!("mainstay-faults-{}", std::process::id());
-        // The old hierarchy where there is one, as in many containers, or the new one.
-        let old = Path::new("/sys/fs/cgroup").join(controller);
-        let (folder, limit) = if old.is_dir() {
-            (old, limits[0])
-        } else {
-            (PathBuf::from("/sys/fs/cgroup"), limits[1])
-        };
-        let group = Self {
-            path: folder.join(name),
-        };
-        fs::create_dir(&group.path).context("no group of processes can be made here")?;
-        fs::write(group.path.join(limit), most.to_string())
-            .with_context(|| format!("its {controller} cannot be limited here"))?;
-        Ok(group)
-    }
-
-    fn processes(&self) -> PathBuf {
-        self.path.join("cgroup.procs")
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        fs::remove_dir(&self.path).ok();
-    }
 }
 
 /// Large bodies are files of their own: there is room for their bytes and none for their names.
