@@ -43,18 +43,41 @@ pub(super) fn processors() -> u32 {
 }
 
 /// The smallest limit of the control group that `groups` (`/proc/self/cgroup`) names below `root`, and of all that it lies in.
+///
+/// Of the second version, and of the first, in which memory has a hierarchy of its own: older systems still start with it.
 fn group_limit(root: &Path, groups: &str) -> Option<u64> {
-    // Of the second version, which is all that systemd knows of; where there is none, the group is at its root.
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
+    let parts = groups.lines().map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let controllers = parts.next().unwrap_or_default();
+        (controllers, parts.next().unwrap_or_default())
+    });
+    let (mut second, mut first) = ("", "");
+    for (controllers, group) in parts {
+        if controllers.is_empty() {
+            second = group;
+        } else if controllers
+            .split(',')
+            .any(|controller| controller == "memory")
+        {
+            first = group;
+        }
+    }
+    let second = limit_on_the_way_up(root, second, "memory.max");
+    let first = limit_on_the_way_up(&root.join("memory"), first, "memory.limit_in_bytes");
+    second.into_iter().chain(first).min()
+}
+
+/// Where nothing says which group it is, it is the root: in a container its own group is.
+fn limit_on_the_way_up(root: &Path, group: &str, file: &str) -> Option<u64> {
+    let group = Path::new(group.trim_start_matches('/'));
     // A group outside of what a container sees begins with `..`.
-    let own = Path::new(own.unwrap_or_default());
-    let is_below = own
+    let is_below = group
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
-    let own = if is_below { own } else { Path::new("") };
-    let limits = own.ancestors().filter_map(|group| {
-        let text = read(root.join(group).join("memory.max"))?;
-        // `max` is no limit.
+    let group = if is_below { group } else { Path::new("") };
+    let limits = group.ancestors().filter_map(|group| {
+        let text = read(root.join(group).join(file))?;
+        // `max` is no limit; the first version has a number then that no machine reaches.
         text.trim().parse().ok()
     });
     limits.min()
@@ -114,6 +137,31 @@ mod tests {
         set("", "4096\n");
         assert_eq!((limit("0::/\n"), limit("")), (Some(4_096), Some(4_096)));
         assert_eq!(limit("0::/../../other.service\n"), Some(4_096));
+    }
+
+    #[test]
+    fn on_older_systems_memory_has_groups_of_its_own() {
+        let root = tempfile::tempdir().unwrap();
+        let unit = root.path().join("memory/system.slice/mainstay.service");
+        std::fs::create_dir_all(&unit).unwrap();
+        let set = |group: &str, text| {
+            let group = root.path().join("memory").join(group);
+            std::fs::write(group.join("memory.limit_in_bytes"), text).unwrap();
+        };
+        let limit = |groups| group_limit(root.path(), groups);
+        let groups =
+            "9:name=systemd:/elsewhere\n4:cpu,memory:/system.slice/mainstay.service\n0::/\n";
+        set("system.slice/mainstay.service", "536870912\n");
+        set("", "9223372036854771712\n");
+        assert_eq!(limit(groups), Some(512 << 20));
+        // A container sees its own group as the root, and is told what it is called outside.
+        set("", "4096\n");
+        let outside = "4:memory:/docker/0123\n";
+        assert_eq!(
+            (limit(outside), limit("4:memory:/../x\n")),
+            (Some(4_096), Some(4_096))
+        );
+        assert_eq!(limit("nonsense\n4:memory\n::\n"), Some(4_096));
     }
 
     #[test]
