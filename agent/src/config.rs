@@ -7,6 +7,7 @@ mod check;
 mod document;
 mod nearest;
 mod place;
+mod reading;
 mod secret;
 mod settings;
 mod show;
@@ -27,6 +28,7 @@ use crate::exit::{Exit, Failure};
 use document::Document;
 use mainstay_paths::{AppDirs, AppId, Environment};
 use place::{FROM, Source, TO};
+use reading::Read;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -149,15 +151,19 @@ fn read(path: &Path, data: &DataDir) -> Result<Settings, Failure> {
     let text = read_text(path)?;
     let source = Source::new(path, &text);
     let shown = path.display();
-    let problems = match toml::from_str::<Document>(&text) {
-        Ok(document) => match check::check(document, &source, data, format!("`{shown}`")) {
-            Ok(mut settings) => {
-                make_own_folders(&mut settings, data);
-                return Ok(settings);
+    let problems = match reading::read(&text, &source) {
+        Read::Document(document, mut problems) => {
+            match check::check(*document, &source, data, format!("`{shown}`")) {
+                Ok(mut settings) if problems.is_empty() => {
+                    make_own_folders(&mut settings, data);
+                    return Ok(settings);
+                }
+                Ok(_) => {}
+                Err(more) => problems.extend(more),
             }
-            Err(problems) => problems,
-        },
-        Err(error) => vec![source.refused(&error)],
+            problems
+        }
+        Read::Problems(problems) => problems,
     };
     Err(refused(
         Exit::ConfigInvalid,
@@ -197,6 +203,9 @@ fn unreadable(path: &Path, error: std::io::Error) -> Failure {
 
 /// Every problem in one failure, so that one look is enough.
 fn refused(exit: Exit, what: &str, problems: &[Problem]) -> Failure {
+    let mut problems: Vec<&Problem> = problems.iter().collect();
+    // In the order in which they stand, as they are mended.
+    problems.sort_by_key(|problem| problem.start);
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     Failure::new(exit, format!("{what}\n{}", problems.join("\n")))
 }

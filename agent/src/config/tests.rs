@@ -169,6 +169,49 @@ fn what_is_shown_can_be_written_back() {
     }
 }
 
+/// Whoever mends one mistake after the other runs the check as often.
+#[test]
+fn all_that_cannot_be_is_told_at_once_however_different() {
+    let text = format!(
+        "[queue]\nmax_dokuments = 7\nwhen_full = \"wait\"\n{ROUTE}timeout = \"soon\"\nconcurrency = \"many\"\n[[route]]\nname = 7\n"
+    );
+    let told = Written::new(&text).refused();
+    let places: Vec<&str> = told
+        .lines()
+        .filter(|line| line.starts_with("m.toml:"))
+        .collect();
+    let starts = [
+        "m.toml:2:1: unknown",
+        "m.toml:3:13: unknown",
+        "m.toml:11:11:",
+        "m.toml:12:15:",
+        "m.toml:14:8:",
+    ];
+    assert_eq!(places.len(), starts.len(), "{told}");
+    for (place, start) in places.iter().zip(starts) {
+        assert!(place.starts_with(start), "{place}: {start}");
+    }
+    // Words that mean nothing hide nothing.
+    let text =
+        format!("colour = \"blue\"\n[health]\nqueue_warning = 9\nqueue_critical = 3\n{ROUTE}");
+    let told = Written::new(&text).refused();
+    for start in [
+        "m.toml:1:1: unknown field `colour`",
+        "m.toml:4:18: `queue_critical` is 3",
+    ] {
+        assert!(told.contains(start), "{start}: {told}");
+    }
+    // What is no TOML is told as that, and nothing besides.
+    let told = Written::new("[queue\nmax_documents = \n[station]\nname = x\n").refused();
+    assert!(told.matches("m.toml:").count() > 1, "{told}");
+    // One mistake many times fills no screen.
+    let many: Vec<String> = (0..1_000)
+        .map(|number| format!("word{number} = 1"))
+        .collect();
+    let told = Written::new(&many.join("\n")).refused();
+    assert_eq!(told.matches("m.toml:").count(), 50, "{told}");
+}
+
 #[test]
 fn an_unknown_key_is_refused_with_its_place_and_the_one_that_was_meant() {
     assert_eq!(
