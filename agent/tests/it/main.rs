@@ -32,6 +32,7 @@ mod places_by_hand;
 mod receiver;
 mod redelivering;
 mod runbooks;
+mod runbooks_machine;
 mod runbooks_walked;
 mod selftest;
 mod service_manager;
