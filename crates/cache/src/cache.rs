@@ -8,6 +8,7 @@ use crate::entry::Hash;
 use crate::error::Error;
 use crate::freshness::{Freshness, Known};
 use crate::index::{Index, Opened, rows};
+use crate::recent::Recent;
 use crate::settings::{CacheSettings, Rules};
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+mod hand;
 mod memory;
 mod storing;
 mod upkeep;
@@ -38,6 +40,7 @@ pub struct Cache {
     /// None where the cache is switched off and there never was one.
     store: Option<Store>,
     memory: Mutex<Memory>,
+    recent: Recent,
 }
 
 #[derive(Debug)]
@@ -78,6 +81,7 @@ impl Cache {
             clock,
             store: None,
             memory: Mutex::default(),
+            recent: Recent::default(),
         };
         if !cache.settings.enabled && mainstay_files::facts(folder).is_err() {
             return Ok(cache);
@@ -110,12 +114,16 @@ impl Cache {
             return Lookup::Miss;
         };
         let now = self.clock.wall();
-        let Some(Candidate { answer, freshness }) = self.find(&address, request) else {
+        self.ask_the_index();
+        let changes = self.recent.changes();
+        let Some(candidate) = self.find(&address, request) else {
             self.count(Counter::Misses, None);
             return Lookup::Miss;
         };
+        let Candidate { answer, freshness } = candidate;
         if freshness.is_fresh_for(&request.headers, now) {
             self.count(Counter::Hits, Some(&answer));
+            self.hold(&address, request, &answer, freshness, changes);
             return Lookup::Fresh(Box::new(answer));
         }
         self.count(Counter::Expired, None);
@@ -140,28 +148,6 @@ impl Cache {
         let now = self.clock.wall();
         self.serve(request, |freshness| {
             freshness.may_serve_on_error(&request.headers, now, &self.settings)
-        })
-    }
-
-    /// As [`stale_on_error`](Self::stale_on_error), of an answer that [`lookup`](Self::lookup) found before, for whoever cannot wait:
-    /// it does not block, and does not know what became of the answer since.
-    pub fn at_hand_on_error(&self, request: &Parts, seen: &Answer) -> Option<Answer> {
-        let address = self.address_to_look_at(request)?;
-        let candidate = self.candidate(&address, request, seen.status, seen.origin.clone());
-        let now = self.clock.wall();
-        if !candidate
-            .freshness
-            .may_serve_on_error(&request.headers, now, &self.settings)
-        {
-            return None;
-        }
-        let mut memory = self.memory();
-        memory.tally.add(Counter::StaleServed, 1);
-        let saved = candidate.answer.body.len() as u64;
-        memory.tally.add(Counter::BytesSaved, saved);
-        Some(Answer {
-            is_stale: true,
-            ..candidate.answer
         })
     }
 
@@ -317,6 +303,7 @@ impl Cache {
             }
             Ok(removed)
         });
+        self.recent.forget_all();
         let Some(removed) = self.told(dropped) else {
             return true;
         };
@@ -376,6 +363,7 @@ impl Cache {
     /// The index was begun anew: no body has an entry any more.
     fn notice(&self, store: &Store, opened: Opened) {
         if opened == Opened::Anew {
+            self.recent.forget_all();
             self.memory().tally.add(Counter::Rebuilt, 1);
             self.told(store.sweep_bodies(true));
         }

@@ -180,6 +180,20 @@ impl Index {
         }
     }
 
+    /// Which file it is, and how often others than this process changed it; none where somebody is in the way, or it is to be found
+    /// again.
+    pub(crate) fn stand(&self) -> Option<((u64, u64), i64)> {
+        let guard = self.writing.try_lock().ok()?;
+        let open = guard.as_ref()?;
+        let file = open
+            .file
+            .filter(|file| identity(&self.path) == Some(*file))?;
+        // What this connection changes itself does not count, and this process changes everything by it.
+        let mut statement = open.connection.prepare_cached("PRAGMA data_version").ok()?;
+        let version = statement.query_row([], |row| row.get(0)).ok()?;
+        Some((file, version))
+    }
+
     /// Gives free pages back to the file system, and empties the log. Another process's reading may keep some of it for later.
     pub(crate) fn give_back(&self) -> Result<(), Error> {
         self.with(schema::give_back).map(|_| ())

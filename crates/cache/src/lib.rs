@@ -35,7 +35,8 @@
 //!   byte. What is over goes first, then what was used longest ago; no more goes than has to. Room is given back to the file system.
 //! - **A4** What is fresh, for how long, and what may be served beyond that follows RFC 9111 and 5861. A lifetime of zero is zero.
 //!   Stale answers are served only within the bounds of the settings and of the server, and say that they are stale.
-//! - **A5** What was invalidated by address, host, pattern or age, or by a request that changed it, is not served again.
+//! - **A5** What was invalidated by address, host, pattern or age, or by a request that changed it, is not served again;
+//!   [`Cache::at_hand`] may serve for a tenth of a second more what another process invalidated.
 //! - **A6** Several processes may use one folder at once, and each may be killed, or the power cut, at any instant: the cache opens
 //!   again, and serves nothing wrong.
 //! - **A7** A damaged index is set aside and begun anew without anybody being told of an error.
@@ -65,6 +66,8 @@
 //! | rules, and bytes of a pattern | 256, 1,024 | each is looked at for every request |
 //! | lookups that are remembered before they are written down | 100 | a hit costs no write; no lookup waits for one, but the next hundred try again |
 //! | wait of a change for another process's transaction | 2 s | lookups wait for none; the longest, which removes 50,000 answers, takes about one |
+//! | answers at hand in memory, bytes of them, and of one | 1,024, 4 MiB, 64 KiB | what is asked for again and again is less |
+//! | time for which they are believed, without asking what other processes did | 0.1 s | less than anybody notices |
 //! | bodies that are removed in one transaction | 256 | others come in between |
 //! | wait for another process that opens or checks the index | 10 s | it is read as a whole |
 //! | age at which a body without an entry goes | 1 h, at once where the index is begun anew | its entry may be on the way |
@@ -90,7 +93,8 @@
 //! freshness ([`http-cache-semantics`](https://docs.rs/http-cache-semantics)), but give it only headers in the one spelling that it
 //! reads: by itself it misses `Private` in capitals, compares one of several values of a header, and overflows at a great `Age`.
 //!
-//! All calls of [`Cache`] block; in asynchronous code they belong on a blocking thread.
+//! All calls of [`Cache`] block, but for [`Cache::at_hand`], [`Cache::at_hand_on_error`] and [`Cache::confirmed`]; in asynchronous code
+//! they belong on a blocking thread.
 
 mod cache;
 
@@ -115,6 +119,8 @@ mod index;
 mod bodies;
 
 mod counters;
+
+mod recent;
 
 mod error;
 

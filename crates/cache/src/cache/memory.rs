@@ -71,21 +71,23 @@ impl Memory {
 impl Cache {
     /// Counts a lookup, and that an answer was served.
     pub(super) fn count(&self, counter: Counter, served: Option<&Answer>) {
-        let wall = self.clock.wall();
-        let is_full = {
-            let mut memory = self.memory();
-            memory.tally.add(counter, 1);
-            if let Some(answer) = served {
-                let saved = answer.body.len() as u64;
-                memory.tally.add(Counter::BytesSaved, saved);
-                memory.touch(answer.origin.id, wall);
-            }
-            memory.is_full()
-        };
-        if is_full {
+        if self.remember(counter, served) {
             let flushed = self.flush_at_once();
             self.told(flushed);
         }
+    }
+
+    /// As [`count`](Self::count), and writes nothing down; whether it is time to.
+    pub(super) fn remember(&self, counter: Counter, served: Option<&Answer>) -> bool {
+        let wall = self.clock.wall();
+        let mut memory = self.memory();
+        memory.tally.add(counter, 1);
+        if let Some(answer) = served {
+            let saved = answer.body.len() as u64;
+            memory.tally.add(Counter::BytesSaved, saved);
+            memory.touch(answer.origin.id, wall);
+        }
+        memory.is_full()
     }
 
     /// Writes down what is remembered, where nobody is in the way: no lookup waits for that.

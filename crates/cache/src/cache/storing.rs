@@ -282,8 +282,9 @@ impl Cache {
                 return Ok(Err(error));
             }
             Ok(Ok(Some(self.put(transaction, entry)?)))
-        })?;
-        let Some((replaced, evicted, _)) = removed.map_err(failed)? else {
+        });
+        self.recent.forget(&entry.url);
+        let Some((replaced, evicted, _)) = removed?.map_err(failed)? else {
             self.told(store.let_go(&[&entry.body]));
             return Ok(None);
         };
@@ -304,8 +305,9 @@ impl Cache {
                 return Ok(None);
             }
             self.put(transaction, entry).map(Some)
-        })?;
-        let Some((replaced, evicted, id)) = renewed else {
+        });
+        self.recent.forget(&entry.url);
+        let Some((replaced, evicted, id)) = renewed? else {
             return Ok(None);
         };
         self.gone(&replaced, &evicted);

@@ -180,7 +180,9 @@ impl Cache {
             ..self.bounds()
         };
         // No entry has the number 0: none is kept.
-        let evicted = self.change(false, |transaction| make_room(transaction, bounds, 0, now))?;
+        let evicted = self.change(false, |transaction| make_room(transaction, bounds, 0, now));
+        self.recent.forget_all();
+        let evicted = evicted?;
         self.memory()
             .tally
             .add(Counter::Evictions, evicted.entries as u64);
@@ -236,7 +238,9 @@ impl Cache {
         let Some(store) = &self.store else {
             return Ok(0);
         };
-        let removed = self.change(true, |transaction| remove(transaction))?;
+        let removed = self.change(true, |transaction| remove(transaction));
+        self.recent.forget_all();
+        let removed = removed?;
         if removed.entries > 0 {
             store.let_go(&removed.bodies.iter().collect::<Vec<_>>())?;
         }

@@ -6,6 +6,7 @@
     reason = "the tests damage files past the crate, and tell a child process what to do"
 )]
 
+mod at_hand;
 mod bounds;
 mod damage;
 mod freshness;

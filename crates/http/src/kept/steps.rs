@@ -53,6 +53,16 @@ impl Kept {
         found.filter(|_| !self.addresses.is_void(key))
     }
 
+    /// What was served lately and still holds, without a thread for it.
+    fn at_hand(&self, wanted: &Wanted) -> Option<Older> {
+        if self.addresses.is_void(&wanted.key) {
+            return None;
+        }
+        let answer = self.cache.at_hand(&wanted.request);
+        // It may have been made void meanwhile.
+        answer.filter(|_| !self.addresses.is_void(&wanted.key))
+    }
+
     /// What is kept, where no network is wanted.
     pub(super) async fn offline(&self, request: request::Parts) -> Option<Older> {
         let key = self.cache.key(&request)?;
@@ -147,6 +157,9 @@ impl Through<'_> {
 
     /// What is kept; a miss where that takes too long.
     pub(super) async fn look(&self, wanted: &Wanted) -> Lookup {
+        if let Some(answer) = self.kept.at_hand(wanted) {
+            return Lookup::Fresh(Box::new(answer));
+        }
         let request = Arc::clone(&wanted.request);
         let look = move |cache: &Cache| cache.lookup(&request);
         let looking = self.kept.looking(&wanted.key, look);
