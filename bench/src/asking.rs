@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use mainstay_http::{Cache, CacheSettings, Client, ClientSettings, Proxy, Source, Tls};
 use mainstay_resilience::RateLimit;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +21,9 @@ const AT_ONCE: usize = 16;
 
 /// A small answer, as a lookup gets it: 1 KiB that may be kept for an hour.
 const BODY: usize = 1024;
+
+const RIVAL: &str = "http-cache (cacache)";
+const RIVAL_ALONE: &str = "http-cache (cacache), one at a time";
 
 /// What one request does, as often as is wanted.
 type Asking = Arc<dyn Fn() -> Asked + Send + Sync>;
@@ -68,9 +73,16 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         ),
     ];
     let mut rates: Vec<Vec<f64>> = runs.iter().map(|_| Vec::new()).collect();
+    let mut others: [Vec<f64>; 2] = Default::default();
     for round in 1..=options.rounds {
         for ((_, at_once, asking), rates) in runs.iter().zip(&mut rates) {
             rates.push(run(&sink, asking, *at_once)?);
+        }
+        if let Some(rivals) = &options.rivals {
+            for (at_once, rates) in [AT_ONCE, 1].into_iter().zip(&mut others) {
+                let folder = tempfile::tempdir_in(folder.path())?;
+                rates.push(rival(rivals, &url, at_once, folder.path())?);
+            }
         }
         println!("asking: round {round} of {}", options.rounds);
     }
@@ -78,7 +90,23 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         .iter()
         .zip(&rates)
         .map(|((name, at_once, _), rates)| (*name, *at_once, rates));
-    page(&lines.collect::<Vec<_>>())
+    let others = [(RIVAL, AT_ONCE), (RIVAL_ALONE, 1)]
+        .into_iter()
+        .zip(&others)
+        .map(|((name, at_once), rates)| (name, at_once, rates))
+        .filter(|(.., rates)| !rates.is_empty());
+    page(&lines.chain(others).collect::<Vec<_>>())
+}
+
+/// What another cache does in a process of its own: answers in a second.
+fn rival(program: &Path, url: &str, at_once: usize, folder: &Path) -> Result<f64> {
+    let output = Command::new(program)
+        .args(["asking", url, &at_once.to_string(), &REQUESTS.to_string()])
+        .arg(folder)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the other cache: {said}");
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
 }
 
 /// What was measured: name, requests at once, and the rate of each round; the first is what the others are read against.
@@ -102,7 +130,7 @@ fn page(runs: &[(&str, usize, &Vec<f64>)]) -> Result<String> {
     }
     writeln!(
         text,
-        "\nBoth clients and the server share two processors and a process."
+        "\nAll share two processors; the server has a process with our clients and the bare one."
     )?;
     Ok(text)
 }

@@ -16,13 +16,21 @@ impl Fjall {
     pub fn open(folder: &Path) -> Result<Self> {
         let database = Database::builder(folder.join("fjall")).open()?;
         let records = database.keyspace("queue", KeyspaceCreateOptions::default)?;
-        Ok(Self { database, records, next: 0, oldest: 0 })
+        Ok(Self {
+            database,
+            records,
+            next: 0,
+            oldest: 0,
+        })
     }
 }
 
 impl Engine for Fjall {
     fn store(&mut self, records: &[Vec<u8>]) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncData));
         for record in records {
             batch.insert(&self.records, self.next.to_be_bytes(), record.as_slice());
             self.next += 1;
@@ -31,7 +39,10 @@ impl Engine for Fjall {
     }
 
     fn acknowledge(&mut self, count: usize) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut batch = self
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncData));
         for _ in 0..count {
             batch.remove(&self.records, self.oldest.to_be_bytes());
             self.oldest += 1;

@@ -1,6 +1,7 @@
-//! Measures others at the work of `mainstay-bench`: `list`, `one NAME SHAPE FOLDER`, `writes FOLDER LEN WRITES FILES`, or
-//! `calls NUMBER`.
+//! Measures others at the work of `mainstay-bench`: `list`, `one NAME SHAPE FOLDER`, `writes FOLDER LEN WRITES FILES`,
+//! `calls NUMBER`, or `asking URL AT_ONCE REQUESTS FOLDER`.
 
+mod asking;
 mod calls;
 mod fjall_log;
 mod okay_wal;
@@ -28,7 +29,10 @@ fn main() -> Result<()> {
         }
         ["writes", ref rest @ ..] => writes::run(rest)?,
         ["calls", ref rest @ ..] => calls::run(rest)?,
-        _ => bail!("list, one NAME SHAPE FOLDER, writes FOLDER LEN WRITES FILES, or calls NUMBER"),
+        ["asking", ref rest @ ..] => asking::run(rest)?,
+        _ => bail!(
+            "list, one NAME SHAPE FOLDER, writes FOLDER LEN WRITES FILES, calls NUMBER, or asking URL AT_ONCE REQUESTS FOLDER"
+        ),
     }
     Ok(())
 }

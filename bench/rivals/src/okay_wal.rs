@@ -9,7 +9,10 @@ pub struct Okay(WriteAheadLog);
 
 impl Okay {
     pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self(WriteAheadLog::recover(folder.join("okaywal"), LogVoid)?))
+        Ok(Self(WriteAheadLog::recover(
+            folder.join("okaywal"),
+            LogVoid,
+        )?))
     }
 }
 

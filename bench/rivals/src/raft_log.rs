@@ -20,7 +20,11 @@ impl Raft {
             dir: folder.join("raft").to_string_lossy().into_owned(),
             ..Config::default()
         };
-        Ok(Self { log: Log::open(config)?, next: 0, oldest: 0 })
+        Ok(Self {
+            log: Log::open(config)?,
+            next: 0,
+            oldest: 0,
+        })
     }
 }
 
