@@ -174,13 +174,14 @@ impl<'a> Way<'a> {
             settings: &client.settings,
             clock: &client.clock,
             budget: &client.budget,
-            left,
             is_repeatable: hop.is_repeatable(),
         };
         let stack = origin.stack(&course).map_err(failed)?;
         stack
             // In a box: every layer of protection would hold it otherwise.
-            .run(|attempt| Box::pin(self.attempt(attempt, hop, &origin, taker)))
+            .run_within(left, |attempt| {
+                Box::pin(self.attempt(attempt, hop, &origin, taker))
+            })
             .await
     }
 
@@ -194,15 +195,15 @@ impl<'a> Way<'a> {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         // Before it is sent: it may be given up at any moment.
         self.perhaps_done.fetch_add(1, Ordering::Relaxed);
-        let url = hop.shown();
-        tracing::debug!(method = %hop.method, url, attempt = attempt.number, "request");
+        // How it is shown is only found out for whoever reads it.
+        tracing::debug!(method = %hop.method, url = hop.shown(), attempt = attempt.number, "request");
         let result = self.exchange(hop, origin, taker).await;
         self.phase.set(Doing::Waiting);
         if result.as_ref().is_err_and(is_surely_undone) {
             self.perhaps_done.fetch_sub(1, Ordering::Relaxed);
         }
         if let Err(Failure::Error(error)) = &result {
-            tracing::debug!(method = %hop.method, url, kind = ?error.kind(), "attempt failed");
+            tracing::debug!(method = %hop.method, url = hop.shown(), kind = ?error.kind(), "attempt failed");
             self.note(origin, error);
             let said = (error.kind(), error.to_string());
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
@@ -251,10 +252,10 @@ impl<'a> Way<'a> {
     async fn refusal<T: Taker>(
         &self,
         reading: &Reading<'_>,
-        response: Response,
+        mut response: Response,
     ) -> Result<Answer, Error> {
         if T::IS_RAW {
-            let mut answer = reading.answer(&response);
+            let mut answer = reading.answer(&mut response);
             answer.body = reading.error_body(response).await;
             return Ok(answer);
         }
@@ -357,9 +358,9 @@ fn is_surely_undone(failure: &Failure) -> bool {
 }
 
 /// The error that an answer of a status is.
-async fn failed(reading: &Reading<'_>, response: Response, told: Told) -> Failure {
+async fn failed(reading: &Reading<'_>, mut response: Response, told: Told) -> Failure {
     let code = response.status().as_u16();
-    let mut answer = reading.answer(&response);
+    let mut answer = reading.answer(&mut response);
     answer.body = reading.error_body(response).await;
     let wait = told
         .retry_after

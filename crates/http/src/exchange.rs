@@ -20,6 +20,9 @@ pub(crate) const ERROR_BODY_MAX: usize = 64 << 10;
 /// And no longer than so is waited for it: what it says matters less than that it is an error.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 
+/// So much room is made for a body before any of it came: what a server says of its length may be wrong.
+const EXPECTED_MAX: u64 = 64 << 10;
+
 /// What a request is doing, for the message when its time is over.
 #[derive(Debug, Default)]
 pub(crate) struct Phase(AtomicU8);
@@ -199,11 +202,11 @@ impl Reading<'_> {
         body.freeze()
     }
 
-    /// An answer without its body; how many attempts it took is said later.
-    pub(crate) fn answer(&self, response: &Response) -> Answer {
+    /// An answer without its body, whose headers it takes; how many attempts it took is said later.
+    pub(crate) fn answer(&self, response: &mut Response) -> Answer {
         Answer {
             status: response.status(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
             body: Bytes::new(),
             url: response.url().clone(),
             attempts: 0,
@@ -233,7 +236,9 @@ impl Taker for Whole {
     fn dress(&self, _headers: &mut HeaderMap) {}
 
     async fn take(&self, reading: &Reading<'_>, mut response: Response) -> Result<Answer, Error> {
-        let mut answer = reading.answer(&response);
+        // Asked before the headers are taken, from which it may come.
+        let length = response.content_length();
+        let mut answer = reading.answer(&mut response);
         let too_large = || {
             let url = reading.hop.shown();
             let max = self.max;
@@ -242,13 +247,12 @@ impl Taker for Whole {
             Error::new(ErrorKind::TooLarge, message)
         };
         // Said by a compressed answer it would be the compressed length; then nothing is said here.
-        if response
-            .content_length()
-            .is_some_and(|length| length > self.max as u64)
-        {
+        if length.is_some_and(|length| length > self.max as u64) {
             return Err(too_large());
         }
-        let mut body = BytesMut::new();
+        // A piece is copied, since it keeps the whole buffer that the connection was read into.
+        let expected = length.unwrap_or(0).min(EXPECTED_MAX) as usize;
+        let mut body = BytesMut::with_capacity(expected);
         while let Some(piece) = reading.piece(&mut response).await? {
             if piece.len() > self.max - body.len() {
                 return Err(too_large());

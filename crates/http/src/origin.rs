@@ -12,8 +12,7 @@ use mainstay_resilience::{
 use mainstay_wire::Told;
 use reqwest::Url;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Scheme, host and port of a server, and what protects it and us.
 #[derive(Debug)]
@@ -22,6 +21,9 @@ pub(crate) struct Origin {
     breaker: Arc<Breaker>,
     limiter: Arc<RateLimiter>,
     bulkhead: Arc<Bulkhead>,
+    /// What a request goes through: one that may be made once, and one that may be made again. Put together when the first of its
+    /// kind comes.
+    stacks: [OnceLock<Stack>; 2],
 }
 
 /// The origins that were asked lately; when there are too many, the one not asked for longest goes that no request is using.
@@ -43,8 +45,6 @@ pub(crate) struct Course<'a> {
     pub(crate) settings: &'a ClientSettings,
     pub(crate) clock: &'a SharedClock,
     pub(crate) budget: &'a Arc<RetryBudget>,
-    /// What is left of the total limit.
-    pub(crate) left: Duration,
     /// Whether it may be made more than once.
     pub(crate) is_repeatable: bool,
 }
@@ -144,18 +144,20 @@ impl Origin {
             breaker,
             limiter,
             bulkhead,
+            stacks: Default::default(),
         })
     }
 
     /// Takes its parts from the list, except those that another client still has: it would go on with one, and the next with
     /// another.
     fn unlist(self: Arc<Self>, registry: &Registry) {
-        // Besides the registry, only we have it; and while it is asked, nobody gets it from there.
-        const OURS: usize = 2;
+        // Besides the registry, only we and our stacks have it; and while it is asked, nobody gets it from there.
+        let stacks = self.stacks.iter().filter_map(OnceLock::get);
+        let ours = 2 + stacks.count();
         let is_ours_alone = |part: &Part| match part {
-            Part::Breaker(part) => Arc::strong_count(part) <= OURS,
-            Part::Limiter(part) => Arc::strong_count(part) <= OURS,
-            Part::Bulkhead(part) => Arc::strong_count(part) <= OURS,
+            Part::Breaker(part) => Arc::strong_count(part) <= ours,
+            Part::Limiter(part) => Arc::strong_count(part) <= ours,
+            Part::Bulkhead(part) => Arc::strong_count(part) <= ours,
             _ => false,
         };
         for part in ["breaker", "limiter", "bulkhead"] {
@@ -168,8 +170,17 @@ impl Origin {
         &self.name
     }
 
-    /// The stack of one request: the origin's own parts, and the limits of the request.
-    pub(crate) fn stack(&self, course: &Course<'_>) -> Result<Stack, Error> {
+    /// What a request goes through: the origin's own parts, and the client's retry. The time that the request has is its own.
+    pub(crate) fn stack(&self, course: &Course<'_>) -> Result<&Stack, Error> {
+        let place = &self.stacks[usize::from(course.is_repeatable)];
+        if let Some(stack) = place.get() {
+            return Ok(stack);
+        }
+        let stack = self.put_together(course)?;
+        Ok(place.get_or_init(|| stack))
+    }
+
+    fn put_together(&self, course: &Course<'_>) -> Result<Stack, Error> {
         let retry = RetrySettings {
             attempts: if course.is_repeatable {
                 course.settings.retry.attempts
@@ -180,7 +191,6 @@ impl Origin {
             ..course.settings.retry.clone()
         };
         Stack::builder(&self.name, course.clock.clone())
-            .deadline(course.left)
             .retry(retry)
             .budget(Arc::clone(course.budget))
             .breaker(Arc::clone(&self.breaker))

@@ -66,6 +66,8 @@ pub struct Attempt {
 struct Course {
     number: u32,
     wait: Duration,
+    /// So long it may take in all.
+    deadline: Option<Duration>,
     ends: Option<Moment>,
 }
 
@@ -145,14 +147,27 @@ impl Retry {
     /// # Errors
     ///
     /// As [`run`](Self::run), and [`Error::Rejected`], which is not tried again.
-    pub async fn run_protected<T, E: Classify, F>(
+    pub fn run_protected<T, E: Classify, F>(
         &self,
+        call: impl FnMut(Attempt) -> F,
+    ) -> impl Future<Output = Result<T, Error<E>>>
+    where
+        F: Future<Output = Result<T, Error<E>>>,
+    {
+        // No future around another: that costs as much as all of this.
+        self.go(self.settings.deadline, call)
+    }
+
+    /// Makes the calls; `deadline` covers them all.
+    pub(crate) async fn go<T, E: Classify, F>(
+        &self,
+        deadline: Option<Duration>,
         mut call: impl FnMut(Attempt) -> F,
     ) -> Result<T, Error<E>>
     where
         F: Future<Output = Result<T, Error<E>>>,
     {
-        let mut course = self.begin();
+        let mut course = self.begin(deadline);
         loop {
             let attempt = self.attempt(&course);
             let result = {
@@ -161,10 +176,10 @@ impl Retry {
                 match attempt.left {
                     None => called.await,
                     Some(left) => {
-                        let begins = || course.begins(&self.settings, || self.clock.now());
+                        let begins = || course.begins(|| self.clock.now());
                         within_noting(&*self.clock, left, called, begins)
                             .await
-                            .unwrap_or_else(|| Err(self.out_of_time()))
+                            .unwrap_or_else(|| Err(self.out_of_time(&course)))
                     }
                 }
             };
@@ -200,8 +215,8 @@ impl Retry {
         mut call: impl FnMut(Attempt) -> Result<T, E>,
         cancelled: &CancellationToken,
     ) -> Result<T, Error<E>> {
-        let mut course = self.begin();
-        course.begins(&self.settings, || self.clock.now());
+        let mut course = self.begin(self.settings.deadline);
+        course.begins(|| self.clock.now());
         loop {
             let error = match call(self.attempt(&course)) {
                 Ok(value) => return Ok(value),
@@ -227,13 +242,14 @@ impl Retry {
     }
 
     #[inline]
-    fn begin(&self) -> Course {
+    fn begin(&self, deadline: Option<Duration>) -> Course {
         if let Some(budget) = &self.budget {
             budget.call();
         }
         Course {
             number: 1,
             wait: Duration::ZERO,
+            deadline,
             ends: None,
         }
     }
@@ -243,7 +259,7 @@ impl Retry {
             number: course.number,
             of: self.settings.attempts,
             left: match course.number {
-                1 => self.settings.deadline,
+                1 => course.deadline,
                 _ => course.ends.map(|ends| ends.since(self.clock.now())),
             },
         }
@@ -254,7 +270,7 @@ impl Retry {
         if !class.is_retryable || course.number >= self.settings.attempts {
             return None;
         }
-        course.begins(&self.settings, || self.clock.now());
+        course.begins(|| self.clock.now());
         let asked = class.retry_after.unwrap_or(Duration::ZERO);
         if asked > self.settings.retry_after_max {
             // To come earlier than asked would be turned away again.
@@ -292,8 +308,8 @@ impl Retry {
         }
     }
 
-    fn out_of_time<E>(&self) -> Error<E> {
-        match self.settings.deadline {
+    fn out_of_time<E>(&self, course: &Course) -> Error<E> {
+        match course.deadline {
             Some(deadline) => Error::TimedOut(deadline),
             None => Rejection::new(RejectedBy::Deadline, &self.name, None).into(),
         }
@@ -302,8 +318,8 @@ impl Retry {
 
 impl Course {
     /// The deadline counts from here. What comes back before it ever waited took no time worth a look at the clock.
-    fn begins(&mut self, settings: &RetrySettings, now: impl FnOnce() -> Moment) {
-        if let (None, Some(deadline)) = (self.ends, settings.deadline) {
+    fn begins(&mut self, now: impl FnOnce() -> Moment) {
+        if let (None, Some(deadline)) = (self.ends, self.deadline) {
             self.ends = Some(now() + deadline);
         }
     }

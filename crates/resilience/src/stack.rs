@@ -117,11 +117,32 @@ impl Stack {
     /// # Errors
     ///
     /// As [`Retry::run_protected`]; [`Error::Rejected`] says who turned it away, [`Error::TimedOut`] which limit was over.
-    pub async fn run<T, E: Classify, F>(&self, call: impl Fn(Attempt) -> F) -> Result<T, Error<E>>
+    pub fn run<T, E: Classify, F>(
+        &self,
+        call: impl Fn(Attempt) -> F,
+    ) -> impl Future<Output = Result<T, Error<E>>>
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.run_as(Priority::Normal, call).await
+        self.go(Priority::Normal, None, call)
+    }
+
+    /// Like [`run`](Self::run), for a call that has no more time than `left`, whatever the deadline of the stack: a stack that is put
+    /// together once serves calls that each have their own.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_within<T, E: Classify, F>(
+        &self,
+        left: Duration,
+        call: impl Fn(Attempt) -> F,
+    ) -> impl Future<Output = Result<T, Error<E>>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let all = self.whole_deadline(left);
+        self.go(Priority::Normal, Some(all.min(left)), call)
     }
 
     /// Like [`run`](Self::run), for a call that is more or less important to a shedder.
@@ -129,9 +150,22 @@ impl Stack {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn run_as<T, E: Classify, F>(
+    pub fn run_as<T, E: Classify, F>(
         &self,
         priority: Priority,
+        call: impl Fn(Attempt) -> F,
+    ) -> impl Future<Output = Result<T, Error<E>>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        self.go(priority, None, call)
+    }
+
+    /// With no more time than `within`, if that is given.
+    async fn go<T, E: Classify, F>(
+        &self,
+        priority: Priority,
+        within: Option<Duration>,
         call: impl Fn(Attempt) -> F,
     ) -> Result<T, Error<E>>
     where
@@ -141,16 +175,18 @@ impl Stack {
             shedder.admit(priority)?;
         }
         if let Some(retry) = &self.retry {
+            let all = retry.settings().deadline;
+            let deadline = within.or(all);
             return retry
-                .run_protected(|attempt| self.attempt(attempt, &call))
+                .go(deadline, |attempt| self.attempt(attempt, within, &call))
                 .await;
         }
         let only = Attempt {
             number: 1,
             of: 1,
-            left: self.deadline,
+            left: within.or(self.deadline),
         };
-        self.attempt(only, &call).await
+        self.attempt(only, within, &call).await
     }
 
     /// Like [`run`](Self::run); where that comes to nothing, `otherwise` says what it comes to.
@@ -176,6 +212,7 @@ impl Stack {
     async fn attempt<T, E: Classify, F>(
         &self,
         attempt: Attempt,
+        whole: Option<Duration>,
         call: &impl Fn(Attempt) -> F,
     ) -> Result<T, Error<E>>
     where
@@ -198,7 +235,7 @@ impl Stack {
             }
             Err(left) => left,
         };
-        let whole = self.whole_deadline(left);
+        let whole = whole.unwrap_or_else(|| self.whole_deadline(left));
         let error = Error::TimedOut(whole);
         // A call that got little, because others before it or our own limits took the rest, says nothing of the other side.
         if passes.time_for_call(left, self.clock.now()) >= whole / 2 {

@@ -167,6 +167,42 @@ async fn without_a_retry_the_deadline_covers_the_call() {
 }
 
 #[tokio::test]
+async fn each_call_of_one_stack_may_have_its_own_time_and_none_has_more_than_the_stack() {
+    for attempts in [None, Some(10)] {
+        for deadline in [None, Some(8 * SECOND)] {
+            let parts = parts(100, 1);
+            let mut builder = parts.builder();
+            if let Some(attempts) = attempts {
+                builder = builder.retry(retry(attempts));
+            }
+            if let Some(deadline) = deadline {
+                builder = builder.deadline(deadline);
+            }
+            let stack = builder.build().unwrap();
+            for left in [5, 2, 20].map(|seconds| seconds * SECOND) {
+                let expected = deadline.unwrap_or(left).min(left);
+                let begun = parts.clock.now();
+                let hangs = stack.run_within(left, |_| pending::<Result<(), Hiccup>>());
+                let result = parts.played(hangs).await;
+                assert_eq!(result, Err(Error::TimedOut(expected)), "{attempts:?}");
+                assert_eq!(parts.clock.now().since(begun), expected);
+            }
+            let value = stack.run_within(SECOND, |_| ready(Ok::<_, Hiccup>(7)));
+            assert_eq!(parts.played(value).await, Ok(7));
+            // Pauses are of that time, too: 0, 1 and 3 s, and the next would be at 7.
+            if attempts.is_some() {
+                let begun = parts.clock.now();
+                let fails = stack.run_within(6 * SECOND, |_| ready(Err::<(), _>(Hiccup)));
+                let result = parts.played(fails).await;
+                let is_exhausted = matches!(result, Err(Error::Exhausted { attempts: 3, .. }));
+                assert!(is_exhausted, "{result:?}");
+                assert_eq!(parts.clock.now().since(begun), 3 * SECOND);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_the_deadline_ends_is_a_failure_of_the_other_side() {
     for attempts in [None, Some(3)] {
         let parts = parts(100, 1);
