@@ -16,7 +16,8 @@
 //! | `lookups` | one fails | | persistent-errors |
 //! | `backups` | the last look at them found damage | | damaged-segment |
 //! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
-//! | `last stop` | ten minutes after a run that was not stopped, or not cleanly; an hour after three of them in a row | | stuck-shutdown |
+//! | `last stop` | ten minutes after a run that was not stopped cleanly; an hour after three bad ends in a row, of which it was the last | | stuck-shutdown |
+//! | `last crash` | the same of a run that was not stopped: killed, crashed, or without power | | crash-loop |
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
 //! | `processor` | for three looks four fifths of the time of all processors | 95 % | slow-responses |
 //! | `open files` | four fifths of what the system allows | 95 % | open-files |

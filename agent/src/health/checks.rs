@@ -36,7 +36,7 @@ const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 15] = [
+pub(super) const NAMES: [&str; 16] = [
     "intake",
     "process",
     "queue",
@@ -46,6 +46,7 @@ pub(super) const NAMES: [&str; 15] = [
     "lanes",
     "tasks",
     "last stop",
+    "last crash",
     "memory",
     "processor",
     "open files",
@@ -100,11 +101,7 @@ pub(super) fn register(
     health.register(spec("backups", "damaged-segment"), on(backups))?;
     health.register(spec("lanes", "queue-growing"), on(lanes))?;
     health.register(spec("tasks", "crash-loop"), on(tasks))?;
-    let (stops, now) = (Arc::clone(agent), clock.clone());
-    health.register(spec("last stop", "stuck-shutdown"), move || {
-        let observed = last_stop(stops.last_stops.told(now.now()));
-        async move { observed }
-    })?;
+    register_ends(health, agent, clock)?;
     register_shares(health, agent, clock)?;
     let places = [agent.data.path(), &agent.queue_dir].map(Path::to_owned);
     // A disk that hangs keeps a thread, and nobody else.
@@ -122,6 +119,22 @@ pub(super) fn register(
         async move { observed }
     })?;
     register_routes(health, agent, clock)
+}
+
+/// How the run before ended: by a stop that was not clean, or by none.
+fn register_ends(health: &Health, agent: &Arc<Agent>, clock: &SharedClock) -> Result<(), Error> {
+    for (name, runbook, crash) in [
+        ("last stop", "stuck-shutdown", false),
+        ("last crash", "crash-loop", true),
+    ] {
+        let (agent, clock) = (Arc::clone(agent), clock.clone());
+        health.register(spec(name, runbook), move || {
+            let told = agent.last_stops.told(clock.now());
+            let observed = last_end(told.filter(|told| told.has_crashed == crash));
+            async move { observed }
+        })?;
+    }
+    Ok(())
 }
 
 fn register_backlog(
@@ -261,7 +274,7 @@ fn tasks(agent: &Agent) -> Observed {
     }
 }
 
-fn last_stop(told: Option<Told>) -> Observed {
+fn last_end(told: Option<Told>) -> Observed {
     told.map_or_else(Observed::healthy, |told| Observed::degraded(told.words))
 }
 

@@ -121,8 +121,50 @@ fn how_the_life_before_ended_is_told_at_the_next_start() {
     let last = stage.json(&["status"])["last_stop"].clone();
     assert!(last.as_str().unwrap().contains("was not stopped"), "{last}");
     let health = say(&mut stage.command(&["health"]));
-    assert!(health.out.contains("last stop"), "{health:?}");
-    assert!(health.out.contains("was not stopped"), "{health:?}");
+    let line = health.out.lines().find(|line| line.contains("last crash"));
+    let line = line.unwrap_or_default();
+    assert!(line.contains("was not stopped"), "{health:?}");
+    assert!(health.out.contains("runbook crash-loop"), "{health:?}");
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+/// As a defect in native code would end it: nothing of ours runs any more.
+#[test]
+fn an_agent_that_crashed_says_so_at_its_next_start_and_goes_on_where_it_was() {
+    let (stage, port) = (Stage::new(), crate::hubs::quiet_port());
+    configured(&stage, &format!("http://127.0.0.1:{port}/ingest"));
+    let mut agent = start(&stage);
+    stage.drop_files("a", 3);
+    until("they are taken", || stage.ledger("accepted") == 3);
+    until("its start is written down", || {
+        stage.path("data/stops.json").exists()
+    });
+    // The standard library looks at the first one for a stack that overflowed.
+    until("it crashes", || {
+        agent.signal("SEGV");
+        agent.has_ended()
+    });
+    assert_eq!(agent.end(), None, "no code: it was a signal");
+    let status = say(&mut stage.command(&["status"]));
+    assert!(status.out.contains("not running"), "{status:?}");
+    assert!(status.out.contains("3 queued"), "{status:?}");
+
+    let agent = start(&stage);
+    let crash = || {
+        let said = say(stage.command(&["health"]).arg("--json"));
+        let health: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        health["checks"]["last crash"].clone()
+    };
+    until("it is told", || crash()["state"] == "degraded");
+    assert_eq!(crash()["runbook"], "crash-loop");
+    assert!(crash()["since_ms"].is_u64(), "{}", crash());
+    let receiver = crate::support::Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
+    until("all arrive", || receiver.stored().len() == 3);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    let agent = start(&stage);
+    assert_eq!(crash()["state"], "healthy");
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
 }
