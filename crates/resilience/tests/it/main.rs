@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where a helper fails")]
 
+mod chaos;
+
 mod no_allocation;
 
 mod prior_recovery;
