@@ -10,6 +10,7 @@ use mainstay_clock::SharedClock;
 use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder, Source};
 use mainstay_resilience::PartStatus;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -168,10 +169,21 @@ impl Lookup {
     ) -> Result<Vec<Option<Found>>, Failure> {
         let mut found = Vec::with_capacity(urls.len());
         let mut bytes = 0;
+        let is_given_up = AtomicBool::new(false);
+        let is_given_up = &is_given_up;
         // Owned, so that the future may run on any thread.
-        let answers = stream::iter(urls).map(|url| async move { self.ask(&url, form).await });
+        let answers = stream::iter(urls).map(|url| async move {
+            if is_given_up.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            self.ask(&url, form).await
+        });
         let mut answers = answers.buffered(self.settings.concurrency);
+        let mut failed = None;
         while let Some(answer) = answers.next().await {
+            if failed.is_some() {
+                continue;
+            }
             match answer {
                 Ok(Some(answer)) => {
                     bytes += answer
@@ -197,10 +209,18 @@ impl Lookup {
                     report.without.get_or_insert(failure);
                     found.push(None);
                 }
-                Err(failure) => return Err(failure),
+                // Nothing more is asked. What is under way comes to its end, and is kept: of four questions to a server that has just
+                // come back three are turned away, and the fourth is how it is found out that it is back.
+                Err(failure) => {
+                    is_given_up.store(true, Ordering::Relaxed);
+                    failed = Some(failure);
+                }
             }
         }
-        Ok(found)
+        match failed {
+            Some(failure) => Err(failure),
+            None => Ok(found),
+        }
     }
 
     /// What is taken of the answer; of one that cannot be used nothing is kept, and where it was kept, the server is asked.

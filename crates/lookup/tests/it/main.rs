@@ -7,12 +7,16 @@
 
 mod bounds;
 
-use mainstay_http::{Client, ClientSettings};
+use mainstay_http::{Cache, CacheSettings, Client, ClientSettings};
 use mainstay_lookup::{
     DOCUMENT_MAX, Failure, FailureKind, Lookup, LookupSettings, OnFailure, Report, Secret,
     UrlTemplate, Verdict,
 };
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::Notify;
 
 const COLLECTION: &str = "<DJ><COLLECTION>\n<TRACK Artist='A' Name='1' Genre=''/>\n<TRACK Artist='A' Name='2'/>\
     <TRACK Name='nobody'/><TRACK Artist='A' Name='1'/></COLLECTION></DJ>";
@@ -277,4 +281,50 @@ async fn a_server_that_nobody_reaches_is_told_from_one_that_fails() {
         let failure = failure(lookup(settings).apply("{}".into()).await);
         assert_eq!(failure.kind, kind, "{failure}");
     }
+}
+
+/// E3: of four questions to a server that has just come back three are turned away, while the fourth is how it is found out that it is
+/// back. Given up with them it was never found out, and the document waited for as long as luck would have it.
+#[tokio::test]
+async fn what_is_under_way_when_another_question_fails_comes_to_its_end_and_is_kept() {
+    let server = server(|request, _| {
+        if request.target.ends_with("n=1") {
+            return Reaction::answer(500);
+        }
+        let answer = Reaction::answer(200).body("{\"genre\":\"House\"}");
+        // It is slow.
+        let (late, released) = (Arc::new(Notify::new()), Duration::from_millis(300));
+        let release = Arc::clone(&late);
+        tokio::spawn(async move {
+            mainstay_clock::system().sleep(released).await;
+            release.notify_one();
+        });
+        Reaction::After(late, answer.into())
+    })
+    .await;
+    let (folder, clock) = (TempDir::new().unwrap(), mainstay_clock::system());
+    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
+    let mut client = ClientSettings {
+        cache: Some(Arc::new(cache)),
+        ..ClientSettings::default()
+    };
+    client.retry.attempts = 1;
+    let client = Client::new(client, clock.clone()).unwrap();
+    let lookup = Lookup::new(tracks(&server), client, clock).unwrap();
+    let tracks = (1..=6).map(|number| format!("<TRACK Artist='A' Name='{number}'/>"));
+    let document = tracks.collect::<Vec<_>>().concat();
+    let document = format!("<DJ><COLLECTION>{document}</COLLECTION></DJ>");
+    let asked = || {
+        let requests = server.conversation().requests();
+        let mut asked: Vec<String> = requests.into_iter().map(|request| request.target).collect();
+        asked.sort();
+        asked
+    };
+    failure(lookup.apply(document.clone().into()).await);
+    let first = ["n=1", "n=2", "n=3", "n=4"].map(|end| format!("/t?a=A&{end}"));
+    assert_eq!(asked(), first, "nothing more is asked once one has failed");
+    failure(lookup.apply(document.into()).await);
+    let again = asked();
+    let again = |end: &str| again.iter().filter(|target| target.ends_with(end)).count();
+    assert_eq!(["n=1", "n=2", "n=3", "n=4"].map(again), [2, 1, 1, 1]);
 }
