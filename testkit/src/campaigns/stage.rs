@@ -143,13 +143,16 @@ impl Stage {
     pub(super) fn configure(&self, head: &str, url: &str) -> Result<PathBuf> {
         let file = self.path("mainstay.toml");
         let folder = self.path("drop");
+        // An agent that is late reads it while another is written: it finds the one or the other, as with any editor.
+        let fresh = self.path("mainstay.toml.new");
         fs::write(
-            &file,
+            &fresh,
             format!(
                 "{head}[[route]]\nname = \"reports\"\n[route.from]\nfolder = '{}'\nafter = \"delete\"\n[route.to.http]\nurl = \"{url}\"\n",
                 folder.display()
             ),
         )?;
+        fs::rename(&fresh, &file)?;
         Ok(file)
     }
 
