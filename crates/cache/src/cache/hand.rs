@@ -73,6 +73,16 @@ impl Cache {
         self.recent.hold(&address.url, held, changes);
     }
 
+    /// Something else is stored under this address by now. What was evicted for it is no longer in the index, and so nobody would be
+    /// told that another process made it void.
+    pub(super) fn forget_replaced(&self, url: &str, evicted_none: bool) {
+        if evicted_none {
+            self.recent.forget(url);
+        } else {
+            self.recent.forget_all();
+        }
+    }
+
     /// Asks whether another process changed something, now and then: what is at hand is believed for a moment after it.
     pub(super) fn ask_the_index(&self) {
         let asked = self.clock.now();

@@ -283,7 +283,10 @@ impl Cache {
             }
             Ok(Ok(Some(self.put(transaction, entry)?)))
         });
-        self.recent.forget(&entry.url);
+        self.forget_replaced(
+            &entry.url,
+            matches!(&removed, Ok(Ok(Some((_, evicted, _)))) if evicted.entries == 0),
+        );
         let Some((replaced, evicted, _)) = removed?.map_err(failed)? else {
             self.told(store.let_go(&[&entry.body]));
             return Ok(None);
@@ -306,7 +309,10 @@ impl Cache {
             }
             self.put(transaction, entry).map(Some)
         });
-        self.recent.forget(&entry.url);
+        self.forget_replaced(
+            &entry.url,
+            matches!(&renewed, Ok(Some((_, evicted, _))) if evicted.entries == 0),
+        );
         let Some((replaced, evicted, id)) = renewed? else {
             return Ok(None);
         };

@@ -178,3 +178,23 @@ fn an_index_that_was_removed_takes_with_it_what_was_at_hand() {
     stage.fresh(PAGE).unwrap();
     assert_eq!(&at_hand(&stage, &get(PAGE)).unwrap().body[..], b"new");
 }
+
+/// What the index does not have any more, nobody is told of when another process makes it void.
+#[test]
+fn what_was_evicted_is_not_at_hand_either() {
+    let stage = Stage::with(CacheSettings {
+        limit_bytes: 10_000,
+        ..CacheSettings::default()
+    });
+    stage.put(PAGE, AN_HOUR, &[b'x'; 4_000]);
+    stage.fresh(PAGE).unwrap();
+    stage.put(OTHER, AN_HOUR, &[b'y'; 4_000]);
+    assert!(
+        at_hand(&stage, &get(PAGE)).is_some(),
+        "there is room for both"
+    );
+    stage.fresh(OTHER).unwrap();
+    stage.put("https://example.org/third", AN_HOUR, &[b'z'; 4_000]);
+    assert!(at_hand(&stage, &get(PAGE)).is_none());
+    assert!(!stage.has(PAGE));
+}
