@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use mainstay_clock::SharedClock;
 use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder, Source};
-use mainstay_resilience::PartStatus;
+use mainstay_resilience::{PartStatus, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +19,10 @@ const ANSWERS_MAX: usize = DOCUMENT_MAX;
 
 /// A question that found no place asks for one again after so long; long enough to cost nothing, and nobody notices a second.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// So long the questions that are under way when another one failed may take to come to their end: most answers come in less, and
+/// whoever waits for the document is told soon what is wrong.
+const ENDING: Duration = Duration::from_secs(10);
 
 /// Asks a server about documents, and puts what it answers into them.
 #[derive(Debug, Clone)]
@@ -176,14 +180,13 @@ impl Lookup {
             if is_given_up.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            self.ask(&url, form).await
+            self.ask(&url, form, is_given_up).await
         });
         let mut answers = answers.buffered(self.settings.concurrency);
         let mut failed = None;
-        while let Some(answer) = answers.next().await {
-            if failed.is_some() {
-                continue;
-            }
+        while failed.is_none()
+            && let Some(answer) = answers.next().await
+        {
             match answer {
                 Ok(Some(answer)) => {
                     bytes += answer
@@ -217,17 +220,25 @@ impl Lookup {
                 }
             }
         }
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(found),
-        }
+        let Some(failure) = failed else {
+            return Ok(found);
+        };
+        // What waits for a turn of ours, or for a server that is slow, is not worth more than this.
+        let ending = answers.for_each(|_| async {});
+        within(&*self.clock, ENDING, ending).await;
+        Err(failure)
     }
 
     /// What is taken of the answer; of one that cannot be used nothing is kept, and where it was kept, the server is asked.
-    async fn ask(&self, url: &str, form: Form) -> Result<Option<Found>, Failure> {
+    async fn ask(
+        &self,
+        url: &str,
+        form: Form,
+        is_given_up: &AtomicBool,
+    ) -> Result<Option<Found>, Failure> {
         let mut is_anew = false;
         loop {
-            let Some(answer) = self.answer_in_turn(url).await? else {
+            let Some(answer) = self.answer_in_turn(url, is_given_up).await? else {
                 return Ok(None);
             };
             let taken = self.taken(&answer.body, form);
@@ -243,12 +254,18 @@ impl Lookup {
         }
     }
 
-    /// What is answered, however long our own limits take; `total` ends it at the latest.
-    async fn answer_in_turn(&self, url: &str) -> Result<Option<Answer>, Failure> {
+    /// What is answered, however long our own limits take; `total` ends it at the latest. Once the others gave up nothing more is asked.
+    async fn answer_in_turn(
+        &self,
+        url: &str,
+        is_given_up: &AtomicBool,
+    ) -> Result<Option<Answer>, Failure> {
         loop {
             match self.answer(url).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if self.is_our_own_limit(&error) => {
+                Err(error)
+                    if self.is_our_own_limit(&error) && !is_given_up.load(Ordering::Relaxed) =>
+                {
                     let pause = error.retry_after().unwrap_or(PAUSE);
                     self.clock.sleep(pause).await;
                 }
