@@ -6,8 +6,8 @@ use mainstay_deliver::Certificates;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A lane, and where it leads.
-type Way = (String, String);
+/// A lane, where it leads, and what is shown there and passed on the way: with another one, what was met is of another.
+type Way = (String, String, String);
 
 /// The certificates of each destination; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -30,9 +30,13 @@ impl Met {
 }
 
 fn way(destination: &Destination) -> Way {
-    let address = match &destination.kind {
-        Kind::Http(http) => http.url.clone(),
-        Kind::Folder { path, .. } => path.display().to_string(),
+    let (address, ours) = match &destination.kind {
+        Kind::Http(http) => {
+            let proxy = http.proxy.as_ref().map(|proxy| &proxy.url);
+            let client = http.client.as_ref().map(|(certificate, _)| certificate);
+            (http.url.clone(), format!("{client:?} {proxy:?}"))
+        }
+        Kind::Folder { path, .. } => (path.display().to_string(), String::new()),
     };
-    (destination.lane.clone(), address)
+    (destination.lane.clone(), address, ours)
 }
