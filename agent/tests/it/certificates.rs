@@ -101,17 +101,18 @@ fn our_own_certificate_that_runs_out_is_told_at_once_and_until_a_new_one_was_rea
     let (stage, runtime, authority) = (Stage::new(), runtime(), Authority::new());
     let server = authority.localhost();
     let server = runtime.block_on(TlsServer::willing(&server, Some(&authority)));
-    let ours = |days| {
+    let ours = |name: &str, days| {
         let purpose = ExtendedKeyUsagePurpose::ClientAuth;
         let (certificate, key) = lasting(&authority, "station-7", purpose, days);
-        let files: [PathBuf; 2] = [stage.path("ours.pem"), stage.path("ours.key")];
+        let files: [PathBuf; 2] =
+            [format!("{name}.pem"), format!("{name}.key")].map(|file| stage.path(&file));
         std::fs::write(&files[0], certificate.pem()).unwrap();
         std::fs::write(&files[1], key.serialize_pem()).unwrap();
         let mode = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&files[1], mode).unwrap();
         files.map(|file| file.display().to_string())
     };
-    let [certificate, key] = ours(1);
+    let [certificate, key] = ours("ours", 1);
     let more = format!(", cert = \"{certificate}\", key = \"{key}\"");
     let agent = start(&stage, &server, &authority, &more);
     until("it is told", || check(&stage)["state"] == "unhealthy");
@@ -119,7 +120,18 @@ fn our_own_certificate_that_runs_out_is_told_at_once_and_until_a_new_one_was_rea
     let words = format!("the certificate in `{certificate}`, for `lab/server`, runs out in 1d: 20");
     assert!(message(&told).starts_with(&words), "{told}");
 
-    ours(90);
+    ours("ours", 90);
+    agent.signal("HUP");
+    until("it is well again", || check(&stage)["state"] == "healthy");
+
+    // The next one has another name: the old one is nobody's any more.
+    ours("ours", 1);
+    agent.signal("HUP");
+    until("it is told", || check(&stage)["state"] == "unhealthy");
+    ours("next", 90);
+    let config = std::fs::read_to_string(stage.path("lab.toml")).unwrap();
+    let config = config.replace("ours.", "next.");
+    std::fs::write(stage.path("lab.toml"), config).unwrap();
     agent.signal("HUP");
     until("it is well again", || check(&stage)["state"] == "healthy");
     stage.drop_file("one.csv", b"1");
