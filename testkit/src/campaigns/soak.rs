@@ -184,9 +184,7 @@ fn judge(held: &[Held], is_long: bool) -> std::result::Result<String, String> {
         ("threads", |held| held.threads),
     ] {
         let (before, after) = (most(of, warming), most(of, warm));
-        // Two checks look at disks every ten seconds, on one thread or, where they meet, on two: two rounds need not have seen that.
-        let meeting = usize::from(!is_long && what == "threads");
-        if before + meeting < after {
+        if before < after {
             return Err(format!(
                 "{after} {what} at rest, and {before} before: {held:?}"
             ));
