@@ -73,11 +73,8 @@ fn beside_running_agents_an_archive_goes_through_a_pipe() {
     let from = stage.text("second-drop");
     std::fs::create_dir(&from).unwrap();
     command.args(["--from", &from, "--data", &stage.text("other")]);
-    let _second = crate::support::Running::start(&mut command, stage.path("second.log"));
-    let socket = stage.path("other/control.sock");
-    until("the second agent answers", || {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
+    let mut second = crate::support::Running::start(&mut command, stage.path("second.log"));
+    second.until_it_answers(&stage.path("other/control.sock"));
     let mut importing = queue(&stage, "other", &["import", "-"])
         .stdin(Stdio::piped())
         .spawn()

@@ -37,16 +37,7 @@ fn start(stage: &Stage, server: &TlsServer, authority: &Authority, more: &str) -
         server.url("/ingest"),
         ca.display(),
     );
-    std::fs::write(stage.path("lab.toml"), config).unwrap();
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let mut agent = Running::start(&mut command, stage.path("agent.log"));
-    let socket = stage.path("data/control.sock");
-    until("the agent answers", || {
-        assert!(!agent.has_ended(), "{}", agent.log());
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-    agent
+    stage.start(&mut stage.configured(&config))
 }
 
 /// Null between two lives, when nobody answers.

@@ -21,15 +21,7 @@ impl Watched {
             "[queue]\n{queue}\n[health]\nlisten = \"127.0.0.1:{port}\"\nqueue_warning = 3\nqueue_critical = 5\nage_warning = \"1s\"\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n",
             stage.text("drop"),
         );
-        std::fs::write(stage.path("lab.toml"), config).unwrap();
-        let mut command = stage.command(&["run"]);
-        command.arg("--config").arg(stage.path("lab.toml"));
-        let mut agent = Running::start(&mut command, stage.path("agent.log"));
-        let socket = stage.path("data/control.sock");
-        until("the agent answers", || {
-            assert!(!agent.has_ended(), "{}", agent.log());
-            socket.exists() && say(&mut stage.command(&["status"])).code == Some(0)
-        });
+        let agent = stage.start(&mut stage.configured(&config));
         Self { stage, port, agent }
     }
 
@@ -281,10 +273,7 @@ fn documents_that_nobody_leads_to_any_more_are_told() {
     assert_eq!(agent.end(), Some(0));
     let config = std::fs::read_to_string(stage.path("lab.toml")).unwrap();
     let config = config.replace("[route.to.server]", "[route.to.another]");
-    std::fs::write(stage.path("lab.toml"), config).unwrap();
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let agent = Running::start(&mut command, stage.path("agent.log"));
+    let agent = stage.start(&mut stage.configured(&config));
     let watched = Watched { stage, port, agent };
     drop(home);
     until("it is told", || {
@@ -304,11 +293,8 @@ fn an_agent_may_have_as_many_lanes_as_its_queue() {
         )
     };
     let routes: Vec<String> = (0..150).map(route).collect();
-    std::fs::write(stage.path("lab.toml"), routes.concat()).unwrap();
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let mut agent = Running::start(&mut command, stage.path("agent.log"));
-    until("it answers", || {
+    let mut agent = stage.start(&mut stage.configured(&routes.concat()));
+    until("all of them are told", || {
         assert!(!agent.has_ended(), "{}", agent.log());
         say(&mut stage.command(&["health"]))
             .out

@@ -1,10 +1,9 @@
 //! A hub for tests: an agent that others send to, and a hand that speaks HTTP byte by byte.
 
-use crate::support::{PATIENCE, Running, Stage, mainstay, say, until};
+use crate::support::{PATIENCE, Running, Stage, mainstay, say};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -65,12 +64,7 @@ impl Hub {
     /// Starts the hub that was configured, and waits until it answers.
     pub(crate) fn start(stage: &Stage) -> Self {
         let mut process = Running::start(&mut command(stage), stage.path("hub.log"));
-        let socket = stage.path("hub/control.sock");
-        until("the hub answers", || {
-            assert!(!process.has_ended(), "{}", process.log());
-            // The socket of one that was killed may still be there.
-            UnixStream::connect(&socket).is_ok()
-        });
+        process.until_it_answers(&stage.path("hub/control.sock"));
         let from = status(stage)["routes"][0]["from"]["http"].clone();
         let address = from.as_str().unwrap().trim_start_matches("http://");
         Self {

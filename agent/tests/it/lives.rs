@@ -7,18 +7,11 @@ fn configured(stage: &Stage, to: &str) {
         "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{to}\"\n",
         stage.text("drop"),
     );
-    std::fs::write(stage.path("lab.toml"), config).unwrap();
+    stage.configured(&config);
 }
 
 fn start(stage: &Stage) -> Running {
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let agent = Running::start(&mut command, stage.path("agent.log"));
-    let socket = stage.path("data/control.sock");
-    until("the agent answers", || {
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-    agent
+    stage.start(&mut stage.run_configured())
 }
 
 #[test]
@@ -77,16 +70,12 @@ fn an_agent_that_was_told_to_ignore_its_terminal_outlives_it() {
     let stage = Stage::new();
     let receiver = stage.receiver(&[]);
     configured(&stage, &receiver.url());
-    let mut run = stage.command(&["run"]);
-    run.arg("--config").arg(stage.path("lab.toml"));
+    let run = stage.run_configured();
     // As `nohup` does.
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
     shell.arg(run.get_program()).args(run.get_args());
-    let agent = Running::start(&mut shell, stage.path("agent.log"));
-    until("the agent answers", || {
-        std::os::unix::net::UnixStream::connect(stage.path("data/control.sock")).is_ok()
-    });
+    let agent = stage.start(&mut shell);
     let before = stage.json(&["status"])["since"].clone();
     agent.signal("HUP");
     stage.drop_file("a.csv", b"a");
@@ -197,9 +186,7 @@ fn sleeps(name: &str) -> bool {
 fn a_start_that_hangs_can_be_stopped() {
     let stage = Stage::new();
     make_silent(&stage.path("lab.toml"));
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let agent = Running::start(&mut command, stage.path("agent.log"));
+    let agent = Running::start(&mut stage.run_configured(), stage.path("agent.log"));
     until("it listens to signals", || listens(&agent));
     agent.signal("TERM");
     until("it has heard it", || agent.log().contains("asked to stop"));

@@ -1,7 +1,7 @@
 //! A runbook is walked: what goes wrong is made to go wrong, the page shows it as it is, and its steps put it right.
 
 use crate::hubs::{NOWHERE, quiet_port};
-use crate::support::{Receiver, Running, Said, Stage, say, until};
+use crate::support::{Receiver, Said, Stage, say, until};
 use serde_json::Value;
 
 fn book(stage: &Stage, name: &str) -> Said {
@@ -90,15 +90,7 @@ fn the_command_that_a_runbook_prints_can_be_run_and_where_it_cannot_there_is_non
         let text = format!(
             "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{drop}\"\n[route.to.{to}]\nurl = \"{NOWHERE}\"\n"
         );
-        std::fs::write(&config, text).unwrap();
-        let mut command = stage.command(&["run", "--config", &config]);
-        let agent = Running::start(&mut command, stage.path("agent.log"));
-        // The socket of the one before, which was killed, is still there.
-        let socket = stage.path("data/control.sock");
-        until("the agent answers", || {
-            std::os::unix::net::UnixStream::connect(&socket).is_ok()
-        });
-        agent
+        stage.start(&mut stage.configured(&text))
     };
     let growing = || {
         let mut command = stage.command(&["runbook", "queue-growing", "--config", &config]);
@@ -156,14 +148,9 @@ fn documents_that_fail_again_and_again_are_shown_and_arrive_once_they_are_replay
         stage.text("drop"),
         refusing.url()
     );
-    std::fs::write(stage.path("lab.toml"), lab).unwrap();
     stage.drop_files("a", 2);
-    let mut agent = stage.command(&["run"]);
-    agent.arg("--config").arg(stage.path("lab.toml"));
-    let _agent = Running::start(&mut agent, stage.path("agent.log"));
-    until("both are dead letters", || {
-        stage.path("data/control.sock").exists() && stage.ledger("dead") == 2
-    });
+    let _agent = stage.start(&mut stage.configured(&lab));
+    until("both are dead letters", || stage.ledger("dead") == 2);
     let said = book(&stage, "dead-letters").out;
     let step = "2 dead letters on lab/server: mainstay dead list --lane lab/server";
     assert!(said.contains(step), "{said}");

@@ -32,17 +32,9 @@ fn not_measured(why: &str) {
 
 /// An agent with this configuration, once it answers.
 fn configured(stage: &Stage, config: &str, more: impl FnOnce(&mut Command)) -> Running {
-    std::fs::write(stage.path("lab.toml"), config).unwrap();
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
+    let mut command = stage.configured(config);
     more(&mut command);
-    let mut agent = Running::start(&mut command, stage.path("agent.log"));
-    let socket = stage.path("data/control.sock");
-    until("the agent answers", || {
-        assert!(!agent.has_ended(), "{}", agent.log());
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-    agent
+    stage.start(&mut command)
 }
 
 /// A route from `drop` to `to`, and what else is said of that.

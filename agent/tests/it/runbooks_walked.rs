@@ -1,7 +1,7 @@
 //! More runbooks that are walked: machines and programs that are slow, short of something, damaged or replaced.
 
 use crate::hubs::quiet_port;
-use crate::support::{Receiver, Running, Said, Stage, say, until};
+use crate::support::{Receiver, Said, Stage, say, until};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -17,14 +17,6 @@ fn to(stage: &Stage) -> Value {
     status["routes"][0]["to"][0].clone()
 }
 
-fn answers(stage: &Stage, agent: &mut Running) {
-    let socket = stage.path("data/control.sock");
-    until("the agent answers", || {
-        assert!(!agent.has_ended(), "{}", agent.log());
-        std::os::unix::net::UnixStream::connect(&socket).is_ok()
-    });
-}
-
 #[test]
 fn a_slow_destination_is_told_from_a_slow_disk_and_takes_more_at_once() {
     let stage = Stage::new();
@@ -35,14 +27,10 @@ fn a_slow_destination_is_told_from_a_slow_disk_and_takes_more_at_once() {
             stage.text("drop"),
             receiver.url(),
         );
-        std::fs::write(stage.path("lab.toml"), config).unwrap();
+        stage.configured(&config)
     };
-    configure(1);
     stage.drop_files("a", 6);
-    let mut command = stage.command(&["run"]);
-    command.arg("--config").arg(stage.path("lab.toml"));
-    let mut agent = Running::start(&mut command, stage.path("agent.log"));
-    answers(&stage, &mut agent);
+    let agent = stage.start(&mut configure(1));
     until("one is under way, and others wait", || {
         let to = to(&stage);
         to["in_flight"] == 1 && to["queued"].as_u64() > Some(1)
@@ -89,8 +77,7 @@ fn an_agent_with_too_few_descriptors_says_so_and_is_well_with_more() {
     few.args(["-c", "ulimit -n \"$1\"; shift; exec \"$@\"", "sh"]);
     few.arg((open + 4).to_string());
     few.arg(run.get_program()).args(run.get_args());
-    let mut agent = Running::start(&mut few, stage.path("agent.log"));
-    answers(&stage, &mut agent);
+    let agent = stage.start(&mut few);
     until("it is told", || check()["state"] != "healthy");
     assert_eq!(check()["runbook"], "open-files");
     let said = book(&stage, "open-files").out;
@@ -207,8 +194,7 @@ fn a_program_is_replaced_while_documents_wait_and_one_that_is_too_old_touches_no
 
     stage.drop_file("b.csv", b"b");
     let receiver = Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
-    let mut agent = Running::start(&mut run(&url), stage.path("agent.log"));
-    answers(&stage, &mut agent);
+    let _agent = stage.start(&mut run(&url));
     until("all arrive", || receiver.stored().len() == 4);
     let status = stage.json(&["status"]);
     assert_eq!(status["ledger"]["balanced"], true, "{status}");

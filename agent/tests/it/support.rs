@@ -101,6 +101,15 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Waits until an agent listens to commands.
+    pub(crate) fn until_it_answers(&mut self, socket: &Path) {
+        until("the agent answers", || {
+            assert!(!self.has_ended(), "{}", self.log());
+            // The socket of one that was killed may still be there.
+            UnixStream::connect(socket).is_ok()
+        });
+    }
+
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -171,14 +180,27 @@ impl Stage {
 
     /// Starts an agent from `drop` to `to`, and waits until it answers.
     pub(crate) fn agent(&self, to: &str, flags: &[&str]) -> Running {
-        let mut agent = Running::start(&mut self.run(to, flags), self.path("agent.log"));
-        let socket = self.path("data/control.sock");
-        until("the agent answers", || {
-            assert!(!agent.has_ended(), "{}", agent.log());
-            // The socket of one that was killed may still be there.
-            UnixStream::connect(&socket).is_ok()
-        });
+        self.start(&mut self.run(to, flags))
+    }
+
+    /// Starts what runs the agent of this stage's data folder, and waits until it answers.
+    pub(crate) fn start(&self, command: &mut Command) -> Running {
+        let mut agent = Running::start(command, self.path("agent.log"));
+        agent.until_it_answers(&self.path("data/control.sock"));
         agent
+    }
+
+    /// Writes this configuration, in place of the one before, and gives the command that runs it.
+    pub(crate) fn configured(&self, config: &str) -> Command {
+        std::fs::write(self.path("lab.toml"), config).unwrap();
+        self.run_configured()
+    }
+
+    /// The command that runs the configuration that stands there.
+    pub(crate) fn run_configured(&self) -> Command {
+        let mut command = self.command(&["run"]);
+        command.arg("--config").arg(self.path("lab.toml"));
+        command
     }
 
     /// A command about this stage's data folder.

@@ -26,10 +26,7 @@ impl Whole {
             lab.url(),
             home.text("out"),
         );
-        std::fs::write(stage.path("all.toml"), config).unwrap();
-        let mut command = stage.command(&["run", "--test-faults"]);
-        command.arg("--config").arg(stage.path("all.toml"));
-        let agent = Running::start(&mut command, stage.path("agent.log"));
+        let agent = stage.start(stage.configured(&config).arg("--test-faults"));
         let whole = Self {
             stage,
             agent,
@@ -225,14 +222,8 @@ fn a_pickup_that_died_is_not_taken_for_an_empty_folder() {
         stage.text("drop"),
         receiver.url(),
     );
-    std::fs::write(stage.path("late.toml"), config).unwrap();
-    let mut command = stage.command(&["run", "--until-empty", "--test-faults"]);
-    command.arg("--config").arg(stage.path("late.toml"));
-    let mut agent = Running::start(&mut command, stage.path("agent.log"));
-    until("the agent answers", || {
-        assert!(!agent.has_ended(), "{}", agent.log());
-        UnixStream::connect(stage.path("data/control.sock")).is_ok()
-    });
+    let mut command = stage.configured(&config);
+    let mut agent = stage.start(command.args(["--until-empty", "--test-faults"]));
     let pickup = "the pickup of route `lab`";
     meets(&stage, pickup, "panic");
     until("it has died", || {
