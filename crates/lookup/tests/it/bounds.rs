@@ -129,6 +129,30 @@ async fn a_document_that_takes_too_long_waits_whatever_was_chosen() {
     }
 }
 
+/// Three questions are never answered; that one failed is told all the same, and not that time ran out.
+#[tokio::test]
+async fn questions_that_hang_keep_nobody_from_being_told_that_another_one_failed() {
+    let server = server(|request, _| match request.target.as_str() {
+        "/0" => Reaction::answer(500),
+        _ => Reaction::Hang,
+    })
+    .await;
+    for on_failure in [OnFailure::Wait, OnFailure::Bury] {
+        let (settings, document) = numbered(&server, 4);
+        let settings = LookupSettings {
+            on_failure,
+            total: FOR_EVER,
+            concurrency: 4,
+            ..settings
+        };
+        let clock = ManualClock::new();
+        let lookup = by_hand(settings, unlimited(), &clock);
+        let failure = failure(in_time(&clock, lookup.apply(document.into())).await);
+        assert_eq!(failure.kind, FailureKind::Server, "{failure}");
+        assert!(failure.reason.contains("500"), "{failure}");
+    }
+}
+
 /// What the server itself wants is told from what we want of ourselves.
 #[tokio::test]
 async fn a_server_that_wants_to_be_left_alone_is_passed_where_that_was_chosen() {
