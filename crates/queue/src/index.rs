@@ -250,10 +250,12 @@ impl Index {
             .deliveries
             .get_mut(delivery)
             .expect("a document's deliveries live as long as it does");
-        let (lane, old) = (entry.lane, std::mem::replace(&mut entry.state, state));
+        let (doc, lane) = (entry.doc, entry.lane);
+        let old = std::mem::replace(&mut entry.state, state);
+        let since = self.doc(doc).since;
         let lane = self.lane_mut(lane);
-        lane.left(old, delivery);
-        lane.entered(state, delivery);
+        lane.left(old, delivery, since);
+        lane.entered(state, delivery, since);
     }
 
     fn find(&self, id: DocumentId) -> Option<u32> {

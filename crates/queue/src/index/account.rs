@@ -1,6 +1,6 @@
 //! What each document counts as, what it takes, and when it goes.
 
-use super::{HashTable, Index, Location, Moment, NONE, Now, State, VecDeque};
+use super::{Doc, HashTable, Index, Location, Moment, NONE, Now, State, VecDeque};
 use std::hash::BuildHasher;
 use std::time::Duration;
 
@@ -146,14 +146,18 @@ impl Index {
     }
 
     pub(super) fn forget(&mut self, number: u32) {
-        let mut delivery = self.doc(number).first;
+        let Doc {
+            first: mut delivery,
+            since,
+            ..
+        } = *self.doc(number);
         while delivery != NONE {
             self.troubles.remove(&delivery);
             self.sent_at.remove(&delivery);
             let Some(gone) = self.deliveries.remove(delivery) else {
                 break;
             };
-            self.lane_mut(gone.lane).left(gone.state, delivery);
+            self.lane_mut(gone.lane).left(gone.state, delivery, since);
             delivery = gone.next;
         }
         self.sent_again.remove(&number);

@@ -121,10 +121,13 @@ impl Index {
     }
 
     pub(super) fn add_delivery(&mut self, doc: u32, lane: LaneId, state: State) -> u32 {
-        let (next, order, priority) = {
-            let doc = self.doc(doc);
-            (doc.first, doc.order, doc.priority)
-        };
+        let Doc {
+            first: next,
+            order,
+            priority,
+            since,
+            ..
+        } = *self.doc(doc);
         let delivery = self.deliveries.insert(Delivery {
             doc,
             next,
@@ -134,7 +137,7 @@ impl Index {
         self.doc_mut(doc).first = delivery;
         // Its declaration is damaged or still to come; the documents of the lane are not to be lost for that.
         let entry = self.lane_or_new(lane);
-        entry.entered(state, delivery);
+        entry.entered(state, delivery, since);
         if state == State::Ready {
             entry.priorities[usize::from(priority.number()) - 1].line_up(order, delivery);
             self.wake(lane);

@@ -1,7 +1,7 @@
 //! The order in which one destination is offered its documents.
 
+use super::Since;
 use crate::document::State;
-use hashbrown::HashSet;
 use mainstay_clock::Moment;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -80,8 +80,8 @@ pub(crate) struct Lane {
     pub(crate) priorities: [Fifo; 10],
     /// When which delivery of which order is due again.
     pub(crate) waiting: BinaryHeap<Reverse<(Moment, u64, u32)>>,
-    /// What is in somebody's hands.
-    pub(super) leased: HashSet<u32>,
+    /// What still has to go and is not in line, as it is in somebody's hands or waits: since when it has been here.
+    out_of_line: BTreeSet<(Since, u32)>,
     counts: [u64; 6],
 }
 
@@ -95,19 +95,28 @@ impl Lane {
         self.counts == [0; 6]
     }
 
-    pub(super) fn entered(&mut self, state: State, delivery: u32) {
+    /// Since when the oldest has been here of what is in somebody's hands or waits.
+    pub(super) fn oldest_out_of_line(&self) -> Option<Since> {
+        self.out_of_line.first().map(|(since, _)| *since)
+    }
+
+    pub(super) fn entered(&mut self, state: State, delivery: u32, since: Since) {
         self.counts[state as usize] += 1;
-        if state == State::Leased {
-            self.leased.insert(delivery);
+        if is_out_of_line(state) {
+            self.out_of_line.insert((since, delivery));
         }
     }
 
-    pub(super) fn left(&mut self, state: State, delivery: u32) {
+    pub(super) fn left(&mut self, state: State, delivery: u32, since: Since) {
         self.counts[state as usize] -= 1;
-        if state == State::Leased {
-            self.leased.remove(&delivery);
+        if is_out_of_line(state) {
+            self.out_of_line.remove(&(since, delivery));
         }
     }
+}
+
+fn is_out_of_line(state: State) -> bool {
+    matches!(state, State::Leased | State::Waiting)
 }
 
 #[cfg(test)]

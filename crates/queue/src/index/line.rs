@@ -1,7 +1,6 @@
 //! Who is next: leases, which are in memory alone, and waits that end.
 
 use super::{Delivery, Doc, DocumentId, Index, LaneId, Location, Now, Since, State, Trouble};
-use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::time::Duration;
 
@@ -67,26 +66,11 @@ impl Index {
         })
     }
 
-    /// For each lane with a document that still has to go: since when the oldest of them has been here.
-    pub(crate) fn oldest(&mut self) -> HashMap<LaneId, Since> {
-        let mut oldest: HashMap<LaneId, Since> = HashMap::new();
-        let mut look = |lane: LaneId, since: Since| {
-            let known = oldest.entry(lane).or_insert(since);
-            *known = since.min(*known);
-        };
-        for number in 0..self.lanes.len() {
-            let lane = LaneId(number as u16);
-            self.heads(lane).for_each(|head| look(lane, head.since));
-        }
-        let waiting = self.troubles.keys().copied();
-        let waiting = waiting.filter(|number| self.delivery(*number).state == State::Waiting);
-        let lanes = self.lanes.iter().flatten();
-        let leased = lanes.flat_map(|lane| lane.leased.iter().copied());
-        for number in waiting.chain(leased) {
-            let delivery = self.delivery(number);
-            look(delivery.lane, self.doc(delivery.doc).since);
-        }
-        oldest
+    /// Since when the oldest document has been here that still has to go to a lane. It takes no longer with more of them.
+    pub(crate) fn oldest(&mut self, lane: LaneId) -> Option<Since> {
+        let in_line = self.heads(lane).map(|head| head.since).min();
+        let entry = self.lanes.get(usize::from(lane.0))?.as_deref()?;
+        in_line.into_iter().chain(entry.oldest_out_of_line()).min()
     }
 
     /// Gives a leased document back, to the place in line that it had.

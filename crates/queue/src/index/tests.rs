@@ -1,6 +1,6 @@
 //! The index by itself, without a log.
 
-use super::{Applied, Index, Location, Now, Retention};
+use super::{Applied, Index, Location, Now, Retention, Since};
 use crate::document::{DocumentId, LaneId, Priority, State};
 use crate::record::{Head, Lanes, Record, Settlement};
 use mainstay_clock::Moment;
@@ -21,10 +21,15 @@ fn index() -> Index {
 }
 
 fn store(index: &mut Index, order: u64) -> DocumentId {
+    store_aged(index, order, 0)
+}
+
+/// One that was stored so many seconds ago.
+fn store_aged(index: &mut Index, order: u64, age: u64) -> DocumentId {
     let id = DocumentId::new();
     let head = Head {
         id,
-        created: NOW.wall,
+        created: NOW.wall - age * 1_000,
         priority: Priority::default(),
         lanes: Lanes::One(LaneId(0)),
         body_file: None,
@@ -75,6 +80,63 @@ const NOWHERE: Location = Location {
     offset: 0,
     len: 0,
 };
+
+fn settle(index: &mut Index, id: DocumentId, settlement: Settlement) {
+    let record = Record::Settle {
+        id,
+        lane: LaneId(0),
+        settlement,
+        wall: NOW.wall,
+        note: "",
+    };
+    index.apply(&record, 0, NOWHERE, NOW);
+}
+
+fn retry(index: &mut Index, id: DocumentId) {
+    let record = Record::Retry {
+        id,
+        lane: LaneId(0),
+        attempts: 1,
+        after: 3_600_000,
+        wall: NOW.wall,
+        note: "busy",
+    };
+    index.apply(&record, 0, NOWHERE, NOW);
+}
+
+/// What it would be if every document was looked at.
+fn oldest_of_all(index: &Index) -> Option<Since> {
+    let pending = index
+        .views()
+        .filter(|view| view.lanes.iter().any(|lane| lane.state.is_pending()));
+    pending.map(|view| view.since).min()
+}
+
+proptest::proptest! {
+    /// It is kept as deliveries come and go, and not counted anew: a million that wait would hold up whoever stores.
+    #[test]
+    fn the_oldest_of_a_lane_is_that_of_all_documents_whatever_was_done_with_them(
+        steps in proptest::collection::vec((0_u8..9, 0_usize..12), 1..120),
+    ) {
+        let mut index = index();
+        let mut ids = Vec::new();
+        for (order, (step, which)) in (1..).zip(steps) {
+            let id = ids.get(which).copied();
+            match (step, id) {
+                (0 | 1, _) | (_, None) => ids.push(store_aged(&mut index, order, 1_000 - order)),
+                (2, _) => drop(index.lease(LaneId(0), NOW)),
+                (3, Some(id)) => index.give_back(id, LaneId(0)),
+                (4, Some(id)) => retry(&mut index, id),
+                (5, Some(id)) => settle(&mut index, id, Settlement::Acknowledged),
+                (6, Some(id)) => settle(&mut index, id, Settlement::Buried),
+                (7, Some(id)) => settle(&mut index, id, Settlement::Discarded),
+                (_, Some(id)) => settle(&mut index, id, Settlement::Revived),
+            }
+            let expected = oldest_of_all(&index);
+            proptest::prop_assert_eq!(index.oldest(LaneId(0)), expected);
+        }
+    }
+}
 
 /// The places in line, of those that are ready, wait, and were sent.
 #[test]

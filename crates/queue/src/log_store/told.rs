@@ -1,7 +1,7 @@
 //! What the store says of itself, while it writes too.
 
 use super::LogStore;
-use crate::document::{LaneInfo, State};
+use crate::document::{LaneId, LaneInfo, State};
 use crate::index::Since;
 use crate::status::{LaneStatus, Status};
 use crate::store::Store;
@@ -23,14 +23,14 @@ impl LogStore {
         let ledger = self.ledger();
         let (waiting_documents, waiting_bytes) = self.usage();
         let now = self.now();
-        let oldest = self.index().oldest();
-        let age = |since: &Since| since.age(now).as_secs();
+        let oldest = |lane: LaneId| self.index().oldest(lane);
+        let age = |since: Since| since.age(now).as_secs();
         let lane_status = |lane: LaneInfo| LaneStatus {
             ready: self.depth(lane.id, State::Ready),
             leased: self.depth(lane.id, State::Leased),
             waiting: self.depth(lane.id, State::Waiting),
             dead: self.depth(lane.id, State::Dead),
-            oldest_seconds: oldest.get(&lane.id).map(age),
+            oldest_seconds: oldest(lane.id).map(age),
             name: lane.name,
         };
         Status {
