@@ -119,8 +119,13 @@ fn once(
     )
 }
 
+/// So long a thread that waited for a disk stays for the next one. Shorter than the ten seconds between two looks of a check, so that
+/// those do not keep alive what a burst of documents has left; and a thread that starts anew is nothing beside a disk.
+const IDLE_THREAD: Duration = Duration::from_secs(2);
+
 fn many_threads() -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
+        .thread_keep_alive(IDLE_THREAD)
         // Each document that comes over HTTP has one while it is written; the rest is what the runtime has by itself.
         .max_blocking_threads(usize::from(config::CONCURRENT_MAX) + 512)
         .enable_all()
