@@ -14,7 +14,7 @@ use crate::control;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::scratch::Scratch;
-use crate::signals::{Handlers, Stop};
+use crate::signals::{self, Stop};
 use crate::terminal;
 use documents::Load;
 use flushes::Meter;
@@ -98,7 +98,7 @@ struct Ground {
 pub(crate) async fn bench(args: BenchArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
     let beside_an_agent = control::answers(&data).await;
-    let handlers = Handlers::register()?;
+    let requests = signals::requests()?;
     let scratch = Scratch::make(&data, ROOM)?;
     let stop = Stop::default();
     let ground = Ground {
@@ -117,7 +117,7 @@ pub(crate) async fn bench(args: BenchArgs) -> Result<Exit, Failure> {
     // The first request to stop is answered by the part that is under way: it lets go of the folder before that is removed.
     let rows = tokio::select! {
         rows = measure(&ground) => rows,
-        failed = stop.listen_to(handlers) => Err(failed),
+        failed = stop.listen_to(requests) => Err(failed),
         () = stop.at_once.cancelled() => Err(interrupted()),
     };
     let rows = if stop.asked.is_cancelled() {

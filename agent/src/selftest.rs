@@ -16,7 +16,7 @@ use crate::cli::SelftestArgs;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::scratch::Scratch;
-use crate::signals::{Handlers, Stop};
+use crate::signals::{self, Stop};
 use crate::terminal;
 use chance::Chance;
 use mainstay_clock::{Moment, SharedClock};
@@ -103,7 +103,7 @@ enum Part {
 /// There is no folder to work in, or it was interrupted. That a part failed is no error, but its exit code says so.
 pub(crate) async fn selftest(args: SelftestArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
-    let handlers = Handlers::register()?;
+    let requests = signals::requests()?;
     let scratch = Scratch::make(&data, ROOM)?;
     let stop = Stop::default();
     let clock = mainstay_clock::system();
@@ -118,7 +118,7 @@ pub(crate) async fn selftest(args: SelftestArgs) -> Result<Exit, Failure> {
     // The first request to stop is answered by the parts, which take away what they have mounted and started.
     let parts = tokio::select! {
         parts = try_all(&ground, args.json) => parts,
-        failed = stop.listen_to(handlers) => Err(failed),
+        failed = stop.listen_to(requests) => Err(failed),
         () = stop.at_once.cancelled() => Err(interrupted()),
     };
     let parts = if stop.asked.is_cancelled() {

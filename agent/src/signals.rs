@@ -1,9 +1,9 @@
 //! Being asked to stop, and being tied to the life of another process.
 
 use crate::exit::{Exit, Failure};
+use mainstay_supervise::{Error, Request, Requests};
 use rustix::process::Pid;
 use std::sync::Arc;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -18,37 +18,16 @@ pub(crate) struct Stop {
     pub(crate) reload: Arc<Notify>,
 }
 
-/// The signals that ask to stop; from here on they end nothing by themselves.
-#[derive(Debug)]
-pub(crate) struct Handlers {
-    terminate: Signal,
-    interrupt: Signal,
+/// Listens for requests to stop, before anything is made that a stop has to take away.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn requests() -> Result<Requests, Failure> {
+    Requests::to_stop().map_err(refused)
 }
 
-impl Handlers {
-    /// Registers for SIGTERM and SIGINT (Ctrl-C), before anything is made that a stop has to take away.
-    ///
-    /// # Errors
-    /// The system refuses.
-    pub(crate) fn register() -> Result<Self, Failure> {
-        let both = signal(SignalKind::terminate())
-            .and_then(|terminate| Ok((terminate, signal(SignalKind::interrupt())?)));
-        let (terminate, interrupt) = both.map_err(|error| {
-            Failure::new(Exit::StartFailed, "cannot listen for SIGTERM and SIGINT").because(error)
-        })?;
-        Ok(Self {
-            terminate,
-            interrupt,
-        })
-    }
-
-    /// Ready once one of them came.
-    pub(crate) async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+fn refused(error: Error) -> Failure {
+    Failure::new(Exit::StartFailed, "cannot listen for SIGTERM and SIGINT").because(error)
 }
 
 impl Stop {
@@ -56,45 +35,27 @@ impl Stop {
     ///
     /// It ends only when the system refuses to register the handlers, with the failure to report.
     pub(crate) async fn listen(&self) -> Failure {
-        match Handlers::register() {
-            Ok(handlers) => self.listen_to(handlers).await,
+        match requests() {
+            Ok(requests) => self.listen_to(requests).await,
             Err(failure) => failure,
         }
     }
 
     /// The same, for whoever begins anew with another configuration when SIGHUP comes.
-    ///
-    /// Where it was ignored when this process started, as `nohup` does, it stays so: a terminal that goes ends nothing then.
     pub(crate) async fn listen_for_reload(&self) -> Failure {
-        if ignores_hang_up() {
-            return self.listen().await;
-        }
-        let mut hang_up = match signal(SignalKind::hangup()) {
-            Ok(hang_up) => hang_up,
-            Err(error) => {
-                let message = "cannot listen for SIGHUP";
-                return Failure::new(Exit::StartFailed, message).because(error);
-            }
-        };
-        let reload = async {
-            while hang_up.recv().await.is_some() {
-                // Kept where nobody waits at this moment.
-                self.reload.notify_one();
-            }
-            std::future::pending().await
-        };
-        tokio::select! {
-            failed = self.listen() => failed,
-            failed = reload => failed,
+        match Requests::to_stop_or_reload() {
+            Ok(requests) => self.listen_to(requests).await,
+            Err(error) => refused(error),
         }
     }
 
-    /// The same with handlers that are registered; never ends.
-    pub(crate) async fn listen_to(&self, mut handlers: Handlers) -> Failure {
+    /// The same with requests that are listened for already; never ends.
+    pub(crate) async fn listen_to(&self, mut requests: Requests) -> Failure {
         loop {
-            tokio::select! {
-                _ = handlers.terminate.recv() => self.ask("SIGTERM"),
-                _ = handlers.interrupt.recv() => self.ask("Ctrl-C"),
+            match requests.next().await {
+                Request::Stop(by) => self.ask(by),
+                // Kept where nobody waits at this moment.
+                Request::Reload(_) => self.reload.notify_one(),
             }
         }
     }
@@ -109,19 +70,6 @@ impl Stop {
             self.asked.cancel();
         }
     }
-}
-
-/// Whether SIGHUP is ignored; where the system does not say, it is not.
-fn ignores_hang_up() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|text| ignores(&text, 1))
-}
-
-/// Whether a process with this `/proc/self/status` ignores a signal: each has a bit, from the first on.
-fn ignores(status: &str, signal: u32) -> bool {
-    let mut lines = status.lines();
-    let mask = lines.find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Ties this process to `parent`: when that one ends, however it ends, this one is killed by the system.
@@ -149,19 +97,4 @@ pub(crate) fn end_with(parent: i32) -> Result<(), Failure> {
         return Err(refused("it is not the parent, or has ended"));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ignores;
-
-    #[test]
-    fn a_signal_is_ignored_where_its_bit_is_set() {
-        let status =
-            |mask: &str| format!("SigBlk:\tffffffffffffffff\nSigIgn:\t{mask}\nSigCgt:\t0\n");
-        assert!(ignores(&status("0000000000001001"), 1));
-        assert!(!ignores(&status("0000000000001000"), 1));
-        assert!(!ignores(&status("none"), 1));
-        assert!(!ignores("", 1));
-    }
 }

@@ -3,7 +3,7 @@
 use super::backup::{failed, shown};
 use crate::cli::WatchArgs;
 use crate::exit::{Exit, Failure};
-use crate::signals::Handlers;
+use crate::signals;
 use crate::status::date;
 use crate::terminal::{self, Count};
 use crate::units::Size;
@@ -30,7 +30,7 @@ pub(crate) async fn watch(args: WatchArgs) -> Result<Exit, Failure> {
     }
     // Long files take a while to read; until then a signal just ends the program.
     let watch = Watch::start(&args.files, options).map_err(failed(Exit::NoInput))?;
-    let mut handlers = Handlers::register()?;
+    let mut requests = signals::requests()?;
     for file in &args.files {
         if mainstay_files::facts(file).is_err() {
             terminal::warn(&format!(
@@ -46,7 +46,7 @@ pub(crate) async fn watch(args: WatchArgs) -> Result<Exit, Failure> {
     let watching = tokio::task::spawn_blocking(move || pass_on(watch, &tell));
     loop {
         let change = tokio::select! {
-            () = handlers.asked() => return Ok(Exit::Done),
+            _ = requests.next() => return Ok(Exit::Done),
             change = told.recv() => change,
         };
         let Some(change) = change else {

@@ -5,6 +5,8 @@
 mod health;
 mod heartbeats;
 mod open_and_close;
+#[cfg(unix)]
+mod requests;
 mod restarts;
 mod stopping;
 mod support;
