@@ -203,6 +203,11 @@ impl Breaker {
         }
     }
 
+    /// Whether nothing has changed since a call was let in under `word`.
+    fn is_as_of(&self, word: u64) -> bool {
+        self.word.load(Ordering::Acquire) == word
+    }
+
     #[inline(never)]
     fn enter_carefully(&self, word: u64) -> Result<Permit<'_>, Rejection> {
         let state = state_of(word);

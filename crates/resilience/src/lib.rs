@@ -36,7 +36,8 @@
 //!   key, in bounded memory.
 //! - **N5** A [`Bulkhead`] and an [`AdaptiveLimit`] have no more calls under way than they may, and get every place back.
 //! - **N6** A [`Stack`] puts its protections in an order in which each of them protects, or is not built; dropped at any point it
-//!   gives back all that it holds. A call through it asks for no memory where it waits for nothing.
+//!   gives back all that it holds, and a call that waited for one of them while the breaker opened is turned away. A call through
+//!   it asks for no memory where it waits for nothing.
 //! - **N7** A [`Hedge`] starts no more copies than it may, and a [`LoadShedder`] turns the least important calls away first.
 //! - **N8** A [`Recovery`] does what the plan of an operation says, and keeps what it did; an [`ErrorLog`] counts every error by its
 //!   kind, and both are bounded.

@@ -272,15 +272,19 @@ impl Stack {
                 Gate::Adaptive(limit) => passes.adaptive = Some(limit.try_enter()?),
             }
         }
-        passes.call = Call::Begun;
-        if has_waited {
+        passes.call = if has_waited {
             let now = self.clock.now();
-            passes.call = Call::BegunAfterWaiting(now);
-            if let Some(permit) = &mut passes.breaker {
+            if let Some(permit) = passes.breaker.take() {
+                // It may have opened meanwhile, by those who did not have to wait.
+                let mut permit = permit.renewed()?;
                 // Waiting for our own limits is no slowness of the other side.
                 permit.begins(now);
+                passes.breaker = Some(permit);
             }
-        }
+            Call::BegunAfterWaiting(now)
+        } else {
+            Call::Begun
+        };
         let called = pin!(call(attempt));
         match self.attempt_limit {
             None => called.await.map_err(Error::Failed),

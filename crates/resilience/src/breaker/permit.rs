@@ -2,6 +2,7 @@
 
 use super::Breaker;
 use crate::class::Class;
+use crate::error::Rejection;
 use mainstay_clock::Moment;
 
 /// How a call went, as far as the other side is concerned.
@@ -52,6 +53,20 @@ impl<'a> Permit<'a> {
         if self.started.is_some() {
             self.started = Some(now);
         }
+    }
+
+    /// Asks anew, for whoever waited for something else since: a breaker that has changed meanwhile may turn the call away.
+    ///
+    /// # Errors
+    ///
+    /// It is open now, or half open and finding out. What was let in is given back, and counts for nothing.
+    pub fn renewed(mut self) -> Result<Self, Rejection> {
+        if self.breaker.is_as_of(self.word) {
+            return Ok(self);
+        }
+        // It belongs to what is over, where nothing is counted any more.
+        self.is_told = true;
+        self.breaker.enter()
     }
 
     /// The call came back, and the other side works.

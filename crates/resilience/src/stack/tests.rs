@@ -8,6 +8,7 @@ use crate::error::RejectedBy;
 use crate::limiter::RateLimit;
 use crate::retry::RetrySettings;
 use mainstay_clock::{Clock, ManualClock};
+use std::cell::Cell;
 use std::future::{pending, poll_fn, ready};
 use std::pin::pin;
 use std::task::Poll;
@@ -283,6 +284,37 @@ async fn a_wait_for_our_own_limits_is_no_slowness_of_the_other_side() {
     let value = parts.played(stack.run(|_| ready(Ok::<_, Hiccup>(7)))).await;
     assert_eq!(value, Ok(7));
     assert_eq!(parts.breaker.status().slow_rate, Some(0.0));
+}
+
+/// The others found out while it waited; before, as many calls reached a server that was known to be down as waited for a turn.
+#[tokio::test]
+async fn who_waited_for_the_limiter_while_the_breaker_opened_is_turned_away() {
+    let parts = parts(1, 1);
+    let stack = parts
+        .builder()
+        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
+        .build()
+        .unwrap();
+    parts.limiter.try_acquire(1).unwrap();
+    let reached = Cell::new(false);
+    let mut waiting = pin!(stack.run(|_| {
+        reached.set(true);
+        ready(Ok::<_, Hiccup>(7))
+    }));
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    for _ in 0..5 {
+        parts.breaker.enter().unwrap().failure();
+    }
+    assert_eq!(parts.breaker.state(), BreakerState::Open);
+    parts.clock.advance(SECOND);
+    let Err(Error::Rejected(rejection)) = waiting.await else {
+        panic!("it was not turned away");
+    };
+    assert!(!reached.get());
+    assert_eq!(rejection.by, RejectedBy::Breaker);
+    assert!(rejection.retry_after > Some(30 * SECOND), "{rejection}");
+    assert_eq!(parts.bulkhead.status().in_use, 0);
+    assert_eq!(parts.breaker.status().late, 0);
 }
 
 #[tokio::test]
