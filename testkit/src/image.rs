@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::quota;
 use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -23,6 +22,8 @@ pub enum Kind {
     Ext4,
     /// XFS.
     Xfs,
+    /// btrfs, whose own limits need no kernel that counts what each user has. Its power cannot be cut.
+    Btrfs,
 }
 
 impl Kind {
@@ -31,15 +32,17 @@ impl Kind {
         match self {
             Self::Ext4 => "ext4",
             Self::Xfs => "xfs",
+            Self::Btrfs => "btrfs",
         }
     }
 
-    /// The smallest that does: XFS makes none below 300 MiB; both files are sparse.
+    /// The smallest that does: XFS makes none below 300 MiB, btrfs none below 109; all files are sparse.
     pub(crate) fn size(self) -> u64 {
         const MIB: u64 = 1024 * 1024;
         match self {
             Self::Ext4 => 32 * MIB,
             Self::Xfs => 320 * MIB,
+            Self::Btrfs => 256 * MIB,
         }
     }
 }
@@ -60,8 +63,6 @@ pub struct Image {
     file: PathBuf,
     device: PathBuf,
     point: PathBuf,
-    /// What it is mounted with.
-    options: Option<&'static str>,
     is_mounted: bool,
     is_kept: bool,
 }
@@ -86,17 +87,19 @@ impl Image {
         Self::unless_made(&file, made)
     }
 
-    /// An ext4 of so many bytes that counts what each user has on it; see [`limit_root`](Self::limit_root).
+    /// One that counts what lies on it, and may be told how much that may be; see [`limit`](Self::limit).
     ///
     /// # Errors
-    /// As [`make`](Self::make), and if the system cannot count.
-    pub fn make_counting(folder: &Path, name: &str, size: u64) -> Result<Self> {
-        let file = folder.join(format!("{name}.image"));
-        File::create(&file)?.set_len(size)?;
-        let counts = ["-O", "quota", "-E", "quotatype=usrquota"];
-        let point = folder.join(name);
-        let made = Self::with(&file, &point, Kind::Ext4, &counts, Some("usrquota"));
-        Self::unless_made(&file, made.context("no quota can be had here"))
+    /// As [`make`](Self::make).
+    pub fn make_counting(folder: &Path, name: &str) -> Result<Self> {
+        let made = Self::make(folder, name, Kind::Btrfs)?;
+        told(
+            Command::new("btrfs")
+                .args(["quota", "enable"])
+                .arg(made.path()),
+        )
+        .context("no quota can be had here")?;
+        Ok(made)
     }
 
     fn unless_made(file: &Path, made: Result<Self>) -> Result<Self> {
@@ -111,21 +114,8 @@ impl Image {
     /// # Errors
     /// As [`make`](Self::make).
     pub fn on(file: &Path, point: &Path, kind: Kind) -> Result<Self> {
-        Self::with(file, point, kind, &[], None)
-    }
-
-    fn with(
-        file: &Path,
-        point: &Path,
-        kind: Kind,
-        features: &[&str],
-        options: Option<&'static str>,
-    ) -> Result<Self> {
-        make_file_system(file, kind, features)?;
-        let mut image = Self::of(file, point, kind)?;
-        image.options = options;
-        image.mount().context("mounting is not allowed here")?;
-        Ok(image)
+        make_file_system(file, kind)?;
+        Self::attach(file, point, kind)
     }
 
     /// Mounts at `point` what lies on a file.
@@ -150,7 +140,6 @@ impl Image {
             file: file.to_owned(),
             device: device.into(),
             point: point.to_owned(),
-            options: None,
             is_mounted: false,
             is_kept: false,
         })
@@ -236,22 +225,15 @@ impl Image {
         self.change(MsFlags::MS_REMOUNT, Some("abort"))
     }
 
-    /// The files of root may take so many bytes here, unless who writes them may overstep every limit (`CAP_SYS_RESOURCE`).
+    /// What lies here may take so many bytes from now on, whoever writes it.
     ///
     /// # Errors
     /// If it does not count.
-    pub fn limit_root(&self, bytes: u64) -> Result<()> {
-        let mut limits = quota::Dqblk::default();
-        limits.set_blocks_hard_limit(bytes / 1024);
-        limits.set_blocks_soft_limit(bytes / 1024);
-        quota::quotactl_set(
-            quota::QuotaType::USRQUOTA,
-            &self.device,
-            0,
-            &limits,
-            quota::QuotaValidFlags::QIF_BLIMITS,
-        )
-        .context("no limit can be set here")
+    pub fn limit(&self, bytes: u64) -> Result<()> {
+        let mut limit = Command::new("btrfs");
+        limit.args(["qgroup", "limit", &bytes.to_string()]);
+        told(limit.arg(&self.point)).context("no limit can be set here")?;
+        Ok(())
     }
 
     fn change(&self, flags: MsFlags, options: Option<&str>) -> Result<()> {
@@ -273,10 +255,10 @@ impl Image {
 
     fn mount(&mut self) -> Result<()> {
         // Copies of one XFS may be mounted at the same time.
-        let options = self.options.or(match self.kind {
-            Kind::Ext4 => None,
+        let options = match self.kind {
             Kind::Xfs => Some("nouuid"),
-        });
+            Kind::Ext4 | Kind::Btrfs => None,
+        };
         mount(
             Some(&self.device),
             &self.point,
@@ -331,9 +313,9 @@ impl Drop for Image {
 ///
 /// # Errors
 /// If there is no program that does.
-pub(crate) fn make_file_system(file: &Path, kind: Kind, features: &[&str]) -> Result<()> {
+pub(crate) fn make_file_system(file: &Path, kind: Kind) -> Result<()> {
     let maker = format!("mkfs.{}", kind.name());
-    told(Command::new(&maker).arg("-q").args(features).arg(file))
+    told(Command::new(&maker).arg("-q").arg(file))
         .with_context(|| format!("no {} can be made here", kind.name()))?;
     Ok(())
 }

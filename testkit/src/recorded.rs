@@ -147,7 +147,7 @@ impl RecordedDisks {
                 .write(true)
                 .open(&draft)?;
             file.set_len(kind.size())?;
-            image::make_file_system(&draft, kind, &[])?;
+            image::make_file_system(&draft, kind)?;
             let content = Content::of(&file)?;
             door.state().disks.push(content);
             fs::remove_file(&draft)?;

@@ -37,6 +37,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the power cut is on two file systems: XFS loses what ext4 hides",
     },
     Program {
+        command: "mkfs.btrfs",
+        package: "btrfs-progs",
+        reason: "a quota that is used up is one of btrfs, which needs no kernel that counts for each user",
+    },
+    Program {
         command: "nbdkit",
         package: "nbdkit",
         reason: "the disk that fails and heals is served by it",

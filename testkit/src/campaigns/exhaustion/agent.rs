@@ -154,8 +154,8 @@ fn quota(stage: &mut Stage) -> Result<Outcome> {
     const MIB: u64 = 1024 * 1024;
     let folder = stage.path("near");
     fs::create_dir(&folder)?;
-    let disk = Image::make_counting(&folder, "disk", 256 * MIB);
-    let disk = match disk.and_then(|disk| disk.limit_root(16 * MIB).map(|()| disk)) {
+    let disk = Image::make_counting(&folder, "disk");
+    let disk = match disk.and_then(|disk| disk.limit(16 * MIB).map(|()| disk)) {
         Ok(disk) => disk,
         Err(error) => return Ok(Outcome::NotMeasured(format!("{error:#}"))),
     };
@@ -165,25 +165,13 @@ fn quota(stage: &mut Stage) -> Result<Outcome> {
         content.extend(stage.random.bytes(100_000));
         stage.drop_named(&format!("large-{number}.dat"), &content)?;
     }
-    // Root oversteps quotas with this.
-    let mut arguments: Vec<OsString> = [
-        "--bounding-set",
-        "-sys_resource",
-        "--inh-caps",
-        "-sys_resource",
-    ]
-    .map(Into::into)
-    .to_vec();
-    arguments.push(stage.binary.clone().into());
-    arguments.extend(stage.agent_arguments("data", REFUSED, &[]));
-    let log = stage.path("data.log");
-    let mut agent = Mainstay::start(Path::new("setpriv"), &arguments, &log)?;
+    let mut agent = stage.agent("data", REFUSED, &[])?;
     agent.until("the agent says that its disk is full", || {
         let said = stage.status("data").map(|status| status.to_string());
         said.is_ok_and(|said| said.to_lowercase().contains("full"))
     })?;
     agent.kill()?;
-    disk.limit_root(200 * MIB)?;
+    disk.limit(200 * MIB)?;
     let receiver = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
     stage.finish("data", &receiver.url)?;
     is_exact(stage)
