@@ -27,8 +27,8 @@ const WARM_UP_SHORT: usize = 2;
 /// How long there is load in a round.
 const LOAD: Duration = Duration::from_millis(2_500);
 
-/// A thread that waits for work goes after 10 s.
-const REST: Duration = Duration::from_secs(11);
+/// A thread that waits for work goes after 2 s.
+const REST: Duration = Duration::from_secs(3);
 
 /// A thread or a descriptor that something just then needs is there at one look and gone at another.
 const LOOKS: usize = 10;

@@ -11,6 +11,14 @@ const NOW: Now = Now {
     wall: 1_000_000,
 };
 
+/// What is tried again is due then.
+fn later() -> Now {
+    Now {
+        moment: NOW.moment + Duration::from_hours(2),
+        wall: NOW.wall + 7_200_000,
+    }
+}
+
 fn index() -> Index {
     let retention = Retention {
         time: Duration::ZERO,
@@ -116,21 +124,23 @@ proptest::proptest! {
     /// It is kept as deliveries come and go, and not counted anew: a million that wait would hold up whoever stores.
     #[test]
     fn the_oldest_of_a_lane_is_that_of_all_documents_whatever_was_done_with_them(
-        steps in proptest::collection::vec((0_u8..9, 0_usize..12), 1..120),
+        steps in proptest::collection::vec((0_u8..10, 0_usize..12), 1..120),
     ) {
         let mut index = index();
         let mut ids = Vec::new();
         for (order, (step, which)) in (1..).zip(steps) {
             let id = ids.get(which).copied();
             match (step, id) {
-                (0 | 1, _) | (_, None) => ids.push(store_aged(&mut index, order, 1_000 - order)),
+                (0 | 1, _) | (_, None) => ids.push(store_aged(&mut index, order, 1_000 - order / 4)),
                 (2, _) => drop(index.lease(LaneId(0), NOW)),
                 (3, Some(id)) => index.give_back(id, LaneId(0)),
                 (4, Some(id)) => retry(&mut index, id),
                 (5, Some(id)) => settle(&mut index, id, Settlement::Acknowledged),
                 (6, Some(id)) => settle(&mut index, id, Settlement::Buried),
                 (7, Some(id)) => settle(&mut index, id, Settlement::Discarded),
-                (_, Some(id)) => settle(&mut index, id, Settlement::Revived),
+                (8, Some(id)) => settle(&mut index, id, Settlement::Revived),
+                // What waits is due.
+                (_, Some(_)) => drop(index.next_due(LaneId(0), later())),
             }
             let expected = oldest_of_all(&index);
             proptest::prop_assert_eq!(index.oldest(LaneId(0)), expected);
