@@ -27,7 +27,7 @@ pub(crate) fn requests() -> Result<Requests, Failure> {
 }
 
 fn refused(error: Error) -> Failure {
-    Failure::new(Exit::StartFailed, "cannot listen for SIGTERM and SIGINT").because(error)
+    Failure::new(Exit::StartFailed, "cannot listen for signals").because(error)
 }
 
 impl Stop {

@@ -23,7 +23,7 @@ pub enum ErrorKind {
     Full,
     /// Nothing: it is being stopped, and nothing is started any more.
     Stopping,
-    /// Come back within a runtime, or with more threads: the system refuses.
+    /// Come back within a runtime, with more threads, or begun by whom it takes: the system refuses.
     Refused,
 }
 

@@ -12,7 +12,9 @@ pub use service::{ServiceReport, run_as_service};
 
 use crate::error::{Error, ErrorKind};
 #[cfg(windows)]
-use tokio::sync::mpsc::Receiver;
+use service::Inbox;
+#[cfg(windows)]
+use std::sync::Arc;
 #[cfg(unix)]
 use unix::Asking;
 #[cfg(windows)]
@@ -31,9 +33,9 @@ pub enum Request {
 ///
 /// | system | [`Stop`](Request::Stop) | [`Reload`](Request::Reload) |
 /// |---|---|---|
-/// | Unix | SIGTERM, SIGINT (Ctrl-C) | SIGHUP, unless it was ignored when the process began, as `nohup` has it |
+/// | Unix | SIGTERM, SIGINT (Ctrl-C) | SIGHUP, on Linux unless it was ignored when the process began, as `nohup` has it |
 /// | Windows, a console | Ctrl-C, Ctrl-Break, a window that is closed, a user who logs off, a shutdown | nothing |
-/// | Windows, a service | stop, shutdown | a change of its parameters (`sc control NAME paramchange`) |
+/// | Windows, a service | stop, shutdown, whichever comes first, once | a change of its parameters (`sc control NAME paramchange`) |
 ///
 /// A window that is closed, a user who logs off and a shutdown leave a console program of Windows about 5 s, whatever it does.
 ///
@@ -66,7 +68,7 @@ pub struct Requests(Source);
 enum Source {
     System(Asking),
     #[cfg(windows)]
-    ServiceManager(Receiver<Request>),
+    ServiceManager(Arc<Inbox>),
 }
 
 // === impl Requests ===
@@ -76,7 +78,7 @@ impl Requests {
     ///
     /// # Errors
     ///
-    /// `Refused`: there is no runtime, or the system refuses. Nothing has changed then.
+    /// `Refused`: there is no runtime, or the system refuses one of them; those before it end nothing by themselves any more.
     pub fn to_stop() -> Result<Self, Error> {
         Self::listen(false)
     }
@@ -105,11 +107,7 @@ impl Requests {
         match &mut self.0 {
             Source::System(asking) => asking.next().await,
             #[cfg(windows)]
-            Source::ServiceManager(asked) => match asked.recv().await {
-                Some(request) => request,
-                // It has let go of this service, which is about to be stopped by itself.
-                None => std::future::pending().await,
-            },
+            Source::ServiceManager(inbox) => inbox.next().await,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
 use windows_service::service::{
     ServiceControl, ServiceControlAccept, ServiceExitCode, ServiceState, ServiceStatus, ServiceType,
 };
@@ -15,9 +15,6 @@ use windows_service::service_control_handler::{
     self, ServiceControlHandlerResult, ServiceStatusHandle,
 };
 use windows_service::{define_windows_service, service_dispatcher};
-
-/// Requests that nobody has taken: the second one ends everything at once, so that more of them say nothing new.
-const REQUESTS_MAX: usize = 8;
 
 /// What is waited for a start, or a stop of which nothing is known yet: as long as the service manager waits by itself.
 const PENDING: Duration = Duration::from_secs(30);
@@ -28,7 +25,27 @@ const PANICKED: u32 = 1064;
 type Work = Box<dyn FnOnce(Requests, ServiceReport) -> u32 + Send>;
 
 /// The system begins a service by a function without anything of ours: this is where it finds what to do.
-static BEGUN: Mutex<Option<(String, Work)>> = Mutex::new(None);
+static BEGUN: Mutex<Option<Begun>> = Mutex::new(None);
+
+struct Begun {
+    name: String,
+    work: Work,
+    /// Why it could not be done.
+    failed: Arc<Mutex<Option<windows_service::Error>>>,
+}
+
+/// What the service manager has asked and nobody has taken, each kind once.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    stop: Option<Request>,
+    reload: Option<Request>,
+}
 
 /// What a service tells the service manager. Clones speak for the same one.
 #[derive(Debug, Clone)]
@@ -38,7 +55,7 @@ pub struct ServiceReport(Arc<Told>);
 struct Told {
     handle: OnceLock<ServiceStatusHandle>,
     /// The state that was told last, and how often something was told while it was on its way to another.
-    last: Mutex<(ServiceState, u32)>,
+    last: Mutex<Option<(ServiceState, u32)>>,
 }
 
 define_windows_service!(begin, service_main);
@@ -50,67 +67,102 @@ define_windows_service!(begin, service_main);
 ///
 /// # Errors
 ///
-/// `Refused`, where the service manager has not started this process, which then is a console program, or a service of it runs
-/// already; `Taken`, where another one is just being started. Nothing has run then.
+/// `Refused`, where the service manager has not started this process, which then is a console program, or does not listen, or a
+/// service of this process runs already; `Taken`, where another one is just being started. Nothing has run then.
 pub fn run_as_service(
     name: &str,
     work: impl FnOnce(Requests, ServiceReport) -> u32 + Send + 'static,
 ) -> Result<(), Error> {
+    let failed = Arc::default();
     {
         let mut begun = locked(&BEGUN);
         if begun.is_some() {
-            return Err(Error::new(
-                ErrorKind::Taken,
-                "another service of this process is being started",
-            ));
+            let what = "another service of this process is being started";
+            return Err(Error::new(ErrorKind::Taken, what));
         }
-        *begun = Some((name.to_owned(), Box::new(work)));
+        *begun = Some(Begun {
+            name: name.to_owned(),
+            work: Box::new(work),
+            failed: Arc::clone(&failed),
+        });
     }
-    service_dispatcher::start(name, begin).map_err(|error| {
-        locked(&BEGUN).take();
-        let message = format!(
-            "cannot run as the service `{name}`: the service manager has to start this process"
-        );
+    let refused = |error: windows_service::Error| {
+        let message = format!("cannot run as the service `{name}`");
         Error::new(ErrorKind::Refused, message).because(error)
-    })
+    };
+    if let Err(error) = service_dispatcher::start(name, begin) {
+        locked(&BEGUN).take();
+        return Err(refused(error));
+    }
+    let failed = locked(&failed).take();
+    failed.map_or(Ok(()), |error| Err(refused(error)))
 }
 
 fn service_main(_arguments: Vec<OsString>) {
-    let Some((name, work)) = locked(&BEGUN).take() else {
+    let Some(Begun { name, work, failed }) = locked(&BEGUN).take() else {
         return;
     };
-    let (ask, asked) = mpsc::channel(REQUESTS_MAX);
+    let inbox = Arc::new(Inbox::default());
     let report = ServiceReport::new();
-    let told = report.clone();
+    let (asked, told) = (Arc::clone(&inbox), report.clone());
+    // This is freed with the first request to stop: from then on nothing more may be asked, which `accepted` says.
     let registered = service_control_handler::register(&name, move |control| {
-        let request = match control {
-            ServiceControl::Interrogate => return ServiceControlHandlerResult::NoError,
-            ServiceControl::Stop => Request::Stop("the service manager"),
-            ServiceControl::Shutdown | ServiceControl::Preshutdown => Request::Stop("a shutdown"),
-            ServiceControl::ParamChange => Request::Reload("the service manager"),
+        match control {
+            ServiceControl::Interrogate => {}
+            ServiceControl::Stop => {
+                told.stopping(PENDING);
+                asked.put(Request::Stop("the service manager"));
+            }
+            ServiceControl::Shutdown | ServiceControl::Preshutdown => {
+                told.stopping(PENDING);
+                asked.put(Request::Stop("a shutdown"));
+            }
+            ServiceControl::ParamChange => asked.put(Request::Reload("the service manager")),
             _ => return ServiceControlHandlerResult::NotImplemented,
-        };
-        if matches!(request, Request::Stop(_)) {
-            told.stopping(PENDING);
         }
-        // Where there is no room for it, as many wait already.
-        let _ = ask.try_send(request);
         ServiceControlHandlerResult::NoError
     });
     match registered {
         Ok(handle) => {
             let _ = report.0.handle.set(handle);
             report.tell(ServiceState::StartPending, PENDING, 0);
-            let requests = Requests(Source::ServiceManager(asked));
+            let requests = Requests(Source::ServiceManager(inbox));
             let told = report.clone();
             let ended = catch_unwind(AssertUnwindSafe(|| work(requests, told)));
-            report.tell(
-                ServiceState::Stopped,
-                Duration::ZERO,
-                ended.unwrap_or(PANICKED),
-            );
+            let exit = ended.unwrap_or(PANICKED);
+            report.tell(ServiceState::Stopped, Duration::ZERO, exit);
         }
-        Err(error) => tracing::error!(%error, name, "the service manager does not listen"),
+        Err(error) => *locked(&failed) = Some(error),
+    }
+}
+
+// === impl Inbox ===
+
+impl Inbox {
+    fn put(&self, request: Request) {
+        {
+            let mut waiting = locked(&self.waiting);
+            match request {
+                Request::Stop(_) => waiting.stop = Some(request),
+                Request::Reload(_) => waiting.reload = Some(request),
+            }
+        }
+        self.came.notify_one();
+    }
+
+    fn take(&self) -> Option<Request> {
+        let mut waiting = locked(&self.waiting);
+        waiting.stop.take().or_else(|| waiting.reload.take())
+    }
+
+    pub(super) async fn next(&self) -> Request {
+        loop {
+            if let Some(request) = self.take() {
+                return request;
+            }
+            // What comes in between is kept.
+            self.came.notified().await;
+        }
     }
 }
 
@@ -120,7 +172,7 @@ impl ServiceReport {
     fn new() -> Self {
         Self(Arc::new(Told {
             handle: OnceLock::new(),
-            last: Mutex::new((ServiceState::Stopped, 0)),
+            last: Mutex::new(None),
         }))
     }
 
@@ -139,9 +191,10 @@ impl ServiceReport {
             return;
         };
         let mut last = locked(&self.0.last);
-        // It may be asked to stop while it still starts, and nothing is told of one that has ended.
-        let is_late = match last.0 {
-            ServiceState::StopPending => state == ServiceState::Running,
+        let is_late = match *last {
+            // Nothing is told of one that has ended, and one that stops runs no more.
+            Some((ServiceState::Stopped, _)) => true,
+            Some((ServiceState::StopPending, _)) => state == ServiceState::Running,
             _ => false,
         };
         if is_late {
@@ -151,12 +204,11 @@ impl ServiceReport {
             state,
             ServiceState::StartPending | ServiceState::StopPending
         );
-        let steps = if is_on_its_way && last.0 == state {
-            last.1 + 1
-        } else {
-            u32::from(is_on_its_way)
+        let steps = match *last {
+            Some((before, steps)) if is_on_its_way && before == state => steps + 1,
+            _ => u32::from(is_on_its_way),
         };
-        *last = (state, steps);
+        *last = Some((state, steps));
         let told = handle.set_service_status(ServiceStatus {
             service_type: ServiceType::OWN_PROCESS,
             current_state: state,
@@ -175,16 +227,13 @@ impl ServiceReport {
     }
 }
 
-/// What it can be asked then. The service manager itself sends no second stop; a shutdown may come after one, and means at once.
+/// What it can be asked then. While it stops nothing: what listens was freed with the request to.
 fn accepted(state: ServiceState) -> ServiceControlAccept {
     match state {
         ServiceState::Running => {
             ServiceControlAccept::STOP
                 | ServiceControlAccept::PRESHUTDOWN
                 | ServiceControlAccept::PARAM_CHANGE
-        }
-        ServiceState::StartPending | ServiceState::StopPending => {
-            ServiceControlAccept::STOP | ServiceControlAccept::PRESHUTDOWN
         }
         _ => ServiceControlAccept::empty(),
     }

@@ -19,10 +19,10 @@ impl Asking {
     pub(super) fn register(reload: bool) -> io::Result<Self> {
         let wants_hang_up = reload && !ignores_hang_up();
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            terminate: listen_to(SignalKind::terminate(), "SIGTERM")?,
+            interrupt: listen_to(SignalKind::interrupt(), "SIGINT")?,
             hang_up: wants_hang_up
-                .then(|| signal(SignalKind::hangup()))
+                .then(|| listen_to(SignalKind::hangup(), "SIGHUP"))
                 .transpose()?,
         })
     }
@@ -42,6 +42,10 @@ impl Asking {
             else => std::future::pending().await,
         }
     }
+}
+
+fn listen_to(kind: SignalKind, name: &str) -> io::Result<Signal> {
+    signal(kind).map_err(|error| io::Error::new(error.kind(), format!("{name}: {error}")))
 }
 
 /// Whether SIGHUP is ignored; where the system does not say, it is not.
