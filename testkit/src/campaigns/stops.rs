@@ -48,6 +48,9 @@ const LARGE: usize = 16 * 1024 * 1024;
 /// How the agent ends that was stopped before all was done.
 const EARLY: i32 = 75;
 
+/// SIGTERM, as a number.
+const TERMINATED: i32 = 15;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Situation {
     Load,
@@ -264,7 +267,8 @@ impl Stops {
         match (status.code(), status.signal()) {
             (Some(0), _) if situation.is_answered() => self.clean += 1,
             (Some(EARLY), _) => self.early += 1,
-            (None, Some(_)) if situation.is_answered() => self.unheard += 1,
+            // It was asked before it listened; any other signal is a crash.
+            (None, Some(TERMINATED)) if situation.is_answered() => self.unheard += 1,
             _ => return Err(Broken(format!("{situation:?} ended with {status}")).into()),
         }
         if situation.may_take() < *took {

@@ -38,7 +38,7 @@ impl Killer {
     ///
     /// # Errors
     ///
-    /// When what is looked at cannot be built: then nothing was seen and nothing is proved.
+    /// When what is looked at cannot be built, or a campaign breaks and judges nothing: then nothing was seen and nothing is proved.
     pub(super) fn look(&self, bed: &Bed, name: &str) -> Result<Option<Seen>> {
         self.build(bed, name)?;
         let output = self
@@ -51,6 +51,9 @@ impl Killer {
         }
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
+        if !self.is_red(&said) {
+            bail!("`{name}`: what should see it did not come to a verdict:\n{said}");
+        }
         Ok(Some(Seen {
             by: self.red(&said),
         }))
@@ -108,6 +111,14 @@ impl Killer {
         command
     }
 
+    /// Whether what failed is a promise: a campaign can also fail by itself.
+    fn is_red(&self, said: &str) -> bool {
+        match self {
+            Self::Tests(_) => true,
+            Self::Campaign(_) => said.contains("VIOLATION"),
+        }
+    }
+
     /// The name of the test that went red, or of the campaign.
     fn red(&self, said: &str) -> String {
         match self {
@@ -131,6 +142,13 @@ fn failed_test(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_campaign_that_breaks_has_seen_nothing() {
+        let campaign = Killer::Campaign("powercut".to_owned());
+        assert!(campaign.is_red("powercut: …\n  VIOLATION (seed 1): a document is lost\n"));
+        assert!(!campaign.is_red("powercut: …\n  HARNESS BROKEN: no space left\n"));
+    }
 
     #[test]
     fn the_first_red_test_is_named() {
