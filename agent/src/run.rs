@@ -41,7 +41,7 @@ pub(crate) use fault::Wish;
 pub(crate) use intake::{STATION, Template, template};
 pub(crate) use progress::Display;
 pub(crate) use report::{describe_damage, describe_queue};
-pub(crate) use stops::Told;
+pub(crate) use stops::{LastStops, Told};
 
 use crate::alerts;
 use crate::cli::RunArgs;

@@ -2,9 +2,11 @@
 
 mod page;
 mod stopped;
+mod unwell;
 
 pub(crate) use page::page;
 pub(crate) use stopped::read_stopped;
+pub(crate) use unwell::Unwell;
 
 use crate::scrubbing::LastScrub;
 use crate::units::rounded;
@@ -43,9 +45,20 @@ pub(crate) struct Status {
     /// What runs in it, and how that is; none where no agent runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<Service>,
+    /// The checks of the agent's health that are not well, as they were looked at last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unwell: Vec<Unwell>,
     /// How the run before this one ended, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_stop: Option<String>,
+}
+
+/// Attempts that a destination failed one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failing {
+    /// When the first of them ended, as a date in UTC.
+    pub(crate) since: String,
+    pub(crate) attempts: u64,
 }
 
 /// What runs in the agent.
@@ -245,6 +258,9 @@ pub(crate) struct To {
     pub(crate) delivered: u64,
     pub(crate) retried: u64,
     pub(crate) buried: u64,
+    /// The attempts that failed since the last one that did not, where nothing is held for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) failing: Option<Failing>,
     pub(crate) last_error: Option<String>,
     pub(crate) last_success: Option<String>,
 }

@@ -7,6 +7,7 @@ use super::views::{self, Export, List, Move, Redeliver, Refused, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
 use crate::run::{Agent, Wish, measure_command};
+use crate::status::{Status, Unwell};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -79,8 +80,11 @@ pub(crate) async fn serve(
     }
 }
 
+/// What the checks saw last stands in it; none is run for it.
 async fn status(State(here): State<Here>) -> Response {
-    Json(here.agent.status()).into_response()
+    let unwell = Unwell::all(here.health.snapshot());
+    let status = here.agent.status();
+    Json(Status { unwell, ..status }).into_response()
 }
 
 async fn budgets(State(here): State<Here>) -> Response {

@@ -183,6 +183,8 @@ async fn all(State(here): State<Here>) -> Response {
 async fn exposition(State(here): State<Here>) -> Response {
     let agent = &here.agent;
     let text = here.health.snapshot().prometheus()
+        + &agent.tasks.supervisor().status().prometheus()
+        + &agent.last_stops.prometheus()
         + &metrics(&agent.status(), &agent.alerts)
         + &agent.measured.report().metrics();
     let kind = [(

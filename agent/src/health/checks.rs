@@ -25,6 +25,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// What lasts for so many looks is no burst.
 const LOOKS_FOR_LONG: u32 = 3;
 
+/// So many attempts in a row, of whatever documents, are no accident of one of them.
+const FAILURES: u64 = 3;
+
 const MIB: u64 = 1024 * 1024;
 
 /// When the disk is degraded, and when unhealthy: bytes and inodes that are free.
@@ -36,11 +39,12 @@ const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 16] = [
+pub(super) const NAMES: [&str; 17] = [
     "intake",
     "process",
     "queue",
     "account",
+    "dead letters",
     "lookups",
     "backups",
     "lanes",
@@ -97,6 +101,8 @@ pub(super) fn register(
     health.register_blocking(stuck.hysteresis(LOOKS_FOR_LONG, 1), move || process(&asked))?;
     register_backlog(health, agent, limits, clock)?;
     health.register(spec("account", "damaged-segment"), on(account))?;
+    let refused = spec("dead letters", "persistent-errors");
+    health.register(refused, on(dead_letters))?;
     health.register(spec("lookups", "persistent-errors"), on(lookups))?;
     health.register(spec("backups", "damaged-segment"), on(backups))?;
     health.register(spec("lanes", "queue-growing"), on(lanes))?;
@@ -235,6 +241,26 @@ fn account(agent: &Agent) -> Observed {
     }
 }
 
+/// What a person has to decide on.
+fn dead_letters(agent: &Agent) -> Observed {
+    let status = agent.status();
+    let number = status.ledger.dead;
+    if number == 0 {
+        return Observed::healthy();
+    }
+    let all = status.routes.iter().flat_map(|route| &route.to);
+    let lanes: Vec<&str> = { all }
+        .filter(|to| to.dead > 0)
+        .map(|to| to.lane.as_str())
+        .collect();
+    let letters = Count(number, "dead letter");
+    Observed::degraded(format!(
+        "{letters} on `{}`: see `mainstay dead list`",
+        lanes.join("`, `")
+    ))
+    .with("dead", number)
+}
+
 fn lookups(agent: &Agent) -> Observed {
     let status = agent.status();
     let mut all = status.routes.iter().flat_map(|route| &route.lookups);
@@ -368,8 +394,27 @@ fn destination(status: &Status, lane: &str) -> Observed {
         "stopped" => Observed::degraded("its delivery does not run: see the check `tasks`")
             .with("queued", to.queued),
         "held" => Observed::degraded(&to.reason).with("queued", to.queued),
-        _ => Observed::healthy().with("queued", to.queued),
+        _ => failing(to).with("queued", to.queued),
     }
+}
+
+/// A destination that is there, and takes nothing.
+fn failing(to: &To) -> Observed {
+    let failing = to.failing.as_ref();
+    let Some(failing) = failing.filter(|failing| FAILURES <= failing.attempts) else {
+        return Observed::healthy();
+    };
+    let runbook = match to.state.as_str() {
+        "waiting" => "rate-limited",
+        _ => "persistent-errors",
+    };
+    let last = to.last_error.as_deref().unwrap_or("unknown");
+    Observed::degraded(format!(
+        "{} in a row failed since {}, the last one: {last}",
+        Count(failing.attempts, "attempt"),
+        failing.since
+    ))
+    .runbook(runbook)
 }
 
 #[cfg(test)]

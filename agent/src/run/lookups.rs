@@ -144,14 +144,16 @@ impl Lookups {
             return Ok(document);
         }
         let taken = within(&*self.clock, ROOM_WAIT, self.room.take(len)).await;
-        let _room = taken.ok_or_else(|| Outcome::Retry {
+        let _room = taken.ok_or_else(|| Outcome::NotSent {
             reason: "a lookup has to wait: others take all the memory there is for that".to_owned(),
             after: None,
         })?;
-        let (body, bytes) = read(document.body).await.map_err(|error| Outcome::Retry {
-            reason: format!("the body cannot be read: {error}"),
-            after: None,
-        })?;
+        let (body, bytes) = read(document.body)
+            .await
+            .map_err(|error| Outcome::NotSent {
+                reason: format!("the body cannot be read: {error}"),
+                after: None,
+            })?;
         document.body = body;
         // What rotted is not looked up: the destination says that of it.
         if document.hash.is_some() && document.hash != Some(hash(&bytes).await) {
@@ -161,7 +163,7 @@ impl Lookups {
         if completed != bytes {
             document.hash = Some(hash(&completed).await);
             let body = self.room.put_aside(completed).await;
-            document.body = body.map_err(|error| Outcome::Retry {
+            document.body = body.map_err(|error| Outcome::NotSent {
                 reason: format!("what was looked up cannot be put aside: {error}"),
                 after: None,
             })?;
@@ -210,9 +212,9 @@ impl Lookups {
                         FailureKind::Unreachable => Outcome::Hold {
                             reason,
                             after,
-                            cause: Cause::Destination,
+                            cause: Cause::Before,
                         },
-                        _ => Outcome::Retry { reason, after },
+                        _ => Outcome::NotSent { reason, after },
                     });
                 }
                 Verdict::Bury(failure) => return Err(unsendable(&failure)),

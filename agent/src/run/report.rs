@@ -38,6 +38,7 @@ impl Agent {
             queue: describe_queue(&queue, self.queue.has_room()),
             last_scrub: self.last_scrub(),
             service: Some(self.tasks.told()),
+            unwell: Vec::new(),
             last_stop: self.last_stops.last(),
         };
         if self.is_stopping() {
@@ -117,6 +118,7 @@ impl status::To {
             delivered: 0,
             retried: 0,
             buried: 0,
+            failing: None,
             last_error: None,
             last_success: None,
         }
@@ -251,6 +253,10 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         delivered: told.delivered,
         retried: told.retried,
         buried: told.buried,
+        failing: told.failing.map(|failing| status::Failing {
+            since: date(failing.since),
+            attempts: failing.attempts,
+        }),
         last_error: told.last_error.map(|error| error.reason),
         last_success: told.last_success.map(date),
         ..status::To::of_lane(&target.lane, state, lane)

@@ -39,7 +39,7 @@ pub(crate) struct Told {
 
 impl LastStops {
     /// Reads what is known, and begins a life. Blocks; nothing is written yet.
-    pub(super) fn begin(data: &DataDir, clock: &SharedClock) -> Self {
+    pub(crate) fn begin(data: &DataDir, clock: &SharedClock) -> Self {
         let file = data.path().join("stops.json");
         let mut record = read(&file);
         let before = record.lives().last().cloned();
@@ -107,6 +107,12 @@ impl LastStops {
             words: format!("the last run {}", self.last().unwrap_or_default()),
             has_crashed,
         })
+    }
+
+    /// How lives ended, in the text format of Prometheus.
+    pub(crate) fn prometheus(&self) -> String {
+        let record = self.record.lock();
+        record.unwrap_or_else(PoisonError::into_inner).prometheus()
     }
 
     fn change(&self, change: impl FnOnce(&mut StopRecord)) {

@@ -1,7 +1,8 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
 use super::{
-    From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, Service, State, Status, To, date,
+    From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, Service, State, Status, To, Unwell,
+    date,
 };
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -34,8 +35,8 @@ impl Page {
 
     fn head(&mut self, status: &Status) {
         let (colour, word) = match status.state {
-            State::Running => (GREEN, "running"),
-            State::Degraded => (YELLOW, "running, and something needs attention"),
+            State::Running if status.unwell.is_empty() => (GREEN, "running"),
+            State::Running | State::Degraded => (YELLOW, "running, and something needs attention"),
             State::Stopping => (YELLOW, "stopping"),
             State::Stopped => (DIM, "not running"),
         };
@@ -46,8 +47,14 @@ impl Page {
         if let (Some(pid), Some(since)) = (status.pid, &status.since) {
             self.line(format_args!("agent     process {pid}, since {since}"));
         }
+        if let (State::Stopped, Some(last)) = (status.state, &status.last_stop) {
+            self.line(format_args!("last run  {}", visible(last)));
+        }
         if let Some(service) = &status.service {
             self.service(service);
+        }
+        for unwell in &status.unwell {
+            self.unwell(unwell);
         }
         self.line(format_args!("data      {}", status.data.display()));
         let station = &status.station;
@@ -66,6 +73,30 @@ impl Page {
                 visible(trouble)
             ));
         }
+    }
+
+    /// What a check saw, since when, and what to do.
+    fn unwell(&mut self, unwell: &Unwell) {
+        let colour = if unwell.state == "unhealthy" {
+            RED
+        } else {
+            YELLOW
+        };
+        let Unwell {
+            check,
+            state,
+            since,
+            message,
+            ..
+        } = unwell;
+        let (check, message) = (visible(check), visible(message));
+        let book = unwell.runbook.as_ref().map_or_else(String::new, |book| {
+            format!(": `mainstay runbook {}`", visible(book))
+        });
+        self.line(format_args!(
+            "          {colour}{check} {state}{PLAIN} since {since}{book}"
+        ));
+        self.line(format_args!("            {message}"));
     }
 
     fn ledger(&mut self, ledger: &Ledger) {

@@ -3,7 +3,7 @@
 use super::{Route, State, Status, To};
 use crate::data::DataDir;
 use crate::opened::Opened;
-use crate::run::describe_queue;
+use crate::run::{LastStops, describe_queue};
 use crate::scrubbing::{self, LastScrub};
 use std::collections::BTreeMap;
 
@@ -39,6 +39,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
         queue: describe_queue(&queue, opened.queue.has_room()),
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,
-        last_stop: None,
+        unwell: Vec::new(),
+        last_stop: LastStops::begin(data, &mainstay_clock::system()).last(),
     }
 }

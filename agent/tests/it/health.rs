@@ -93,6 +93,9 @@ fn an_agent_that_is_well_says_so_wherever_it_is_asked() {
         "mainstay_documents_accepted_total 1",
         "mainstay_ledger_balanced 1",
         "mainstay_lane_delivered_total{lane=\"lab/server\"} 1",
+        "mainstay_service_state{state=\"running\"} 1",
+        "mainstay_task_failures_total{kind=\"panic\"} 0",
+        "mainstay_stops{outcome=\"none\"} 0",
     ] {
         assert!(
             metrics.lines().any(|found| found == line),

@@ -138,6 +138,8 @@ fn an_agent_that_crashed_says_so_at_its_next_start_and_goes_on_where_it_was() {
     let status = say(&mut stage.command(&["status"]));
     assert!(status.out.contains("not running"), "{status:?}");
     assert!(status.out.contains("3 queued"), "{status:?}");
+    let words = "last run  was not stopped: it was killed, crashed, or lost its power";
+    assert!(status.out.contains(words), "{status:?}");
 
     let agent = start(&stage);
     let crash = || {

@@ -43,4 +43,5 @@ mod submitting;
 mod support;
 mod tasks;
 mod trying_out;
+mod unwell;
 mod versions_by_hand;

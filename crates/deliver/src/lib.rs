@@ -151,6 +151,6 @@ pub use mainstay_wire::{
 };
 pub use outcome::{Cause, Outcome};
 pub use worker::{
-    Connectivity, DeliverConfig, DestinationStatus, LastError, Latency, State, Stopped, Worker,
-    WorkerHandle,
+    Connectivity, DeliverConfig, DestinationStatus, Failing, LastError, Latency, State, Stopped,
+    Worker, WorkerHandle,
 };

@@ -19,6 +19,14 @@ pub enum Outcome {
         /// The destination asked not to be sent this document again before this time has passed.
         after: Option<Duration>,
     },
+    /// As [`Retry`](Self::Retry), and it was not even sent: what stands before the destination kept it back, which says nothing of
+    /// the destination itself.
+    NotSent {
+        /// What happened.
+        reason: String,
+        /// Not before this time has passed.
+        after: Option<Duration>,
+    },
     /// As [`Retry`](Self::Retry), and the destination asked to be sent nothing at all for a while.
     Busy {
         /// What happened.
@@ -56,6 +64,8 @@ pub enum Cause {
     Unreachable,
     /// The destination alone: untrusted, not authorised, full.
     Destination,
+    /// What stands before the destination, a server that is asked about each document, say: nothing was sent.
+    Before,
     /// Most likely the destination, but one document may cause it alone: a 403 or 404 for just this name, say.
     ///
     /// If other documents are delivered all the same, it is counted as a rejection of this document.
@@ -91,6 +101,7 @@ impl Outcome {
         match self {
             Self::Delivered | Self::AlreadyThere => None,
             Self::Retry { reason, .. }
+            | Self::NotSent { reason, .. }
             | Self::Busy { reason, .. }
             | Self::Hold { reason, .. }
             | Self::Reject { reason }

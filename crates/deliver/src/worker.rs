@@ -11,7 +11,7 @@ mod suspects;
 
 pub use config::DeliverConfig;
 pub use shared::WorkerHandle;
-pub use status::{Connectivity, DestinationStatus, LastError, Latency, State};
+pub use status::{Connectivity, DestinationStatus, Failing, LastError, Latency, State};
 
 use crate::{Destination, Error};
 use lane::QueueLane;

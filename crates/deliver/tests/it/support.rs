@@ -75,6 +75,7 @@ pub(crate) async fn send_with(config: &HttpConfig) -> Outcome {
 pub(crate) fn reason(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Retry { reason, .. }
+        | Outcome::NotSent { reason, .. }
         | Outcome::Busy { reason, .. }
         | Outcome::Hold { reason, .. }
         | Outcome::Reject { reason }

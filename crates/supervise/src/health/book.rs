@@ -71,7 +71,7 @@ impl Book {
             to,
             at_ms,
             why,
-            runbook: entry.check.spec.runbook.as_deref().map(str::to_owned),
+            runbook: entry.runbook(),
         })
     }
 
@@ -123,6 +123,16 @@ impl Entry {
         }
     }
 
+    /// What the last trouble named, and else what the check does.
+    fn runbook(&self) -> Option<String> {
+        let shown = self.hysteresis.shown();
+        let mut troubles = self.history.iter();
+        let last = troubles.find(|seen| seen.state != HealthState::Healthy);
+        let named = last.filter(|_| shown != HealthState::Healthy);
+        let named = named.and_then(|seen| seen.runbook.clone());
+        named.or_else(|| self.check.spec.runbook.as_deref().map(str::to_owned))
+    }
+
     fn status(&self, now: Moment) -> CheckStatus {
         let spec = &self.check.spec;
         let is_stale = self
@@ -139,7 +149,7 @@ impl Entry {
             ready: spec.ready,
             last: self.history.front().cloned(),
             is_stale,
-            runbook: spec.runbook.as_deref().map(str::to_owned),
+            runbook: self.runbook(),
         }
     }
 }

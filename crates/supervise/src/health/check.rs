@@ -39,6 +39,7 @@ pub struct Observed {
     pub(super) state: HealthState,
     pub(super) message: String,
     pub(super) details: BTreeMap<String, String>,
+    pub(super) runbook: Option<Cow<'static, str>>,
 }
 
 /// What a check may return.
@@ -167,6 +168,13 @@ impl Observed {
         self
     }
 
+    /// The same, where something else has to be done than [`CheckSpec::runbook`] says.
+    #[must_use]
+    pub fn runbook(mut self, runbook: impl Into<Cow<'static, str>>) -> Self {
+        self.runbook = Some(runbook.into());
+        self
+    }
+
     /// How it is.
     pub fn state(&self) -> HealthState {
         self.state
@@ -182,6 +190,7 @@ impl Observed {
             state,
             message: cut(message.to_string()),
             details: BTreeMap::new(),
+            runbook: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::Moment;
 use mainstay_resilience::within;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,6 +179,7 @@ impl Health {
             state: seen.state,
             message: seen.message,
             details: seen.details,
+            runbook: seen.runbook.map(Cow::into_owned),
             at_ms: clock.wall(),
             took_us: now.since(began).as_micros() as u64,
         };

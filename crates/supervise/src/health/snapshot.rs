@@ -13,6 +13,9 @@ pub struct Observation {
     pub message: String,
     /// What helps to find out why.
     pub details: BTreeMap<String, String>,
+    /// Where it is written what to do, where that is not what the check itself names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
     /// When it ended, in milliseconds since 1970.
     pub at_ms: u64,
     /// How long it took, in microseconds.

@@ -39,6 +39,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Delivered => "delivered",
         Outcome::AlreadyThere => "already there",
         Outcome::Retry { .. } => "retry",
+        Outcome::NotSent { .. } => "not sent",
         Outcome::Busy { .. } => "busy",
         Outcome::Hold { .. } => "hold",
         Outcome::Reject { .. } => "reject",

@@ -22,11 +22,13 @@ impl<L: Lane> Run<L> {
             self.gate_after_unsent(was_probe);
             return;
         };
-        self.shared.with(|status| status.learn(&outcome));
+        let wall = self.clock.wall();
+        self.shared.with(|status| status.learn(&outcome, wall));
         match outcome {
             Outcome::Delivered => self.confirmed(document, took, false, was_probe),
             Outcome::AlreadyThere => self.confirmed(document, took, true, was_probe),
-            Outcome::Retry { reason, after } => {
+            // What stands before the destination is not asked more often than it would be.
+            Outcome::Retry { reason, after } | Outcome::NotSent { reason, after } => {
                 self.gate_after_failure(was_probe);
                 self.again(document, &reason, after, was_probe);
             }
@@ -113,7 +115,7 @@ impl<L: Lane> Run<L> {
                     true,
                     was_probe,
                 ),
-                Cause::Destination | Cause::Unreachable => {
+                Cause::Destination | Cause::Unreachable | Cause::Before => {
                     self.again(document, reason, after, was_probe);
                 }
             }

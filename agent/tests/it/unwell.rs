@@ -1,0 +1,97 @@
+//! What is not well stands in `status` by itself: what, since when, and which runbook; nobody has to have the checks run.
+
+use crate::health::Watched;
+use crate::hubs::quiet_port;
+use crate::support::{Receiver, Stage, say, until};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// So soon a person hears of what is wrong.
+const TOLD: Duration = Duration::from_secs(30);
+
+/// What `status` says of a check; nothing where that is well.
+fn unwell(stage: &Stage, check: &str) -> Option<Value> {
+    let status = stage.json(&["status"]);
+    let all = status["unwell"].as_array()?;
+    all.iter().find(|unwell| unwell["check"] == check).cloned()
+}
+
+/// Waits until `status` tells of a check, no longer than it may take.
+fn told(stage: &Stage, check: &str) -> Value {
+    let deadline = Instant::now() + TOLD;
+    loop {
+        if let Some(told) = unwell(stage, check) {
+            return told;
+        }
+        assert!(Instant::now() < deadline, "{check} is not told in {TOLD:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What stands at the top of the page for people.
+fn page(stage: &Stage) -> String {
+    say(&mut stage.command(&["status"])).out
+}
+
+#[test]
+fn a_dead_destination_stands_in_the_status_within_half_a_minute_and_goes_when_it_is_back() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let watched = Watched::start(&format!("http://127.0.0.1:{port}/ingest"), "");
+    let stage = &watched.stage;
+    stage.drop_file("one.csv", b"1");
+    let lane = told(stage, "to lab/server");
+    assert_eq!(lane["state"], "degraded");
+    assert_eq!(lane["runbook"], "destination-held");
+    let message = lane["message"].as_str().unwrap();
+    assert!(message.contains("cannot connect"), "{lane}");
+    let (since, page) = (lane["since"].as_str().unwrap(), page(stage));
+    let line = format!("to lab/server degraded since {since}: `mainstay runbook destination-held`");
+    assert!(page.contains(&line), "{page}");
+    assert!(page.contains("needs attention"), "{page}");
+
+    let _receiver = Receiver::start(&home, &format!("127.0.0.1:{port}"), &[]);
+    until("it is well", || unwell(stage, "to lab/server").is_none());
+}
+
+/// It was as healthy as could be: whoever answers is there, and nothing is held for it.
+#[test]
+fn a_destination_that_answers_with_nothing_but_errors_is_told_and_forgotten_at_its_first_success() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let address = format!("127.0.0.1:{port}");
+    let failing = Receiver::start(&home, &address, &["--fail", "503:1"]);
+    let watched = Watched::start(&failing.url(), "");
+    let stage = &watched.stage;
+    stage.drop_file("one.csv", b"1");
+    let lane = told(stage, "to lab/server");
+    assert_eq!(lane["runbook"], "persistent-errors", "{lane}");
+    let message = lane["message"].as_str().unwrap();
+    assert!(message.contains("attempts in a row failed since"), "{lane}");
+    assert!(message.contains("503"), "{lane}");
+
+    failing.process.kill();
+    let _receiver = Receiver::start(&home, &address, &[]);
+    until("it is delivered", || stage.ledger("delivered") == 1);
+    until("it is well", || unwell(stage, "to lab/server").is_none());
+}
+
+#[test]
+fn dead_letters_are_told_until_somebody_has_decided_on_them() {
+    let home = Stage::new();
+    let refusing = home.receiver(&["--fail", "422:1"]);
+    let watched = Watched::start(&refusing.url(), "");
+    let stage = &watched.stage;
+    stage.drop_file("one.csv", b"1");
+    until("it is given up", || stage.ledger("dead") == 1);
+    let dead = told(stage, "dead letters");
+    assert_eq!(dead["runbook"], "persistent-errors", "{dead}");
+    let words = "1 dead letter on `lab/server`";
+    assert!(dead["message"].as_str().unwrap().contains(words), "{dead}");
+    // Whoever refuses a document is there, and works.
+    assert_eq!(unwell(stage, "to lab/server"), None);
+
+    let listed = stage.json(&["dead", "list"]);
+    let id = listed[0]["id"].as_str().unwrap().to_owned();
+    let said = say(&mut stage.command(&["dead", "discard", &id]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    until("it is well", || unwell(stage, "dead letters").is_none());
+}
