@@ -369,14 +369,12 @@ impl Breaker {
             .open_growth
             .powi(inner.openings.min(1_000) as i32)
             .min(1e9);
-        let wait = settings
-            .open_for
-            .as_secs_f64()
-            .mul_add(grown, 0.0)
-            .min(settings.open_max.as_secs_f64());
         let swing = settings.open_jitter * (2.0 * inner.random.fraction() - 1.0);
+        // So that it is no longer than the longest after the jitter either, and those that come to it still not all back at once.
+        let longest = settings.open_max.as_secs_f64() / (1.0 + settings.open_jitter);
+        let wait = (settings.open_for.as_secs_f64() * grown).min(longest) * (1.0 + swing);
         // What is out of range is for ever.
-        let wait = Duration::try_from_secs_f64(wait * (1.0 + swing)).unwrap_or(Duration::MAX);
+        let wait = Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX);
         let until = now + wait;
         inner.openings = inner.openings.saturating_add(1);
         inner.opened += 1;

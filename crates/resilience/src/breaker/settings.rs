@@ -28,7 +28,7 @@ pub struct BreakerSettings {
     pub open_for: Duration,
     /// Each opening that follows another without a close in between is so many times as long.
     pub open_growth: f64,
-    /// It never stays open longer, jitter apart.
+    /// It never stays open longer, jitter included.
     pub open_max: Duration,
     /// By how large a random share it is longer or shorter; 0 to 1.
     pub open_jitter: f64,

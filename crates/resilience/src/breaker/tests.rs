@@ -2,6 +2,7 @@ use super::*;
 use crate::class::{Category, Class, Severity};
 use mainstay_clock::ManualClock;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU32;
 
 /// An error of the other side, or of the caller.
@@ -265,6 +266,32 @@ fn it_opens_for_longer_each_time_up_to_its_maximum_and_begins_anew_when_it_was_c
     assert!(succeed(&breaker) && succeed(&breaker));
     open(&breaker);
     assert_eq!(breaker.enter().unwrap_err().retry_after, Some(MINUTE));
+}
+
+/// The jitter came after the cap, and made of it up to twice as much.
+#[test]
+fn no_jitter_keeps_it_open_for_longer_than_its_maximum_nor_are_all_back_at_once() {
+    let (breaker, clock) = breaker(BreakerSettings {
+        open_growth: 2.0,
+        open_max: 3 * MINUTE,
+        open_jitter: 1.0,
+        ..exact()
+    });
+    open(&breaker);
+    let mut waits = BTreeSet::new();
+    for _ in 0..100 {
+        let Err(rejection) = breaker.enter() else {
+            // It was open for no time at all, which the jitter allows.
+            clock.advance(Duration::from_millis(1));
+            continue;
+        };
+        let wait = rejection.retry_after.unwrap();
+        assert!(wait <= 3 * MINUTE, "{wait:?}");
+        waits.insert(wait);
+        clock.advance(wait);
+        fail(&breaker, Fault::Theirs).unwrap_err();
+    }
+    assert!(waits.len() > 50, "{}", waits.len());
 }
 
 #[test]
