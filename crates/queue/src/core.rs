@@ -9,7 +9,7 @@ use crate::store::{Op, Outcome, Store, Verdict};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, Notify};
 use crate::writer::Bell;
 use mainstay_files::Lock;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// One that writes and one that keeps house.
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     /// How many of its threads are at work.
     threads: Mutex<u32>,
     ended: Condvar,
+    /// Which of them has died of a bug, the first.
+    died: OnceLock<&'static str>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -54,6 +56,7 @@ impl Core {
             lock: Mutex::new(Some(folder)),
             threads: Mutex::new(THREADS),
             ended: Condvar::new(),
+            died: OnceLock::new(),
             config,
         })
     }
@@ -265,6 +268,20 @@ impl Core {
             lock(&self.lock).take();
             self.ended.notify_all();
         }
+    }
+
+    /// Called by a thread that dies of a bug: nothing is taken in any more, and the status says why.
+    pub(crate) fn thread_died(&self, what: &'static str) {
+        tracing::error!("{what} has died of a bug; what was confirmed is on the disk");
+        self.died.get_or_init(|| what);
+    }
+
+    /// Why nothing can be taken in, where one of its threads has died.
+    pub(crate) fn why_dead(&self) -> Option<String> {
+        let what = self.died.get()?;
+        Some(format!(
+            "{what} has died of a bug; what was confirmed is on the disk: start the program again, and report this with the log"
+        ))
     }
 
     pub(crate) fn wait_until_finished(&self) {

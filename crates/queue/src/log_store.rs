@@ -45,7 +45,8 @@ pub enum Mode {
     Writable,
     /// The disk is full: intake stops until there is room, delivery and acknowledgements go on.
     Full(String),
-    /// The disk does not confirm what is written: intake stops until it does, delivery goes on.
+    /// The disk does not confirm what is written: intake stops until it does, delivery goes on. Or a thread of the queue has died
+    /// of a bug: then it stops until the program is started again.
     ReadOnly(String),
 }
 

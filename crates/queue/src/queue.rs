@@ -179,7 +179,9 @@ impl Queue {
 
     /// Whether a document of this many bytes would be taken in now, beside those that are on their way.
     pub fn has_room_for(&self, bytes: u64) -> bool {
-        self.store().mode() == Mode::Writable && self.core().fits(1, bytes)
+        self.core().why_dead().is_none()
+            && self.store().mode() == Mode::Writable
+            && self.core().fits(1, bytes)
     }
 
     /// Waits until there may be room again; wakes now and then for nothing.
@@ -387,7 +389,14 @@ impl Queue {
 
     /// How the queue is doing. It waits for no disk, and may be asked from a task.
     pub fn status(&self) -> Status {
-        self.store().status()
+        let status = self.store().status();
+        match self.core().why_dead() {
+            Some(why) => Status {
+                mode: Mode::ReadOnly(why),
+                ..status
+            },
+            None => status,
+        }
     }
 
     /// Has the writer do something, and waits for it.

@@ -63,6 +63,11 @@ struct Leaving<'a>(&'a Core);
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What is there is delivered; more of it would fill the disk, as nothing is given back any more.
+            self.0
+                .thread_died("the thread that keeps the queue's house");
+        }
         self.0.thread_ended();
     }
 }
@@ -87,9 +92,7 @@ struct Ending<'a>(&'a Core);
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(
-                "the thread that writes the queue has died of a bug; the queue is closed, what was confirmed is on the disk"
-            );
+            self.0.thread_died("the thread that writes the queue");
         }
         self.0.close();
         self.0.store.stop_making_ahead();

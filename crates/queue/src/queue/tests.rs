@@ -1,6 +1,8 @@
 use super::*;
 use crate::disk::{DiskFile, Entry, Folder};
+use mainstay_clock::{Clock, ManualClock, Moment, Sleep};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -9,6 +11,8 @@ use std::time::Instant;
 struct Slow {
     real: RealDisk,
     gate: Arc<(Mutex<Gate>, Condvar)>,
+    /// It panics instead.
+    has_bug: bool,
 }
 
 #[derive(Debug, Default)]
@@ -25,6 +29,7 @@ impl Disk for Slow {
     fn create(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let by_house = std::thread::current().name() == Some("queue-house");
         if by_house && name.starts_with("seg-") {
+            assert!(!self.has_bug, "a bug");
             let (gate, changed) = &*self.gate;
             let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
             gate.waiting = true;
@@ -72,6 +77,7 @@ fn the_folder_is_not_free_before_the_last_thread_has_left_it() {
     let disk = Slow {
         real: RealDisk::open(folder.path(), crate::Io::Auto).unwrap(),
         gate: Arc::clone(&gate),
+        has_bug: false,
     };
     let held = Lock::acquire(&path).unwrap();
     let (queue, _) = Queue::open_on(Arc::new(disk), Config::default(), held).unwrap();
@@ -90,4 +96,83 @@ fn the_folder_is_not_free_before_the_last_thread_has_left_it() {
     gate.1.notify_all();
     closing.join().unwrap();
     assert!(Lock::acquire(&path).is_ok());
+}
+
+/// A clock at which one thread dies, once it is told to.
+#[derive(Debug, Clone, Default)]
+struct Deadly {
+    real: ManualClock,
+    has_bug: Arc<AtomicBool>,
+}
+
+impl Deadly {
+    fn look(&self) {
+        let by_writer = std::thread::current().name() == Some("queue-writer");
+        assert!(!(by_writer && self.has_bug.load(Relaxed)), "a bug");
+    }
+}
+
+impl Clock for Deadly {
+    fn now(&self) -> Moment {
+        self.look();
+        self.real.now()
+    }
+
+    fn wall(&self) -> u64 {
+        self.look();
+        self.real.wall()
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.real.sleep(duration)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread that does not die as it should ends the wait in real time"
+)]
+fn until_dead(queue: &Queue) -> String {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        if let Mode::ReadOnly(why) = queue.status().mode {
+            return why;
+        }
+        assert!(Instant::now() < deadline, "nobody tells of it");
+        std::thread::yield_now();
+    }
+}
+
+/// The queue was closed, and its status said that it takes documents in.
+#[test]
+fn a_queue_whose_writer_has_died_says_so_and_has_room_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Deadly::default();
+    let config = Config {
+        clock: Arc::new(clock.clone()),
+        ..Config::default()
+    };
+    let (queue, _) = Queue::open(folder.path(), config).unwrap();
+    let lane = queue.declare_lane("lab").unwrap();
+    assert!(queue.has_room());
+    clock.has_bug.store(true, Relaxed);
+    let document = NewDocument::new(vec![lane], b"body".to_vec());
+    let error = mainstay_clock::block_on(queue.enqueue(document)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    assert!(until_dead(&queue).contains("the thread that writes the queue has died"));
+    assert!(!queue.has_room());
+}
+
+#[test]
+fn a_queue_that_nobody_keeps_house_for_says_so_and_has_room_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Slow {
+        real: RealDisk::open(folder.path(), crate::Io::Auto).unwrap(),
+        gate: Arc::default(),
+        has_bug: true,
+    };
+    let held = Lock::acquire(&folder.path().join("LOCK")).unwrap();
+    let (queue, _) = Queue::open_on(Arc::new(disk), Config::default(), held).unwrap();
+    assert!(until_dead(&queue).contains("keeps the queue's house has died"));
+    assert!(!queue.has_room());
 }
