@@ -228,9 +228,9 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         DeliverState::Paused => ("paused", String::new(), None),
         _ => ("stopped", String::new(), None),
     };
-    let breaker = match (state, told.in_flight) {
-        ("held", 0) => "open",
-        ("held", _) => "half_open",
+    let breaker = match (state, told.is_probing) {
+        ("held", false) => "open",
+        ("held", true) => "half_open",
         _ => "closed",
     };
     let connectivity = match told.connectivity {

@@ -41,6 +41,8 @@ pub(super) struct Run<L: Lane> {
     gate: Gate,
     limit: Limit,
     attempts: Running<Attempted<L::InHand>>,
+    /// How many of them find out whether a held destination is back.
+    probes: usize,
     settlements: Running<Settled>,
     /// Documents that met a held destination; the next probe is another one.
     aside: VecDeque<L::InHand>,
@@ -88,6 +90,7 @@ impl<L: Lane> Run<L> {
             clock,
             shared,
             attempts: FuturesUnordered::new(),
+            probes: 0,
             settlements: FuturesUnordered::new(),
             aside: VecDeque::new(),
             suspects: Suspects::default(),
@@ -196,6 +199,7 @@ impl<L: Lane> Run<L> {
         self.limit.spend();
         if probe {
             self.gate.probe_started(self.clock.now());
+            self.probes += 1;
         }
         self.attempts.push(Box::pin(attempt(
             document,
@@ -216,12 +220,13 @@ impl<L: Lane> Run<L> {
     /// Each turn begins with it.
     fn publish(&self) {
         self.shared.turn(self.clock.now_coarse());
-        let in_flight = self.attempts.len();
+        let (in_flight, is_probing) = (self.attempts.len(), self.probes > 0);
         let state = self.state();
         let limited_until = self.limit.until(&self.clock);
         let wall = self.clock.wall();
         self.shared.with(|status| {
             status.in_flight = in_flight;
+            status.is_probing = is_probing;
             status.limited_until = limited_until;
             status.enter(state, wall);
         });

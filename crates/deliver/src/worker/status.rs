@@ -22,6 +22,8 @@ pub struct DestinationStatus {
     pub connectivity: Connectivity,
     /// Documents that are being sent at this moment.
     pub in_flight: usize,
+    /// Whether one of them finds out whether a destination that is held is back.
+    pub is_probing: bool,
     /// Documents that the destination confirmed, those that it had already among them.
     pub delivered: u64,
     /// Documents that it had already, from an earlier attempt.
@@ -140,6 +142,7 @@ impl DestinationStatus {
             since: wall,
             connectivity: Connectivity::Unknown,
             in_flight: 0,
+            is_probing: false,
             delivered: 0,
             already_there: 0,
             retried: 0,

@@ -7,7 +7,7 @@ use mainstay_clock::Clock;
 use mainstay_queue::DocumentId;
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -323,6 +323,29 @@ async fn the_start_of_a_hold_is_told_and_stays() {
     };
     assert!(bench.clock.wall() < next_probe && next_probe <= bench.clock.wall() + 60_000);
     assert!(later.held_back > 1);
+}
+
+/// A document that was sent before the hold and is not answered looked like the one that finds out whether it is over.
+#[tokio::test]
+async fn what_was_sent_before_a_hold_is_no_probe() {
+    let attempts = AtomicUsize::new(0);
+    let bench = Bench::start(move |_, _| {
+        if attempts.fetch_add(1, Ordering::SeqCst) == 1 {
+            reply(refuse("403"))
+        } else {
+            Reply::Never
+        }
+    });
+    bench.queue.put(2);
+    bench.rest().await;
+    let held = bench.handle.status();
+    assert!(matches!(held.state, State::Held { .. }), "{held:?}");
+    assert_eq!((held.in_flight, held.is_probing), (1, false));
+    bench.queue.put(1);
+    bench.pass(Duration::from_secs(5)).await;
+    let probed = bench.handle.status();
+    assert!(matches!(probed.state, State::Held { .. }), "{probed:?}");
+    assert_eq!((probed.in_flight, probed.is_probing), (2, true));
 }
 
 #[tokio::test]

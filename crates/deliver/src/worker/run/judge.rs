@@ -18,6 +18,9 @@ impl<L: Lane> Run<L> {
             took,
             was_probe,
         } = attempted;
+        if was_probe {
+            self.probes = self.probes.saturating_sub(1);
+        }
         let Some(document) = document else {
             self.gate_after_unsent(was_probe);
             return;
