@@ -124,7 +124,7 @@ fn service_main(_arguments: Vec<OsString>) {
     });
     match registered {
         Ok(handle) => {
-            let _ = report.0.handle.set(handle);
+            report.0.handle.get_or_init(|| handle);
             report.tell(ServiceState::StartPending, PENDING, 0);
             let requests = Requests(Source::ServiceManager(inbox));
             let told = report.clone();
