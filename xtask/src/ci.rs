@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 use crate::process;
 use crate::workspace::Workspace;
-use crate::{concurrency, faults, test, tidy, tools};
+use crate::{concurrency, faults, fuzz, test, tidy, tools};
 
 /// One part of CI.
 struct Step {
@@ -47,6 +47,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "faults",
         run: campaign,
+    },
+    Step {
+        name: "fuzz",
+        run: fuzzing,
     },
 ];
 
@@ -165,6 +169,15 @@ fn campaign(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
             .map(|reason| format!("faults: {reason}")),
     );
     concurrency::run(workspace, &[])
+}
+
+/// Where a nightly compiler and cargo-fuzz are at hand; CI installs neither.
+fn fuzzing(workspace: &Workspace, outcome: &mut Outcome) -> Result<()> {
+    let missing = fuzz::short(workspace)?;
+    outcome
+        .notes
+        .extend(missing.map(|reason| format!("fuzz: {reason}")));
+    Ok(())
 }
 
 fn print_times(times: &[(&str, Duration)]) {

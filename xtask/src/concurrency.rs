@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{self, Stream};
+use crate::record::{Run, Subject, Verdict};
 use crate::workspace::Workspace;
 
 /// Schedules of each of the two kinds, for each test: in CI, and where there is time.
@@ -29,9 +30,12 @@ struct Wanted {
     seed: u64,
     /// Whether races are looked for too.
     races: bool,
+    /// Whether what it came to is written down.
+    record: bool,
 }
 
-/// Runs the campaign: `--long` for ten times as many schedules and a watch for races, `--schedules N` and `--seed N` to choose.
+/// Runs the campaign: `--long` for ten times as many schedules and a watch for races, `--schedules N` and `--seed N` to choose,
+/// `--record` for a line in the record.
 pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     run(workspace, arguments).map(|()| ExitCode::SUCCESS)
 }
@@ -43,6 +47,31 @@ pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// When a build fails, or a promise was broken.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let wanted = parse(arguments)?;
+    let subject = Subject::look(workspace)?;
+    let mut verdict = Verdict::HarnessBroken;
+    let told = watch_threads(workspace, &wanted, &mut verdict);
+    if wanted.record {
+        let schedules = told.as_ref().map_or(0, |(schedules, _)| *schedules);
+        let run = Run {
+            campaign: "concurrency",
+            is_long: wanted.races,
+            seed: wanted.seed,
+            verdict,
+            figures: &[("schedules", schedules)],
+        };
+        subject.add(workspace, &run)?;
+    }
+    let (_, told) = told?;
+    println!("  pass: {told}");
+    Ok(())
+}
+
+/// Does it, and says what it came to where it is no pass; returns the schedules and all of it in words.
+fn watch_threads(
+    workspace: &Workspace,
+    wanted: &Wanted,
+    verdict: &mut Verdict,
+) -> Result<(u64, String)> {
     println!(
         "concurrency: the threads and waiters of queue and resilience under schedules that are chosen, and every wait given up"
     );
@@ -54,23 +83,28 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let programs =
         build(workspace, watches).inspect_err(|error| println!("  HARNESS BROKEN: {error:#}"))?;
     let seed = wanted.seed;
-    let told = measure(workspace, &programs, &wanted, watches)
+    *verdict = Verdict::Violation;
+    let told = measure(workspace, &programs, wanted, watches)
         .inspect_err(|error| println!("  VIOLATION (seed {seed}): {error:#}"))?;
     if let Some(reason) = unwatched {
         // Only the long form looks for races, and there what was not measured is never green.
-        bail!("races were not measured: {reason}; the rest passes: {told}");
+        *verdict = Verdict::NotMeasured;
+        bail!(
+            "races were not measured: {reason}; the rest passes: {}",
+            told.1
+        );
     }
-    println!("  pass: {told}");
-    Ok(())
+    *verdict = Verdict::Pass;
+    Ok(told)
 }
 
-/// Runs all of it, and returns what it came to.
+/// Runs all of it, and returns what it came to: the schedules, and in words.
 fn measure(
     workspace: &Workspace,
     programs: &[String],
     wanted: &Wanted,
     watches: bool,
-) -> Result<String> {
+) -> Result<(u64, String)> {
     let mut kinds = 0;
     for program in programs {
         kinds += count(
@@ -86,10 +120,11 @@ fn measure(
         "{schedules} schedules of {kinds} kinds of work, {given_up} kinds of waits given up at every point"
     );
     if !watches {
-        return Ok(told);
+        return Ok((schedules, told));
     }
     let watched = races::run(workspace)?;
-    Ok(format!("{told}, no race in {watched} tests of the queue"))
+    let told = format!("{told}, no race in {watched} tests of the queue");
+    Ok((schedules, told))
 }
 
 /// Builds everything that is run; what does not build breaks no promise. Returns the programs with the schedules.
@@ -121,6 +156,7 @@ fn parse(arguments: &[String]) -> Result<Wanted> {
         schedules: SHORT,
         seed: 1,
         races: false,
+        record: false,
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -134,10 +170,11 @@ fn parse(arguments: &[String]) -> Result<Wanted> {
         match word.as_str() {
             "--short" => {}
             "--long" => (wanted.schedules, wanted.races) = (LONG, true),
+            "--record" => wanted.record = true,
             "--schedules" => wanted.schedules = number()?,
             "--seed" => wanted.seed = number()?,
             other => bail!(
-                "no option `{other}`: there are --short, --long, --schedules N (of each kind, for each test) and --seed N"
+                "no option `{other}`: there are --short, --long, --record, --schedules N (of each kind, for each test) and --seed N"
             ),
         }
     }
@@ -203,7 +240,8 @@ mod tests {
         let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let wanted = parse(&words(&["--schedules", "7", "--seed", "3"])).unwrap();
         assert_eq!((wanted.schedules, wanted.seed), (7, 3));
-        assert!(!wanted.races);
+        assert!(!wanted.races && !wanted.record);
+        assert!(parse(&words(&["--long", "--record"])).unwrap().record);
         let wanted = parse(&words(&["--long"])).unwrap();
         assert!(wanted.schedules == LONG && wanted.races);
         assert!(parse(&words(&["--schedules"])).is_err());

@@ -12,6 +12,7 @@ mod faults;
 mod fuzz;
 mod mutate;
 mod process;
+mod record;
 mod test;
 mod tidy;
 mod tools;
@@ -27,7 +28,8 @@ cargo xtask VERB
 
   test [ARGS]    every test and every documentation test; installs what they need
                  (ARGS go to the test runner and narrow the run, e.g. `-p mainstay-queue`)
-  ci             what CI runs: lock file, format, clippy, cargo deny, tidy, docs, test, faults --short
+  ci             what CI runs: lock file, format, clippy, cargo deny, tidy, docs, test, faults --short,
+                 fuzz where it can
   tidy           our own rules, held against code and prose
   faults [ARGS]  the fault campaign against the real binary:
                  [--short | --long] [--record] [--seed N] [--cuts COUNT] [--images COUNT] [--kill9 CYCLES] [NAME of one
@@ -35,10 +37,10 @@ cargo xtask VERB
   faults table   renew the tables of what was survived, in README.md and docs/faults.md, from the record
   faults mutate [--record [--again]] [NAME…] | --write
                  take out what the promises rest on, one thing at a time; a test has to see each
-  faults concurrency [--long] [--schedules COUNT] [--seed N]
+  faults concurrency [--long] [--record] [--schedules COUNT] [--seed N]
                  the queue under schedules that are chosen, and given up between any two waits
   fuzz [ARGS]    readers and sequences of operations with made-up input, where a nightly compiler
-                 and cargo-fuzz are at hand: [--long] [NAME of one target]
+                 and cargo-fuzz are at hand: [--long] [--record] [--seed N] [NAME of one target]
   bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
   help           this text";
 

@@ -48,6 +48,8 @@ const FIGURES: &[(&str, &str)] = &[
     ("fill_levels", "disks filled to a level"),
     ("shortages", "shortages of the whole agent"),
     ("lives", "simulated lives"),
+    ("schedules", "schedules of threads, chosen"),
+    ("inputs", "made-up inputs of readers and sequences"),
     ("mutants", "protections taken out, and missed by a test"),
 ];
 
