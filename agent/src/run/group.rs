@@ -80,8 +80,8 @@ impl Component for Closing {
 
     fn close(&self) -> BoxFuture<'_, Result<(), TaskError>> {
         async move {
-            self.0.clone().close().await;
-            Ok(())
+            let closed = self.0.clone().close().await;
+            closed.complaint().map_or(Ok(()), |why| Err(why.into()))
         }
         .boxed()
     }

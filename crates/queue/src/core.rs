@@ -1,11 +1,13 @@
 //! What all handles of a queue share.
 
+use crate::closed::Closed;
 use crate::config::{Config, WhenFull};
 use crate::document::{LaneId, State};
 use crate::error::{Error, ErrorKind};
 use crate::log_store::LogStore;
 use crate::mailbox::{Asked, Command, Mailbox};
 use crate::store::{Op, Outcome, Store, Verdict};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{self, Condvar, Mutex, MutexGuard, Notify};
 use crate::writer::Bell;
 use mainstay_files::Lock;
@@ -36,6 +38,8 @@ pub(crate) struct Core {
     ended: Condvar,
     /// Which of them has died of a bug, the first.
     died: OnceLock<&'static str>,
+    /// What was settled and could not be written to the end.
+    pub(crate) unrecorded: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -57,6 +61,7 @@ impl Core {
             threads: Mutex::new(THREADS),
             ended: Condvar::new(),
             died: OnceLock::new(),
+            unrecorded: AtomicU64::new(0),
             config,
         })
     }
@@ -282,6 +287,14 @@ impl Core {
         Some(format!(
             "{what} has died of a bug; what was confirmed is on the disk: start the program again, and report this with the log"
         ))
+    }
+
+    /// How it was closed, once its threads have ended.
+    pub(crate) fn closed(&self) -> Closed {
+        Closed {
+            unrecorded: self.unrecorded.load(Ordering::Acquire),
+            died: self.why_dead(),
+        }
     }
 
     pub(crate) fn wait_until_finished(&self) {

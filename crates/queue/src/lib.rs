@@ -73,6 +73,7 @@
 
 mod archive;
 mod bodies;
+mod closed;
 mod compact;
 mod config;
 mod core;
@@ -118,6 +119,7 @@ mod writer;
 
 pub use archive::{Exported, Imported};
 pub use bodies::{BodyFile, BodyWriter};
+pub use closed::Closed;
 pub use compact::Compacted;
 pub use config::{Config, Io, WhenFull};
 pub use damage::Damage;

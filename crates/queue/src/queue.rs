@@ -1,6 +1,7 @@
 //! The queue as its users see it.
 
 use crate::bodies::BodyWriter;
+use crate::closed::Closed;
 use crate::config::Config;
 use crate::core::Core;
 use crate::disk::{Disk, RealDisk};
@@ -424,14 +425,15 @@ impl Queue {
     // === The end ===
 
     /// Takes nothing more, writes what was handed over and a snapshot, and lets go of the folder. Blocks until that is
-    /// done. Nothing depends on it: a queue that is killed loses nothing.
-    pub fn close_blocking(&self) {
+    /// done, and says what is left to the next start. Nothing depends on it: a queue that is killed loses nothing.
+    pub fn close_blocking(&self) -> Closed {
         self.core().close();
         self.core().wait_until_finished();
+        self.core().closed()
     }
 
     /// The same, from a task: waits on a thread of its own.
-    pub async fn close(self) {
+    pub async fn close(self) -> Closed {
         let (done, finished) = tokio::sync::oneshot::channel();
         let core = Arc::clone(self.core());
         core.close();
@@ -445,6 +447,7 @@ impl Queue {
             Ok(_) => drop(finished.await),
             Err(_) => self.core().wait_until_finished(),
         }
+        self.core().closed()
     }
 }
 

@@ -136,6 +136,8 @@ pub(crate) fn write(core: &Arc<Core>) {
         }
     }
     retry_refused(core, &mut refused);
+    core.unrecorded
+        .store(refused.len() as u64, Ordering::Release);
     core.bell.close();
     core.store.close();
 }

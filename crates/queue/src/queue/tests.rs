@@ -1,3 +1,5 @@
+mod closing;
+
 use super::*;
 use crate::disk::{DiskFile, Entry, Folder};
 use mainstay_clock::{Clock, ManualClock, Moment, Sleep};

@@ -226,7 +226,7 @@ async fn a_close_that_nobody_waits_for_is_done_all_the_same() {
         let scratch = Scratch::new();
         let (queue, lane) = scratch.open();
         put(&queue, lane, "one").await;
-        let ended = ends_within(polls, Box::pin(queue.close())).await;
+        let ended = ends_within(polls, Box::pin(async { drop(queue.close().await) })).await;
         // The folder is free as soon as both threads have left it.
         let (queue, recovery) = loop {
             match Queue::open(scratch.path(), scratch.config.clone()) {
