@@ -40,7 +40,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
-use mainstay_supervise::{Health, HealthChange};
+use mainstay_supervise::{Health, HealthChange, TaskContext};
 use notice::{Notice, Station};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +51,9 @@ use webhook::Webhook;
 
 /// The alerts in a configuration, at most.
 pub(crate) const ALERTS_MAX: usize = 16;
+
+/// Who tells goes round so often even if there is nothing to tell, so that it is seen when it does not.
+const ROUND: Duration = Duration::from_secs(3);
 
 /// Tellings of one alert that are under way at a time.
 const AT_ONCE: usize = 8;
@@ -72,6 +75,17 @@ struct Teller {
     by: By,
     desk: Desk,
     changes: Receiver<HealthChange>,
+    /// How often it went round.
+    rounds: Arc<AtomicU64>,
+}
+
+/// Those who tell of changes, each on its own.
+pub(crate) struct Tellers {
+    each: Vec<Teller>,
+    station: Station,
+    agent: Arc<Agent>,
+    health: Health,
+    clock: SharedClock,
 }
 
 /// Why something was not told.
@@ -89,7 +103,7 @@ enum By {
     Command(Arc<[String]>),
 }
 
-/// Makes who tells of every change from now on; what is returned never ends, as no part does.
+/// Makes who tells of every change from now on.
 ///
 /// # Errors
 /// A request that cannot be made: nobody is trusted, or a secret cannot be read.
@@ -98,7 +112,7 @@ pub(crate) fn tell(
     health: &Health,
     alerts: &[config::Alert],
     clock: &SharedClock,
-) -> Result<impl Future<Output = ()> + Send + use<>, Failure> {
+) -> Result<Tellers, Failure> {
     let mut tellers = Vec::new();
     for alert in alerts {
         let name = alert.to.to_string();
@@ -119,17 +133,15 @@ pub(crate) fn tell(
             by,
             desk,
             changes,
+            rounds: Arc::default(),
         });
     }
-    let (agent, health, clock) = (Arc::clone(agent), health.clone(), clock.clone());
-    let station = Station::of(agent.station.name.as_deref());
-    Ok(async move {
-        let running = tellers
-            .into_iter()
-            .map(|teller| teller.run(&agent, &health, &station, &clock));
-        join_all(running).await;
-        // Where there are none.
-        std::future::pending::<()>().await;
+    Ok(Tellers {
+        each: tellers,
+        station: Station::of(agent.station.name.as_deref()),
+        agent: Arc::clone(agent),
+        health: health.clone(),
+        clock: clock.clone(),
     })
 }
 
@@ -168,11 +180,49 @@ impl By {
     }
 }
 
+impl Tellers {
+    /// Tells, as a task that beats while each of them goes round, until that is to stop.
+    pub(crate) async fn run(self, context: &TaskContext) {
+        let Self {
+            each,
+            station,
+            agent,
+            health,
+            clock,
+        } = self;
+        let mut seen: Vec<(Arc<AtomicU64>, u64)> = each
+            .iter()
+            .map(|teller| (Arc::clone(&teller.rounds), 0))
+            .collect();
+        let go_round = || {
+            let moved = seen.iter_mut().map(|(rounds, before)| {
+                let rounds = rounds.load(Ordering::Relaxed);
+                std::mem::replace(before, rounds) != rounds
+            });
+            // Each is asked, also where one stands still.
+            moved.fold(true, |all, moved| all & moved)
+        };
+        let running = each
+            .into_iter()
+            .map(|teller| teller.run(&agent, &health, &station, &clock));
+        let all = async {
+            join_all(running).await;
+            // Where there are none.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = context.alive_while(all, go_round) => {}
+            () = context.stopping() => {}
+        }
+    }
+}
+
 impl Teller {
     async fn run(mut self, agent: &Agent, health: &Health, station: &Station, clock: &SharedClock) {
         let (by, name) = (&self.by, self.name.as_str());
         let mut under_way = FuturesUnordered::new();
         loop {
+            self.rounds.fetch_add(1, Ordering::Relaxed);
             let now = clock.now();
             while under_way.len() < AT_ONCE
                 && let Some(due) = self.desk.take_due(now)
@@ -180,9 +230,9 @@ impl Teller {
                 under_way.push(told(by, name, due, agent, station, clock));
             }
             let next = match self.desk.next(now) {
-                Some(next) if under_way.len() < AT_ONCE => next,
+                Some(next) if under_way.len() < AT_ONCE => next.min(ROUND),
                 // A change, or a telling that ends, comes first.
-                _ => Duration::MAX,
+                _ => ROUND,
             };
             tokio::select! {
                 biased;

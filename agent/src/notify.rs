@@ -15,7 +15,7 @@
 use crate::run::Agent;
 use mainstay_clock::SharedClock;
 use mainstay_paths::Environment;
-use mainstay_supervise::Health;
+use mainstay_supervise::{Health, TaskContext};
 use std::ffi::OsStr;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -60,10 +60,17 @@ struct Facts<S, L> {
     is_live: L,
 }
 
-/// Tells the service manager, where there is one. It never ends, as no part does.
-pub(crate) async fn tell(agent: Arc<Agent>, health: Health, clock: SharedClock) {
+/// Tells the service manager, where there is one, as a task that beats by itself, until that is to stop.
+pub(crate) async fn tell(
+    agent: Arc<Agent>,
+    health: Health,
+    clock: SharedClock,
+    context: &TaskContext,
+) {
     let Some(manager) = &agent.manager else {
-        return std::future::pending().await;
+        // There is nothing that could hang.
+        context.pause(Duration::MAX).await;
+        return;
     };
     let facts = Facts {
         status: || {
@@ -78,7 +85,11 @@ pub(crate) async fn tell(agent: Arc<Agent>, health: Health, clock: SharedClock) 
         // A stop has its own bound; whoever stops in order is not to be killed for it.
         is_live: || agent.is_stopping() || health.is_live(),
     };
-    manager.hear(facts, &clock).await;
+    let turn = || context.beat();
+    tokio::select! {
+        () = manager.hear(facts, &clock, &turn) => {}
+        () = context.stopping() => {}
+    }
 }
 
 /// Tells the service manager, where there is one, that the agent begins to stop: at once, because that may take no time.
@@ -153,17 +164,19 @@ impl Manager {
         })
     }
 
-    /// Tells all there is to tell, for ever.
+    /// Tells all there is to tell, for ever; `turn` is called in each round, at least every 10 s.
     async fn hear<S: Fn() -> String, L: Fn() -> bool>(
         &self,
         facts: Facts<S, L>,
         clock: &SharedClock,
+        turn: &(impl Fn() + Sync),
     ) {
         let mut shown = (facts.status)();
         self.is_told.store(true, Ordering::Relaxed);
         let mut is_ready = self.send(&format!("READY=1\nSTATUS={shown}"));
         let (mut status_at, mut beat_at) = (clock.now() + STATUS_EVERY, clock.now());
         loop {
+            turn();
             let now = clock.now();
             if let Some(beat) = self.beat.filter(|_| beat_at <= now) {
                 if (facts.is_live)() {
@@ -271,7 +284,7 @@ mod tests {
                 status: || "3 queued".to_owned(),
                 is_live: move || is_live.load(Ordering::Relaxed),
             };
-            manager.hear(facts, &clock).await;
+            manager.hear(facts, &clock, &|| {}).await;
         });
         settle().await;
         assert_eq!(heard(&socket), ["READY=1\nSTATUS=3 queued", "WATCHDOG=1"]);
@@ -326,7 +339,7 @@ mod tests {
                 status: || format!("{} s", seconds().min(30)),
                 is_live: || true,
             };
-            manager.hear(facts, &clock).await;
+            manager.hear(facts, &clock, &|| {}).await;
         });
         settle().await;
         for _ in 0..60 {
@@ -356,7 +369,7 @@ mod tests {
                 status: || "well".to_owned(),
                 is_live: || true,
             };
-            manager.hear(facts, &clock).await;
+            manager.hear(facts, &clock, &|| {}).await;
         });
         settle().await;
         let socket = UnixDatagram::bind(&path).unwrap();

@@ -16,12 +16,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::{StreamExt, TryStreamExt};
-use mainstay_supervise::Health;
+use mainstay_supervise::{Health, TaskContext};
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;
+use tokio::net::UnixStream;
+use tokio::net::unix::SocketAddr;
 use tokio_util::io::{StreamReader, SyncIoBridge};
-use tokio_util::sync::CancellationToken;
+
+/// What serves this request is no task, and can be made to panic all the same.
+const HERE: &str = "this connection";
 
 /// What every request needs.
 #[derive(Debug, Clone)]
@@ -31,12 +35,37 @@ struct Here {
     health: Health,
 }
 
-/// Answers until `stop` is cancelled.
+/// Takes connections, and beats in each round.
+struct Heard {
+    listener: Listener,
+    context: TaskContext,
+}
+
+impl axum::serve::Listener for Heard {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            self.context.beat();
+            tokio::select! {
+                accepted = axum::serve::Listener::accept(&mut self.listener) => return accepted,
+                () = self.context.beat_due() => {}
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        axum::serve::Listener::local_addr(&self.listener)
+    }
+}
+
+/// Answers as a task that beats by itself, until that is to stop.
 pub(crate) async fn serve(
     listener: Listener,
     agent: Arc<Agent>,
     health: Health,
-    stop: CancellationToken,
+    context: &TaskContext,
 ) {
     let desk = Desk::new(
         agent.queue.clone(),
@@ -69,14 +98,18 @@ pub(crate) async fn serve(
         desk,
         health,
     };
-    let serving = axum::serve(listener, router.with_state(here));
+    let heard = Heard {
+        listener,
+        context: context.clone(),
+    };
+    let serving = axum::serve(heard, router.with_state(here));
     tokio::select! {
         served = serving => {
             if let Err(error) = served {
                 tracing::error!(%error, "the control socket ended");
             }
         }
-        () = stop.cancelled() => {}
+        () = context.stopping() => {}
     }
 }
 
@@ -101,6 +134,7 @@ async fn look(State(here): State<Here>) -> Response {
 /// For tests alone: `run --test-faults`.
 async fn fault(State(here): State<Here>, Json(wish): Json<Wish>) -> Response {
     if let Some(faults) = here.agent.tasks.faults() {
+        assert!(wish.task != HERE, "a test asked for it");
         faults.ask(wish);
     }
     StatusCode::NO_CONTENT.into_response()

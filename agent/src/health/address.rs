@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mainstay_clock::SharedClock;
-use mainstay_supervise::{Health, HealthState};
+use mainstay_supervise::{Health, HealthState, TaskContext};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// Where it listens where `[health]` does not say so.
 pub(crate) const LISTEN: SocketAddr =
@@ -81,13 +80,13 @@ impl Door {
         self.listener.local_addr().ok()
     }
 
-    /// Answers until `stop` is cancelled.
+    /// Answers as a task that beats by itself, until that is to stop.
     pub(crate) async fn serve(
         self,
         agent: Arc<Agent>,
         health: Health,
         clock: SharedClock,
-        stop: CancellationToken,
+        context: &TaskContext,
     ) {
         let router = Router::new()
             .route("/health/live", get(live))
@@ -97,10 +96,12 @@ impl Door {
             .with_state(Here { agent, health });
         let (places, mut running) = (Arc::new(Semaphore::new(CONNECTIONS)), JoinSet::new());
         loop {
+            context.beat();
             let accepted = tokio::select! {
                 accepted = self.accept(&places) => accepted,
                 // Those that are open end with their set.
-                () = stop.cancelled() => return,
+                () = context.stopping() => return,
+                () = context.beat_due() => continue,
             };
             let Some((stream, place)) = accepted else {
                 clock.sleep(BREATH).await;

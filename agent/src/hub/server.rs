@@ -11,12 +11,13 @@ use crate::run::Template;
 use mainstay_clock::SharedClock;
 use mainstay_queue::{Queue, WhenFull};
 use mainstay_resilience::within;
+use mainstay_supervise::TaskContext;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -132,19 +133,20 @@ impl Hub {
         })
     }
 
-    /// Serves until `stop` is cancelled; requests in flight are finished, within their time.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    /// Serves as a task that beats by itself, until that is to stop; requests in flight are finished, within their time.
+    pub(crate) async fn run(self, context: &TaskContext) {
         let mut running = JoinSet::new();
         tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.accept(&mut running) => {}
+            () = context.stopping() => {}
+            () = self.accept(&mut running, context) => {}
         }
         // Nobody new comes in from here on; whoever is in hears that it ends.
         let Self { listener, desk, .. } = self;
         drop(listener);
         desk.stop.cancel();
         let all = async { while running.join_next().await.is_some() {} };
-        if within(&*desk.clock, self.finish, all).await.is_none() {
+        let finished = context.alive_while(within(&*desk.clock, self.finish, all), || true);
+        if finished.await.is_none() {
             tracing::warn!(
                 route = desk.template.route,
                 "requests were still in flight; their senders will ask again"
@@ -153,12 +155,14 @@ impl Hub {
     }
 
     /// Accepts for ever; whoever is one too many waits in the system's own line.
-    async fn accept(&self, running: &mut JoinSet<()>) {
+    async fn accept(&self, running: &mut JoinSet<()>, context: &TaskContext) {
         loop {
-            let Ok(place) = Arc::clone(&self.connections).acquire_owned().await else {
-                return;
+            context.beat();
+            let (accepted, place) = tokio::select! {
+                accepted = self.next() => accepted,
+                () = context.beat_due() => continue,
             };
-            match self.listener.accept().await {
+            match accepted {
                 Ok((stream, peer)) => {
                     let desk = Arc::clone(&self.desk);
                     running.spawn(async move {
@@ -173,6 +177,18 @@ impl Hub {
             }
             while running.try_join_next().is_some() {}
         }
+    }
+
+    /// Whoever comes next, once there is a place.
+    async fn next(
+        &self,
+    ) -> (
+        io::Result<(TcpStream, SocketAddr)>,
+        Option<OwnedSemaphorePermit>,
+    ) {
+        // It is never closed.
+        let place = Arc::clone(&self.connections).acquire_owned().await.ok();
+        (self.listener.accept().await, place)
     }
 }
 

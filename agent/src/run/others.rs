@@ -1,6 +1,7 @@
 //! What neither takes nor delivers: who answers, shows, and looks after the rest.
 
 use super::tasks::{Tasks, beside};
+use super::trash::Due;
 use super::{Agent, Display, progress, scrub, trash};
 use crate::alerts;
 use crate::config::Settings;
@@ -62,18 +63,18 @@ pub(super) fn start(
     tasks.start(
         beside("what the service manager is told"),
         move |context: TaskContext| {
-            let work = notify::tell(Arc::clone(&told), watched.clone(), by.clone());
-            async move { until_stopped(&context, work).await }
+            let (told, watched, by) = (Arc::clone(&told), watched.clone(), by.clone());
+            async move { notify::tell(told, watched, by, &context).await }
         },
     )?;
     alert(&tasks, agent, &health, settings, clock)?;
-    tasks.start(beside("the checks of its health"), move |context| {
-        let health = health.clone();
-        async move {
-            let work = health.run(context.stop().clone());
-            context.alive_while(work, || true).await;
-        }
-    })?;
+    tasks.start(
+        beside("the checks of its health"),
+        move |context: TaskContext| {
+            let health = health.clone();
+            async move { health.run(&context).await }
+        },
+    )?;
     look_after(&tasks, agent, settings, display, clock)
 }
 
@@ -94,25 +95,17 @@ fn alert(
         clock.clone(),
     );
     tasks.start(beside("the alerts"), move |context: TaskContext| {
-        let work = match first.take() {
+        let tellers = match first.take() {
             Some(first) => Ok(first),
             None => alerts::tell(&agent, &health, &wishes, &clock),
         };
         async move {
-            let work = work.map_err(|failure| failure.account())?;
-            until_stopped(&context, work).await;
+            let tellers = tellers.map_err(|failure| failure.account())?;
+            tellers.run(&context).await;
             Ok::<(), TaskError>(())
         }
     })?;
     Ok(())
-}
-
-/// Runs what does not end by itself.
-async fn until_stopped(context: &TaskContext, work: impl Future<Output = ()>) {
-    tokio::select! {
-        () = context.alive_while(work, || true) => {}
-        () = context.stopping() => {}
-    }
 }
 
 /// Starts what shows how the agent does, and looks after what it keeps.
@@ -128,16 +121,24 @@ fn look_after(
         progress::show(display.clone(), Arc::clone(&shown), context)
     })?;
     let (kept, wish, by) = (Arc::clone(agent), settings.scrub, clock.clone());
+    let turns: Arc<tokio::sync::Mutex<()>> = Arc::default();
     tasks.start(beside("the scrub of the backups"), move |context| {
-        scrub::keep_whole(Arc::clone(&kept), wish, by.clone(), context)
+        scrub::keep_whole(
+            Arc::clone(&kept),
+            wish,
+            by.clone(),
+            Arc::clone(&turns),
+            context,
+        )
     })?;
     let (data, after, by) = (
         agent.data.clone(),
         settings.empty_trash_after,
         clock.clone(),
     );
+    let due = Due::default();
     tasks.start(beside("the emptying of the trash"), move |context| {
-        trash::empty_old(data.clone(), after, by.clone(), context)
+        trash::empty_old(data.clone(), after, by.clone(), Arc::clone(&due), context)
     })?;
     Ok(())
 }
@@ -157,8 +158,7 @@ fn answer(
                 Some(socket) => socket,
                 None => Listener::open(&agent.data).map_err(|failure| failure.account())?,
             };
-            let work = control::serve(socket, agent, health, context.stop().clone());
-            context.alive_while(work, || true).await;
+            control::serve(socket, agent, health, &context).await;
             Ok::<(), TaskError>(())
         }
     })?;
@@ -186,8 +186,7 @@ fn tell(
                     .await
                     .map_err(|failure| failure.account())?,
             };
-            let work = door.serve(agent, health, clock, context.stop().clone());
-            context.alive_while(work, || true).await;
+            door.serve(agent, health, clock, &context).await;
             Ok::<(), TaskError>(())
         }
     })?;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
-use tokio_util::sync::CancellationToken;
 
 /// Nothing is read so early: a start has better things to do.
 const AFTER_START: Duration = Duration::from_mins(10);
@@ -29,6 +28,7 @@ pub(super) async fn keep_whole(
     agent: Arc<Agent>,
     scrub: Scrub,
     clock: SharedClock,
+    turns: Arc<tokio::sync::Mutex<()>>,
     context: TaskContext,
 ) -> Result<(), JoinError> {
     let folder = agent.data.path().join(scrubbing::FOLDER);
@@ -40,18 +40,20 @@ pub(super) async fn keep_whole(
     let mut wait = AFTER_START.min(look);
     while context.pause(wait).await {
         wait = look;
-        let (folder, clock) = (folder.clone(), clock.clone());
-        let stop = context.stop().clone();
+        // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits here.
+        let turn = Arc::clone(&turns).lock_owned().await;
+        let (folder, clock, context) = (folder.clone(), clock.clone(), context.clone());
         let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             // Somebody may have scrubbed by hand.
             let last = LastScrub::read(&folder);
             if is_due(&folder, last, scrub.every, clock.wall()) {
-                run(scrub, &folder, &clock, &stop);
+                run(scrub, &folder, &clock, &context);
             }
             LastScrub::read(&folder)
         });
         // Of another life of the agent nothing is left, this neither: two would read at twice the rate.
-        agent.set_last_scrub(context.alive_while(work, || true).await?);
+        agent.set_last_scrub(work.await?);
     }
     Ok(())
 }
@@ -63,7 +65,17 @@ fn is_due(folder: &Path, last: Option<LastScrub>, every: Duration, now: u64) -> 
     last.is_none_or(|last| last.at > now || u128::from(now - last.at) >= every.as_millis())
 }
 
-fn run(scrub: Scrub, folder: &Path, clock: &SharedClock, stop: &CancellationToken) {
+/// Ready when the task is to stop; who waits with it for its turn beats, since it does not hang.
+async fn waits_no_more(context: &TaskContext) {
+    loop {
+        tokio::select! {
+            () = context.stopping() => return,
+            () = context.beat_due() => context.beat(),
+        }
+    }
+}
+
+fn run(scrub: Scrub, folder: &Path, clock: &SharedClock, context: &TaskContext) {
     let backups = match Backups::open(folder) {
         Ok(backups) => backups.made_by(concat!("mainstay ", env!("CARGO_PKG_VERSION"))),
         Err(error) => return tracing::error!("the backups are not scrubbed: {error}"),
@@ -73,15 +85,19 @@ fn run(scrub: Scrub, folder: &Path, clock: &SharedClock, stop: &CancellationToke
     let done = scrubbing::scrub(
         &backups,
         scrub.repair,
-        &mut |bytes| pace.spend_until(bytes, stop.cancelled(), &runtime),
+        &mut |bytes| {
+            context.beat();
+            pace.spend_until(bytes, waits_no_more(context), &runtime);
+        },
         &mut |scrubbed| {
+            context.beat();
             match scrubbing::complaint(scrubbed) {
                 // Somebody may have removed it, and wants to hear no more of it.
                 Some(complaint) if scrubbing::is_missing(scrubbed) => tracing::info!("{complaint}"),
                 Some(complaint) => tracing::error!("{complaint}"),
                 None => {}
             }
-            if stop.is_cancelled() {
+            if context.is_stopping() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

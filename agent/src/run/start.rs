@@ -127,8 +127,7 @@ fn listen(tasks: &Tasks, name: String, hub: Hub, address: Address) -> Result<Tas
                 Some(hub) => hub,
                 None => address.open().await.map_err(|failure| failure.account())?,
             };
-            let work = hub.run(context.stop().clone());
-            context.alive_while(work, || true).await;
+            hub.run(&context).await;
             Ok::<(), TaskError>(())
         }
     })

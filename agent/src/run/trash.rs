@@ -4,11 +4,18 @@ use crate::data::DataDir;
 use mainstay_clock::SharedClock;
 use mainstay_files::{Backup, Backups, Error, Trash};
 use mainstay_supervise::TaskContext;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
 
 /// How often the trash is looked at.
 const LOOK: Duration = Duration::from_hours(1);
+
+/// Files that are removed before it is said that it gets on.
+const AT_ONCE: usize = 64;
+
+/// What was too old at the last look. Who looks has it for itself, also where nobody waits any more for what it finds.
+pub(super) type Due = Arc<tokio::sync::Mutex<Vec<Backup>>>;
 
 /// Empties the trash of what is older than `after`, for as long as the agent runs; zero: never.
 ///
@@ -20,6 +27,7 @@ pub(super) async fn empty_old(
     data: DataDir,
     after: Duration,
     clock: SharedClock,
+    due: Due,
     context: TaskContext,
 ) -> Result<(), JoinError> {
     if after.is_zero() {
@@ -27,32 +35,45 @@ pub(super) async fn empty_old(
         return Ok(());
     }
     let folder = data.path().join(crate::commands::TRASH);
-    let mut due = Vec::new();
     while context.pause(LOOK.min(after)).await {
-        let (folder, clock, before) = (folder.clone(), clock.clone(), std::mem::take(&mut due));
-        let looked = tokio::task::spawn_blocking(move || {
-            let trash = Trash::of(Backups::open(&folder)?.clocked_by(clock));
-            look(&trash, after, &before)
-        });
+        let (folder, clock, beats) = (folder.clone(), clock.clone(), context.clone());
+        let looked = async {
+            // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits here.
+            let mut due = Arc::clone(&due).lock_owned().await;
+            let work = tokio::task::spawn_blocking(move || {
+                let trash = Trash::of(Backups::open(&folder)?.clocked_by(clock));
+                let before = std::mem::take(&mut *due);
+                *due = look(&trash, after, &before, &|| beats.beat())?;
+                Ok::<(), Error>(())
+            });
+            work.await
+        };
         let looked = tokio::select! {
-            looked = context.alive_while(looked, || true) => looked?,
+            looked = looked => looked?,
             () = context.stopping() => return Ok(()),
         };
-        match looked {
-            Ok(now) => due = now,
-            Err(error) => tracing::warn!("the trash is not emptied: {error}"),
+        if let Err(error) = looked {
+            tracing::warn!("the trash is not emptied: {error}");
         }
     }
     Ok(())
 }
 
-/// Removes what is too old now and was so before; answers what is too old now.
-fn look(trash: &Trash, after: Duration, before: &[Backup]) -> Result<Vec<Backup>, Error> {
+/// Removes what is too old now and was so before; answers what is too old now. `moves` is called whenever it has got on.
+fn look(
+    trash: &Trash,
+    after: Duration,
+    before: &[Backup],
+    moves: &dyn Fn(),
+) -> Result<Vec<Backup>, Error> {
     let (gone, due): (Vec<Backup>, Vec<Backup>) = trash
         .older_than(after)?
         .into_iter()
         .partition(|file| before.contains(file));
-    trash.empty(&gone)?;
+    for some in gone.chunks(AT_ONCE) {
+        moves();
+        trash.empty(some)?;
+    }
     for file in &gone {
         let path = crate::terminal::visible(&file.path.display().to_string());
         tracing::info!("{path}, deleted as {}, is gone for good now", file.id);
@@ -64,7 +85,6 @@ fn look(trash: &Trash, after: Duration, before: &[Backup]) -> Result<Vec<Backup>
 mod tests {
     use super::*;
     use mainstay_clock::ManualClock;
-    use std::sync::Arc;
 
     #[test]
     fn a_deleted_file_goes_for_good_when_it_was_too_old_twice() {
@@ -83,18 +103,18 @@ mod tests {
 
         // The date jumps, and comes back.
         clock.set_wall(wall + 100 * day.as_millis() as u64);
-        let due = look(&trash, 30 * day, &[]).unwrap();
+        let due = look(&trash, 30 * day, &[], &|| {}).unwrap();
         assert_eq!(due, std::slice::from_ref(&old));
         clock.set_wall(wall);
-        assert_eq!(look(&trash, 30 * day, &due).unwrap(), []);
+        assert_eq!(look(&trash, 30 * day, &due, &|| {}).unwrap(), []);
         assert_eq!(trash.list().unwrap(), std::slice::from_ref(&old));
 
         clock.advance(20 * day);
         let young = put("young");
         clock.advance(10 * day);
-        let due = look(&trash, 30 * day, &[]).unwrap();
+        let due = look(&trash, 30 * day, &[], &|| {}).unwrap();
         assert_eq!(trash.list().unwrap(), [young.clone(), old.clone()]);
-        assert_eq!(look(&trash, 30 * day, &due).unwrap(), []);
+        assert_eq!(look(&trash, 30 * day, &due, &|| {}).unwrap(), []);
         assert_eq!(trash.list().unwrap(), [young]);
     }
 }

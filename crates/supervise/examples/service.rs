@@ -39,7 +39,7 @@ async fn main() -> Result<(), TaskError> {
         TaskSpec::new("the health checks"),
         move |context: TaskContext| {
             let checks = checks.clone();
-            async move { checks.run(context.stop().clone()).await }
+            async move { checks.run(&context).await }
         },
     )?;
     supervisor.started();

@@ -111,6 +111,29 @@ impl TaskContext {
         }
     }
 
+    /// Ready when the next [`beat`](Self::beat) is due, four times within the deadline of the heartbeat; never for a task without one.
+    /// A loop beats once in each round and waits for this among what it waits for: so it beats while nothing comes, and is
+    /// silent when a round does not end. Cancel safe.
+    ///
+    /// ```
+    /// # async fn example(context: mainstay_supervise::TaskContext, mut wishes: tokio::sync::mpsc::Receiver<u64>) {
+    /// loop {
+    ///     context.beat();
+    ///     tokio::select! {
+    ///         Some(wish) = wishes.recv() => println!("{wish}"),
+    ///         () = context.beat_due() => {}
+    ///         () = context.stopping() => return,
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn beat_due(&self) {
+        match self.task.spec.heartbeat {
+            Some(deadline) => self.shared.clock.sleep(deadline / 4).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Waits so long, or until the task is to stop; answers whether to go on. It beats meanwhile, as often as its deadline asks.
     pub async fn pause(&self, duration: Duration) -> bool {
         self.beat();

@@ -4,6 +4,8 @@
 //! threads that wait for work have gone. What the agent holds at rest, after the rounds in which it warms up, has to stay as it is:
 //! descriptors and threads as they were, and memory on a line that rises by less than 1 MiB in an hour (short form: by less than
 //! 1 MiB in all, since a minute says nothing of an hour).
+//!
+//! Nothing of all that is a fault of the agent's own tasks: none of them may have been silent, have failed or have been started again.
 
 use super::faulty::LIVES;
 use super::stage::Stage;
@@ -11,6 +13,7 @@ use super::{Effort, scratch};
 use crate::process::{Mainstay, Receiver};
 use crate::verdict::Verdict;
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +29,9 @@ const WARM_UP_SHORT: usize = 2;
 
 /// How long there is load in a round.
 const LOAD: Duration = Duration::from_millis(2_500);
+
+/// A pickup, a delivery, and eight beside them: fewer, and what was looked at was not the agent.
+const TASKS_MIN: usize = 10;
 
 /// A thread that waits for work goes after 2 s.
 const REST: Duration = Duration::from_secs(3);
@@ -54,14 +60,14 @@ pub(super) fn run(effort: Effort) -> Verdict {
         (Ok(stage), Ok(scratch)) => (stage, scratch),
         (Err(error), _) | (_, Err(error)) => return Verdict::from(error),
     };
-    let held = match stage
+    let (held, tasks) = match stage
         .put_on(scratch.path())
         .and_then(|()| rounds(&mut stage, effort.is_long))
     {
-        Ok(held) => held,
+        Ok(seen) => seen,
         Err(error) => return Verdict::from(error),
     };
-    let words = match judge(&held, effort.is_long) {
+    let words = match tasks_are_well(&tasks).and_then(|()| judge(&held, effort.is_long)) {
         Ok(words) => words,
         Err(what) => {
             let seed = effort.seed;
@@ -72,12 +78,15 @@ pub(super) fn run(effort: Effort) -> Verdict {
     stage.judge(&["data"], &words)
 }
 
-fn rounds(stage: &mut Stage, is_long: bool) -> Result<Vec<Held>> {
+/// What was held at rest after each round, and how the tasks stood at the end.
+fn rounds(stage: &mut Stage, is_long: bool) -> Result<(Vec<Held>, Value)> {
     let first = Receiver::start(&stage.binary, &stage.path(""), "127.0.0.1:0", &[])?;
     let (address, url) = (first.address().to_owned(), first.url.clone());
     first.kill()?;
     // What was delivered is forgotten at once: kept, it would take its hundred bytes each.
-    let head = "[queue]\nretain_after_ack = \"0s\"\n";
+    // Every task has something to do, or to wait for.
+    let head = "[queue]\nretain_after_ack = \"0s\"\n[health]\nlisten = \"127.0.0.1:0\"\n\
+                [[alert]]\ncommand = [\"true\"]\n";
     let mut agent = stage.agent_that_deletes(head, "data", &url, &[])?;
     let begun = Instant::now();
     let mut held = Vec::new();
@@ -109,10 +118,21 @@ fn rounds(stage: &mut Stage, is_long: bool) -> Result<Vec<Held>> {
         );
         held.push(rest);
     }
+    let tasks = stage.status("data")?["service"]["tasks"].clone();
     let _well = Receiver::start(&stage.binary, &stage.path(""), &address, &[])?;
     agent.terminate()?;
     Stage::succeed(agent)?;
-    Ok(held)
+    Ok((held, tasks))
+}
+
+fn tasks_are_well(tasks: &Value) -> std::result::Result<(), String> {
+    let tasks = tasks.as_array().map_or(&[][..], Vec::as_slice);
+    let is_well = |task: &&Value| task["attempts"] == 1 && task["failures"] == 0;
+    match tasks.iter().find(|task| !is_well(task)) {
+        Some(task) => Err(format!("a task was not well all the time: {task}")),
+        None if tasks.len() < TASKS_MIN => Err(format!("tasks are missing: {tasks:?}")),
+        None => Ok(()),
+    }
 }
 
 fn is_empty(stage: &Stage) -> bool {
@@ -228,6 +248,7 @@ fn slope(held: &[Held]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn held(at: u64, memory: f64, descriptors: usize, threads: usize) -> Held {
         Held {
@@ -236,6 +257,22 @@ mod tests {
             descriptors,
             threads,
         }
+    }
+
+    #[test]
+    fn a_task_that_was_silent_once_is_seen() {
+        let task =
+            |attempts: u32, failures: u32| json!({ "attempts": attempts, "failures": failures });
+        let tasks = |last: Value| {
+            let mut tasks = vec![task(1, 0); TASKS_MIN - 1];
+            tasks.push(last);
+            Value::from(tasks)
+        };
+        assert_eq!(tasks_are_well(&tasks(task(1, 0))), Ok(()));
+        assert!(tasks_are_well(&tasks(task(2, 1))).is_err());
+        assert!(tasks_are_well(&tasks(task(1, 1))).is_err());
+        assert!(tasks_are_well(&Value::from(vec![task(1, 0)])).is_err());
+        assert!(tasks_are_well(&Value::Null).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::check::{Check, HealthState, Observed, Underway};
 use super::snapshot::{HealthSnapshot, Observation, Readiness};
 use super::{Health, book::Entry};
+use crate::TaskContext;
 use crate::bounded::words_of_end;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -14,7 +15,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
 
 /// Gives a run up when its caller goes away, or its time is over; one that came to its end takes no harm, nor one that blocks.
 struct GivesUp(AbortHandle);
@@ -26,11 +26,12 @@ impl Drop for GivesUp {
 }
 
 impl Health {
-    /// Runs every check whenever it is due, until `stop`: to be run as a task. What it began is given up with it.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Runs every check whenever it is due, as a task that beats by itself, until that is to stop. What it began is given up with it.
+    pub async fn run(&self, context: &TaskContext) {
         let mut under_way = BTreeSet::new();
         let mut runs = FuturesUnordered::new();
         loop {
+            context.beat();
             let registered = self.shared.registered.notified();
             tokio::pin!(registered);
             // Registered before it is looked what is due, so that a check that comes in between is not missed.
@@ -45,12 +46,13 @@ impl Health {
             }
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
+                () = context.stopping() => return,
                 Some(name) = runs.next() => {
                     under_way.remove(&name);
                 }
                 () = registered => {}
                 () = self.shared.clock.sleep(next) => {}
+                () = context.beat_due() => {}
             }
         }
     }

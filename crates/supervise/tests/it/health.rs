@@ -364,7 +364,7 @@ async fn checks_are_run_when_they_are_due_and_what_nobody_looked_at_is_unknown()
             TaskSpec::new("the health checks"),
             move |context: TaskContext| {
                 let runs = runs.clone();
-                async move { runs.run(context.stop().clone()).await }
+                async move { runs.run(&context).await }
             },
         )
         .unwrap();

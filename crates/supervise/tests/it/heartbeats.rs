@@ -3,8 +3,8 @@
 use crate::support::{SECOND, STEP, next, passes, supervised};
 use mainstay_clock::{Clock, ManualClock, Moment};
 use mainstay_supervise::{
-    Event, FailureKind, Restart, ServiceState, Supervisor, SupervisorSettings, TaskContext,
-    TaskSpec, TaskState,
+    CheckSpec, Event, FailureKind, Health, Observed, Restart, ServiceState, Supervisor,
+    SupervisorSettings, TaskContext, TaskSpec, TaskState,
 };
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -73,6 +73,61 @@ async fn a_task_that_waits_for_long_is_missed_only_when_what_it_waits_for_does_n
         }
         task.abort();
     }
+}
+
+#[tokio::test]
+async fn a_loop_that_waits_is_heard_and_one_whose_round_does_not_end_is_missed() {
+    for hangs in [false, true] {
+        let (supervisor, clock) = supervised();
+        let mut events = supervisor.subscribe();
+        supervisor.started();
+        let spec = TaskSpec::new("the door").heartbeat(4 * SECOND);
+        let task = supervisor
+            .spawn(spec, move |context: TaskContext| async move {
+                for round in 0_u64.. {
+                    context.beat();
+                    // Nobody comes.
+                    context.beat_due().await;
+                    if hangs && round == 9 {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            })
+            .unwrap();
+        if hangs {
+            next(&mut events, &clock, is_silent).await;
+            let at = clock.now().since(Moment::ORIGIN);
+            assert!(10 * SECOND <= at, "not while it waited: {at:?}");
+        } else {
+            passes(&clock, clock.sleep(60 * SECOND)).await;
+            assert_eq!(supervisor.status().counts.silences, 0);
+        }
+        task.abort();
+    }
+}
+
+/// Checks that are due once an hour leave their runner nothing to do meanwhile.
+#[tokio::test]
+async fn the_runner_of_checks_is_heard_while_none_is_due() {
+    let (supervisor, clock) = supervised();
+    supervisor.started();
+    let health = Health::new(Arc::new(clock.clone())).unwrap();
+    let hourly = CheckSpec::new("disk").every(3_600 * SECOND, SECOND);
+    health
+        .register(hourly, || async { Observed::healthy() })
+        .unwrap();
+    let spec = TaskSpec::new("the checks").heartbeat(4 * SECOND);
+    let runs = health.clone();
+    let task = supervisor
+        .spawn(spec, move |context: TaskContext| {
+            let runs = runs.clone();
+            async move { runs.run(&context).await }
+        })
+        .unwrap();
+    passes(&clock, clock.sleep(60 * SECOND)).await;
+    assert_eq!(supervisor.status().counts.silences, 0);
+    assert_eq!(health.history("disk", 9).len(), 1);
+    task.abort();
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn open_and_close() {
     supervisor
         .spawn(TaskSpec::new("health"), move |context: TaskContext| {
             let runs = runs.clone();
-            async move { runs.run(context.stop().clone()).await }
+            async move { runs.run(&context).await }
         })
         .unwrap();
     let sleeper = Command::new("sleep")
