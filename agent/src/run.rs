@@ -14,6 +14,7 @@ mod agent;
 mod body;
 mod budgets;
 mod certificates;
+mod children;
 mod content_type;
 pub(crate) mod destination;
 mod drop_folder;

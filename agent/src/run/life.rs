@@ -6,7 +6,7 @@ use super::group::Closing;
 use super::others::{self, Doors};
 use super::start::Started;
 use super::tasks::Tasks;
-use super::{Next, emptiness, folders, new_settings, queue_config};
+use super::{Next, children, emptiness, folders, new_settings, queue_config};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::notify;
@@ -31,6 +31,9 @@ const AFTER_GRACE: Duration = Duration::from_millis(200);
 
 /// What was told to give up ends at its next wait; what does not is blocked, and is left behind.
 const CANCEL: Duration = Duration::from_secs(2);
+
+/// A process that was killed is gone in this time, unless the system itself holds it.
+const GONE: Duration = Duration::from_secs(1);
 
 /// Why a life of the agent ends.
 enum Ending {
@@ -168,7 +171,7 @@ async fn begin(
         let started = assembled.start(clock)?;
         let agent = Arc::clone(&started.agent);
         others::start(&agent, settings, display, clock, doors)?;
-        Ok((agent, stopping(opened, started, settings.grace)?))
+        Ok((agent, stopping(opened, started, settings.grace, clock)?))
     };
     let begun = begun.await;
     match begun {
@@ -182,7 +185,12 @@ async fn begin(
 ///
 /// # Errors
 /// Two things are called the same, which none are.
-fn stopping(opened: &Opened, started: Started, grace: Duration) -> Result<Stopping, Failure> {
+fn stopping(
+    opened: &Opened,
+    started: Started,
+    grace: Duration,
+    clock: &SharedClock,
+) -> Result<Stopping, Failure> {
     let settings = StopSettings {
         drain: grace.saturating_add(AFTER_GRACE),
         cancel: CANCEL,
@@ -194,7 +202,7 @@ fn stopping(opened: &Opened, started: Started, grace: Duration) -> Result<Stoppi
         delivery,
         intake,
     } = started;
-    let (queue, socket) = (opened.queue.clone(), opened.data.socket());
+    let (queue, socket, clock) = (opened.queue.clone(), opened.data.socket(), clock.clone());
     let register = move || {
         let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
         stopping.register(Closing(queue))?;
@@ -207,11 +215,30 @@ fn stopping(opened: &Opened, started: Started, grace: Duration) -> Result<Stoppi
                 Err(error) => Err(error.to_string()),
             }
         })?;
+        stopping.verify("its processes are gone", move || gone(clock))?;
         Ok(stopping)
     };
     register().map_err(|error: mainstay_supervise::Error| {
         Failure::new(Exit::StartFailed, "the agent could not be stopped").because(error)
     })
+}
+
+/// Whether every process that was started has ended: what was killed goes within moments.
+///
+/// # Errors
+/// Which are there, when the time is nearly up.
+async fn gone(clock: SharedClock) -> Result<(), String> {
+    let until = clock.now() + GONE;
+    loop {
+        let left = children::left().map_err(|error| error.to_string())?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if until <= clock.now() {
+            return Err(format!("{} would not go", left.join(", ")));
+        }
+        clock.sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Stops everything in order, and at once when that is asked for.

@@ -222,6 +222,32 @@ fn a_command_is_told_by_its_input_and_its_variables_and_does_not_speak_for_the_a
     assert!(!variables.contains("NOTIFY_SOCKET"), "{variables}");
 }
 
+/// What it started went on for as long as it liked, and the agent said that it had stopped cleanly.
+#[test]
+fn a_stop_takes_a_command_that_hangs_with_it_and_says_so() {
+    let stage = Stage::new();
+    let script = "#!/bin/sh\necho $$ > \"$1.part\" && mv \"$1.part\" \"$1\"\nsleep 1000\n";
+    program(&stage.path("tell"), script);
+    let began = stage.path("began");
+    let agent = start(
+        &stage,
+        &format!(
+            "[[alert]]\ncommand = [\"./tell\", \"{}\"]\nchecks = [\"to lab/*\"]\nfrom = \"degraded\"",
+            began.display()
+        ),
+    );
+    until_checked(&stage, "the command runs", || began.exists());
+    let pid = std::fs::read_to_string(&began).unwrap();
+    let process = std::path::Path::new("/proc").join(pid.trim());
+    assert!(process.exists());
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    assert!(!process.exists());
+    let text = std::fs::read_to_string(stage.path("data/stops.json")).unwrap();
+    let stops: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(stops["lives"][0]["stop"]["outcome"], "clean", "{stops}");
+}
+
 #[test]
 fn a_webhook_that_hangs_delays_nothing() {
     let stage = Stage::new();
