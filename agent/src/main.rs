@@ -21,6 +21,7 @@ mod hub;
 mod logging;
 mod notify;
 mod opened;
+mod panics;
 mod percent;
 mod receive;
 mod run;
@@ -45,6 +46,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> ExitCode {
+    panics::watch();
     match start(Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -8,6 +8,7 @@ pub(crate) use page::page;
 pub(crate) use stopped::read_stopped;
 pub(crate) use unwell::Unwell;
 
+use crate::panics::Panics;
 use crate::scrubbing::LastScrub;
 use crate::units::rounded;
 use mainstay_supervise::TaskState;
@@ -72,6 +73,9 @@ pub(crate) struct Service {
     pub(crate) troubles: Vec<String>,
     /// How often a task was started again since the agent started.
     pub(crate) restarts: u64,
+    /// What panicked since the agent's process began, be it a task or what serves one connection.
+    #[serde(default)]
+    pub(crate) panics: Panics,
     /// The tasks.
     pub(crate) tasks: Vec<Task>,
 }

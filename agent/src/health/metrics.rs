@@ -1,6 +1,7 @@
 //! The account in the text format of Prometheus (exposition format 0.0.4), beside that of the checks.
 
 use crate::alerts::Counters;
+use crate::panics;
 use crate::status::{Status, To};
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
@@ -53,6 +54,7 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
         ("mainstay_documents_queued", "gauge", ledger.queued),
         ("mainstay_documents_dead", "gauge", ledger.dead),
         ("mainstay_queue_bytes", "gauge", status.queue.bytes),
+        ("mainstay_panics_total", "counter", panics::seen().count),
         (
             "mainstay_ledger_balanced",
             "gauge",

@@ -18,6 +18,7 @@
 
 use super::fault::Faults;
 use crate::exit::{Exit, Failure};
+use crate::panics;
 use crate::status::{self, date};
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{
@@ -118,6 +119,7 @@ impl Tasks {
             since: date(status.since_ms),
             troubles: status.troubles,
             restarts: status.counts.restarts,
+            panics: panics::seen(),
             tasks: status.tasks.into_iter().map(told).collect(),
         }
     }

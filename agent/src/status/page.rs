@@ -67,6 +67,13 @@ impl Page {
 
     /// What does not run as it should; nothing where all does.
     fn service(&mut self, service: &Service) {
+        if let Some(last) = &service.panics.last {
+            let count = Count(service.panics.count, "panic");
+            self.line(format_args!(
+                "          {YELLOW}{count} since the start{PLAIN}, which is a bug; the last: {}",
+                visible(last)
+            ));
+        }
         for trouble in &service.troubles {
             self.line(format_args!(
                 "          {RED}{}{PLAIN}: `mainstay runbook crash-loop`",

@@ -130,6 +130,27 @@ fn whatever_task_panics_is_told_and_started_again_and_the_rest_goes_on() {
     Whole::start().each_meets("panic", "a test asked for it");
 }
 
+/// It was a line on standard error: what serves one connection is nobody's task.
+#[test]
+fn a_panic_that_is_no_task_s_is_counted_logged_and_shown_with_its_place() {
+    let whole = Whole::start();
+    assert_eq!(whole.service().unwrap()["panics"]["count"], 0);
+    whole.meets("this connection", "panic");
+    let panics = whole.service().unwrap()["panics"].clone();
+    assert_eq!(panics["count"], 1, "{panics}");
+    let last = panics["last"].as_str().unwrap();
+    assert!(
+        last.contains("a test asked for it at agent/src/control/server.rs:"),
+        "{last}"
+    );
+    let shown = say(&mut whole.stage.command(&["status"])).out;
+    assert!(shown.contains("1 panic since the start"), "{shown}");
+    assert!(shown.contains(last), "{shown}");
+    let log = whole.agent.log();
+    assert!(log.contains("a panic, which is a bug"), "{log}");
+    whole.delivers("after.csv");
+}
+
 #[test]
 fn whatever_task_fails_is_told_and_started_again_and_the_rest_goes_on() {
     Whole::start().each_meets("error", "a test asked for it");
