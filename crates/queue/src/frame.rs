@@ -98,6 +98,13 @@ pub(crate) fn stamp(bytes: &mut [u8], key: &SegmentKey, sequence: u64) -> Result
     Ok(framed_len(payload))
 }
 
+/// How long the record is of whose head this is, as far as that can be believed: its checksum is not looked at.
+pub(crate) fn len_of(head: &[u8; FRAME_HEADER]) -> Option<usize> {
+    let mut reader = Reader::new(head);
+    reader.u32().ok()?;
+    FRAME_HEADER.checked_add(reader.u32().ok()? as usize)
+}
+
 /// Reads the record at the start of `bytes`.
 pub(crate) fn parse<'a>(bytes: &'a [u8], key: &SegmentKey) -> Result<Frame<'a>, Malformed> {
     let mut reader = Reader::new(bytes);
