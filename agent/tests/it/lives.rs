@@ -277,3 +277,73 @@ fn a_scrub_ends_with_the_life_that_it_belongs_to() {
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
 }
+
+/// What a process holds: descriptors, threads, and bytes of memory.
+fn held(agent: &Running) -> (usize, usize, u64) {
+    let process = format!("/proc/{}", agent.pid());
+    let count = |what: &str| {
+        std::fs::read_dir(format!("{process}/{what}"))
+            .unwrap()
+            .count()
+    };
+    let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: u64 = line
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap();
+    (count("fd"), count("task"), kib * 1024)
+}
+
+/// Each life opens all that the agent has and closes it: the queue, a watched folder, an address for documents and one for its
+/// health, deliveries, alerts, checks, the control socket.
+#[test]
+fn a_hundred_lives_leave_no_descriptor_thread_or_memory_behind() {
+    const WARM_UP: usize = 20;
+    const RISE_MAX: u64 = 2 * 1024 * 1024;
+    let (stage, home) = (Stage::new(), Stage::new());
+    let receiver = Receiver::start(&home, "127.0.0.1:0", &[]);
+    stage.configured(&format!(
+        "[health]\nlisten = \"127.0.0.1:0\"\n[[alert]]\ncommand = [\"true\"]\n\
+         [[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n\
+         [[route]]\nname = \"hub\"\n[route.from.http]\nlisten = \"127.0.0.1:0\"\n[route.to.folder]\npath = \"{}\"\n",
+        stage.text("drop"),
+        receiver.url(),
+        home.text("out"),
+    ));
+    // What a thread has given back stays in the heap that it was from, of which there are many otherwise: that is no leak.
+    let agent = stage.start(stage.run_configured().env("MALLOC_ARENA_MAX", "1"));
+    let lives = |agent: &Running| agent.log().matches("queue open").count();
+    let mut before = None;
+    for life in 1..=WARM_UP + 100 {
+        until("this life works", || {
+            lives(&agent) == life && stage.path("data/control.sock").exists()
+        });
+        let name = format!("{life}.csv");
+        stage.drop_file(&name, name.as_bytes());
+        until("a document is delivered", || {
+            receiver.stored().len() == life
+        });
+        if life == WARM_UP {
+            before = Some(held(&agent));
+        }
+        agent.signal("HUP");
+    }
+    until("the last life works", || lives(&agent) == WARM_UP + 101);
+    let (descriptors, threads, memory) = before.unwrap();
+    // What waits for work, and a connection that is kept, go within seconds.
+    let mut now = held(&agent);
+    until("descriptors and threads are as they were", || {
+        now = held(&agent);
+        now.0 <= descriptors && now.1 <= threads
+    });
+    assert!(
+        now.2 <= memory + RISE_MAX,
+        "{memory} bytes before, {} after a hundred lives",
+        now.2
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
