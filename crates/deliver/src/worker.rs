@@ -7,6 +7,7 @@ mod rejections;
 mod run;
 mod shared;
 mod status;
+mod streak;
 mod suspects;
 
 pub use config::DeliverConfig;

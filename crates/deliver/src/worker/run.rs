@@ -9,6 +9,7 @@ use super::config::DeliverConfig;
 use super::lane::Lane;
 use super::shared::Shared;
 use super::status::{DestinationStatus, State};
+use super::streak::Streak;
 use super::suspects::Suspects;
 use crate::gate::{Gate, Permission};
 use crate::{Destination, Worker};
@@ -47,6 +48,7 @@ pub(super) struct Run<L: Lane> {
     /// Documents that met a held destination; the next probe is another one.
     aside: VecDeque<L::InHand>,
     suspects: Suspects,
+    streak: Streak,
     /// How many were delivered.
     delivered: u64,
 }
@@ -94,6 +96,7 @@ impl<L: Lane> Run<L> {
             settlements: FuturesUnordered::new(),
             aside: VecDeque::new(),
             suspects: Suspects::default(),
+            streak: Streak::default(),
             delivered: 0,
         }
     }

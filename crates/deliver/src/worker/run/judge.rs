@@ -4,7 +4,9 @@ use super::Run;
 use crate::worker::attempt::Attempted;
 use crate::worker::lane::{InHand, Lane, Settlement};
 use crate::worker::rejections;
+use crate::worker::streak::Streak;
 use crate::{Cause, Outcome};
+use mainstay_queue::DocumentId;
 use std::time::Duration;
 
 /// This many documents that met a held destination are kept from being its next probe again, at most 8 MiB of bodies.
@@ -33,6 +35,7 @@ impl<L: Lane> Run<L> {
             // What stands before the destination is not asked more often than it would be.
             Outcome::Retry { reason, after } | Outcome::NotSent { reason, after } => {
                 self.gate_after_failure(was_probe);
+                self.hold_after_many(document.id(), &reason);
                 self.again(document, &reason, after, was_probe);
             }
             Outcome::Busy { reason, after } => {
@@ -63,6 +66,7 @@ impl<L: Lane> Run<L> {
         let wall = self.clock.wall();
         tracing::debug!(id = %document.id(), already_there, took_ms = took.as_secs_f64() * 1000.0, "delivered");
         self.delivered += 1;
+        self.streak.end();
         self.suspects.forget(document.id());
         self.shared.with(|status| {
             status.succeeded(took, wall);
@@ -126,14 +130,7 @@ impl<L: Lane> Run<L> {
         }
         self.suspects.note(id, self.delivered);
         self.count_failure(reason, |status| status.held_back += 1);
-        let now = self.clock.now();
-        if self.gate.hold(reason, after, was_probe, now, &self.random) {
-            tracing::warn!(
-                address = self.destination.address(),
-                reason,
-                "destination held; its documents wait and it is probed"
-            );
-        }
+        self.hold(reason, after, was_probe);
         self.set_aside(document);
     }
 
@@ -148,6 +145,9 @@ impl<L: Lane> Run<L> {
 
     fn rejected(&mut self, document: L::InHand, reason: &str, opens: bool, was_probe: bool) {
         let (id, most) = (document.id(), self.config.bury_after);
+        if opens {
+            self.streak.end();
+        }
         let count = rejections::count(document.last_error()).saturating_add(1);
         let note = rejections::note(count, most, reason);
         if most <= count {
@@ -182,6 +182,27 @@ impl<L: Lane> Run<L> {
                 },
                 opens,
                 was_probe,
+            );
+        }
+    }
+
+    /// Holds the destination where one document after the other fails: it is no longer likely that they are to blame, and whatever
+    /// makes it fail is not mended by a whole backlog.
+    fn hold_after_many(&mut self, id: DocumentId, reason: &str) {
+        if self.gate.held().is_some() || !self.streak.failed(id) {
+            return;
+        }
+        let reason = format!("{} documents in a row failed: {reason}", Streak::LONGEST);
+        self.hold(&reason, None, false);
+    }
+
+    fn hold(&mut self, reason: &str, after: Option<Duration>, was_probe: bool) {
+        let now = self.clock.now();
+        if self.gate.hold(reason, after, was_probe, now, &self.random) {
+            tracing::warn!(
+                address = self.destination.address(),
+                reason,
+                "destination held; its documents wait and it is probed"
             );
         }
     }

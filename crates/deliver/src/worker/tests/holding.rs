@@ -49,6 +49,67 @@ async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at
     assert!(busiest.unwrap() <= 2, "{busiest:?} attempts in one second");
 }
 
+/// Each of a million documents was sent to a server that answered all of them with an error, and again every few minutes.
+#[tokio::test]
+async fn a_server_that_fails_everybody_is_not_asked_with_the_whole_backlog() {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let bench = Bench::start(move |_, _| {
+        if is_down.load(Ordering::SeqCst) {
+            reply(Outcome::retry("500"))
+        } else {
+            deliver()
+        }
+    });
+    let ids = bench.queue.put(250);
+    bench.rest().await;
+    let at_first = bench.destination.sent();
+    assert!(at_first <= 15, "{at_first}");
+    let status = bench.handle.status();
+    assert!(
+        matches!(&status.state, State::Held { reason, .. } if reason == "10 documents in a row failed: 500"),
+        "{status:?}"
+    );
+    assert_eq!(status.connectivity, Connectivity::Online);
+    for _ in 0..10 {
+        bench.pass(MINUTE).await;
+    }
+    let probes = bench.destination.sent() - at_first;
+    assert!((10..=60).contains(&probes), "{probes} in ten minutes");
+
+    down.store(false, Ordering::SeqCst);
+    for _ in 0..6 {
+        bench.pass(MINUTE).await;
+    }
+    assert_eq!(bench.acknowledged(), 250);
+    assert!(bench.queue.state().buried.is_empty());
+    assert_eq!(bench.handle.status().state, State::Idle);
+    assert!(ids.iter().all(|id| bench.queue.find(*id).is_none()));
+}
+
+#[tokio::test]
+async fn a_few_documents_that_always_fail_hold_up_no_other() {
+    let poison: Arc<Mutex<HashSet<DocumentId>>> = Arc::default();
+    let are_poison = Arc::clone(&poison);
+    let bench = Bench::start(move |id, _| {
+        if are_poison.lock().unwrap().contains(&id) {
+            reply(Outcome::retry("500"))
+        } else {
+            deliver()
+        }
+    });
+    bench.handle.pause();
+    let ids = bench.queue.put(9);
+    poison.lock().unwrap().extend(&ids);
+    bench.handle.resume();
+    for round in 1..=60 {
+        bench.pass(Duration::from_secs(10)).await;
+        bench.queue.put(1);
+        bench.rest().await;
+        assert_eq!(bench.acknowledged(), round);
+    }
+}
+
 #[tokio::test]
 async fn the_start_of_a_hold_is_told_and_stays() {
     let bench = Bench::start(|_, _| reply(Outcome::hold("refused")));
