@@ -1,7 +1,9 @@
 //! One workload in a place of its own: run with or without a fault, then judged by a process that opens it again.
 
 use crate::tracer::{Ending, Plan, Seen, Watch, Watched, watch};
-use crate::workloads::{CHECK_ALONE, CHECK_BRIEFLY, Place, RUN_ALONE, WRONG, Workload, complaints, missed};
+use crate::workloads::{
+    CHECK_ALONE, CHECK_BRIEFLY, Place, RUN_ALONE, WRONG, Workload, complaints, missed,
+};
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
