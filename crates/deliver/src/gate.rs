@@ -19,6 +19,11 @@ use std::time::Duration;
 /// when it is the probe. As long as a patient person waits for an answer, and a sixth of the time an attempt may take.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How far apart the probes are of a destination that fails one document after the other: 20 ms on average, so 50 in a second at
+/// most. That burdens no server. It cannot be much less: where only some documents fail, for good, each comes again every 150 s on
+/// average and before the younger ones, which are met as long as fewer than 7,500 do.
+const SLOW: Backoff = Backoff::doubling(Duration::from_millis(20), Duration::from_millis(40));
+
 #[derive(Debug)]
 pub(crate) struct Gate {
     backoff: Backoff,
@@ -27,11 +32,13 @@ pub(crate) struct Gate {
 }
 
 /// The destination is held until something is delivered again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Held {
     pub(crate) reason: String,
     pub(crate) next_probe: Moment,
     failures: u32,
+    /// How far apart its probes are.
+    backoff: Backoff,
 }
 
 /// The destination asked for quiet.
@@ -112,11 +119,13 @@ impl Gate {
                     reason: reason.to_owned(),
                     next_probe: now + wait,
                     failures: 1,
+                    backoff: self.backoff,
                 });
                 true
             }
             Some(held) if was_probe => {
                 held.failures = held.failures.saturating_add(1);
+                held.backoff = self.backoff;
                 held.next_probe = now
                     + self
                         .backoff
@@ -132,11 +141,26 @@ impl Gate {
         }
     }
 
+    /// One document after the other failed without a reason that is outside of them: one is sent at a time, 20 ms apart on average.
+    /// Answers whether this closed the gate.
+    pub(crate) fn slow_down(&mut self, reason: &str, now: Moment, random: &Random) -> bool {
+        if self.held.is_some() {
+            return false;
+        }
+        self.held = Some(Held {
+            reason: reason.to_owned(),
+            next_probe: now + SLOW.wait(1, Duration::ZERO, random),
+            failures: 1,
+            backoff: SLOW,
+        });
+        true
+    }
+
     /// The probe neither succeeded nor said why not: another document tries next, a little later.
     pub(crate) fn probe_was_inconclusive(&mut self, now: Moment, random: &Random) {
         if let Some(held) = &mut self.held {
             held.failures = held.failures.saturating_add(1);
-            held.next_probe = now + self.backoff.wait(held.failures, Duration::ZERO, random);
+            held.next_probe = now + held.backoff.wait(held.failures, Duration::ZERO, random);
         }
     }
 
@@ -226,6 +250,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_slowed_down_is_probed_soon_again_until_its_cause_is_told() {
+        let (mut gate, random) = (Gate::open(BACKOFF), Random::from_seed(1));
+        assert!(gate.slow_down("500", at(0), &random));
+        assert!(!gate.slow_down("500", at(0), &random));
+        for round in 1..100 {
+            let now = at(0) + Duration::from_millis(40 * round);
+            assert_eq!(gate.permission(now), Permission::Probe);
+            gate.probe_started(now);
+            gate.probe_was_inconclusive(now, &random);
+        }
+        let mut longest = Duration::ZERO;
+        for round in 10..30 {
+            let now = at(round * 100);
+            gate.probe_started(now);
+            gate.hold("refused", None, true, now, &random);
+            longest = longest.max(gate.held().unwrap().next_probe.since(now));
+        }
+        assert!(Duration::from_secs(30) < longest, "{longest:?}");
+        assert_eq!(gate.held().unwrap().reason, "refused");
+        assert!(gate.succeeded());
+        assert_eq!(gate.permission(at(3_000)), Permission::Any);
+    }
+
+    #[test]
     fn failures_that_were_under_way_together_count_as_one() {
         let (mut gate, random) = held_gate();
         let due = gate.held().unwrap().next_probe;
@@ -237,7 +285,8 @@ mod tests {
             &Held {
                 reason: "refused".into(),
                 next_probe: due,
-                failures: 1
+                failures: 1,
+                backoff: BACKOFF,
             }
         );
     }

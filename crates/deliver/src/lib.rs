@@ -63,7 +63,7 @@
 //! | 2xx, to its end | acknowledged |
 //! | 409 or 412 with our key in `Idempotency-Key` or `Mainstay-Receipt`; 409 or 412 to a POST whose body names our key and says "already", "exists" or "duplicate" (not where the address holds `{id}`: an error page may quote it); 412 to our `If-None-Match: *`, if what is there has the document's length | acknowledged: it is there |
 //! | 408, 425, 429, 5xx, 409 with `Retry-After`, time-outs, resets, answers cut short, nonsense | this document waits: 1 s to 5 min, doubling, full jitter, or longer if the server says so |
-//! | the same for 10 different documents in a row | the destination is held as below, though their attempts count: what fails everybody is not asked with a whole backlog |
+//! | the same for 10 different documents in a row | one document at a time is sent, 50 in a second at most, until one is taken: what fails everybody is not asked with a whole backlog |
 //! | 429 and 503 with `Retry-After` | as above, and nothing else is sent to this destination before that time: who says so speaks for the whole server, and asking it with other documents would only make it later |
 //! | 401, 403, 404, 407, 3xx; no connection: name, refused, unreachable, not within 5 s, proxy, TLS; a folder that is missing, full or not writable | the destination is held: its documents wait without an attempt being counted, and one at a time probes it, 1 s to 60 s apart. One success opens it fully |
 //! | every other 4xx; a body that does not match its hash; a name that cannot be sent | this document alone: buried after 5 in a row |
@@ -97,7 +97,7 @@
 //! | the slowest line | 16 KiB/s for a body in a file | no attempt is without an end: 256 MiB may take 4.5 h |
 //! | settlements that wait for the disk | 256 for each worker | one flush takes them all; more could be sent twice after a crash |
 //! | documents set aside while a destination is held | 32 | at most 8 MiB of bodies; after that many probes it begins anew |
-//! | documents that fail in a row | 10 hold the destination | twice as many as are under way by default; a few that always fail hold up nobody |
+//! | documents that fail in a row | after 10 one is sent at a time, 20 ms apart on average | twice as many as are under way by default; so few that always fail hold up nobody, and fewer than 7,500 nobody for good |
 //! | an unanswered probe | keeps others waiting for 10 s | a slow document must not hold up the others, not as a probe either |
 //! | names tried in a folder | 99, then the id | the thousandth file of one name does not try a thousand names |
 //! | marks in a folder | 7 days | longer than any outage after which a repeat has to be recognised |

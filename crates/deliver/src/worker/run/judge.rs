@@ -32,10 +32,14 @@ impl<L: Lane> Run<L> {
         match outcome {
             Outcome::Delivered => self.confirmed(document, took, false, was_probe),
             Outcome::AlreadyThere => self.confirmed(document, took, true, was_probe),
-            // What stands before the destination is not asked more often than it would be.
-            Outcome::Retry { reason, after } | Outcome::NotSent { reason, after } => {
+            Outcome::Retry { reason, after } => {
                 self.gate_after_failure(was_probe);
-                self.hold_after_many(document.id(), &reason);
+                self.slow_down_after_many(document.id(), &reason);
+                self.again(document, &reason, after, was_probe);
+            }
+            // What stands before the destination is not asked more often than it would be.
+            Outcome::NotSent { reason, after } => {
+                self.gate_after_failure(was_probe);
                 self.again(document, &reason, after, was_probe);
             }
             Outcome::Busy { reason, after } => {
@@ -130,7 +134,14 @@ impl<L: Lane> Run<L> {
         }
         self.suspects.note(id, self.delivered);
         self.count_failure(reason, |status| status.held_back += 1);
-        self.hold(reason, after, was_probe);
+        let now = self.clock.now();
+        if self.gate.hold(reason, after, was_probe, now, &self.random) {
+            tracing::warn!(
+                address = self.destination.address(),
+                reason,
+                "destination held; its documents wait and it is probed"
+            );
+        }
         self.set_aside(document);
     }
 
@@ -186,23 +197,19 @@ impl<L: Lane> Run<L> {
         }
     }
 
-    /// Holds the destination where one document after the other fails: it is no longer likely that they are to blame, and whatever
+    /// Sends one at a time where one document after the other fails: it is no longer likely that they are to blame, and whatever
     /// makes it fail is not mended by a whole backlog.
-    fn hold_after_many(&mut self, id: DocumentId, reason: &str) {
+    fn slow_down_after_many(&mut self, id: DocumentId, reason: &str) {
         if self.gate.held().is_some() || !self.streak.failed(id) {
             return;
         }
         let reason = format!("{} documents in a row failed: {reason}", Streak::LONGEST);
-        self.hold(&reason, None, false);
-    }
-
-    fn hold(&mut self, reason: &str, after: Option<Duration>, was_probe: bool) {
         let now = self.clock.now();
-        if self.gate.hold(reason, after, was_probe, now, &self.random) {
+        if self.gate.slow_down(&reason, now, &self.random) {
             tracing::warn!(
                 address = self.destination.address(),
                 reason,
-                "destination held; its documents wait and it is probed"
+                "destination held; one of its documents is sent at a time"
             );
         }
     }
