@@ -142,7 +142,7 @@ mod tests {
             subject.line(&run, "2026-11-22", Duration::from_millis(1_200))
         };
         let page = "<!-- faults: written by `cargo xtask faults table` -->\n<!-- end of faults -->";
-        let table = |verdict| renewed(SHORT, page, &line(verdict)).unwrap();
+        let table = |verdict| renewed(SHORT, page, &line(verdict), "").unwrap();
         assert!(
             table(Verdict::Pass).contains("| 20,400 | 2026-11-22, `0123456789ab` |"),
             "{}",
