@@ -23,12 +23,16 @@ pub(super) fn run_unsynced(place: &Place) -> Result<()> {
     run_on(place, |disk| Arc::new(Unsynced(disk)))
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a workload may fail, and these two are this"
+)]
 fn run_on(place: &Place, disk: fn(RealDisk) -> Arc<dyn Disk>) -> Result<()> {
     let folder = queue::folder(place);
-    mainstay_files::create_dir_all(&folder, 0o700)?;
     let config = queue::config();
     for life in 0..LIVES {
         let lived = || -> Result<()> {
+            mainstay_files::create_dir_all(&folder, 0o700)?;
             let real = RealDisk::open(&folder, config.io)?;
             let (store, _) = LogStore::open(disk(real), &config)?;
             let mut life = Life {
