@@ -11,6 +11,7 @@ mod kill9;
 mod lyingsync;
 mod neighbour;
 mod powercut;
+mod reads;
 mod shared;
 mod simulation;
 mod soak;
@@ -124,6 +125,12 @@ pub const ALL: &[Campaign] = &[
         about: "system calls of scripted workloads fail, once and for good, in eight ways, and writes are short",
         row: Row::Others,
         run: syscalls::run,
+    },
+    Campaign {
+        name: "reads",
+        about: "every call that reads or looks fails, once and for good, and reads are short, at work and while it is opened again",
+        row: Row::Others,
+        run: reads::run,
     },
     Campaign {
         name: "lyingsync",

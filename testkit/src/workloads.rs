@@ -141,7 +141,7 @@ pub const STUBBORN: Workload = Workload {
     check: files::check,
 };
 
-/// A queue whose every start has to recover; of use to whoever looks at the disk below, and not at single calls.
+/// A queue whose every start has to recover; of use to whoever looks at the disk below, or at the calls of a start.
 pub const REOPENED: Workload = Workload {
     name: "reopened",
     prepare: |_| Ok(()),
@@ -242,6 +242,20 @@ pub fn complaints(told: &str) -> Vec<String> {
         complaints.push("it did not come to its end".to_owned());
     }
     complaints
+}
+
+/// Of what a check says, what the queue itself found: the check looks with calls of its own too, which may fail like any, and
+/// what the queue says is missing, damaged or more than was offered has to be so.
+pub fn findings_of_the_library(told: &str) -> Vec<&str> {
+    const FINDINGS: [&str; 5] = [
+        "the start ",
+        "the ledger ",
+        "document ",
+        "nobody offered ",
+        "of a batch ",
+    ];
+    let is_finding = |line: &&str| FINDINGS.iter().any(|words| line.starts_with(words));
+    told.lines().filter(is_finding).collect()
 }
 
 /// A runtime for one workload, and an end for what never answers.

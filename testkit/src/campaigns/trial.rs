@@ -1,12 +1,16 @@
 //! One workload in a place of its own: run with or without a fault, then judged by a process that opens it again.
 
 use crate::tracer::{Ending, Plan, Seen, Watch, Watched, watch};
-use crate::workloads::{Place, WRONG, Workload, complaints};
-use anyhow::{Result, ensure};
-use std::fs;
+use crate::workloads::{CHECK_ALONE, Place, RUN_ALONE, WRONG, Workload, complaints};
+use anyhow::{Context, Result, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// A run takes milliseconds; one that takes so long hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -67,11 +71,48 @@ impl<'a> Trial<'a> {
         power_off: &mut dyn FnMut() -> Result<()>,
     ) -> Result<(Seen, String)> {
         let seen = self.start("run", plan, power_off)?;
-        let told = fs::read_to_string(self.notes.join("told"))?;
+        let told = self.take_in()?;
+        Ok((seen, told))
+    }
+
+    /// Adds what a run told to the facts.
+    fn take_in(&self) -> Result<String> {
+        let told = self.told()?;
         let mut facts = fs::read_to_string(self.facts())?;
         facts.push_str(&told);
         fs::write(self.facts(), facts)?;
-        Ok((seen, told))
+        Ok(told)
+    }
+
+    /// Keeps all that lies in the two folders now, and what was told of it.
+    pub(super) fn save(&self) -> Result<Saved> {
+        let saved = Saved {
+            folder: tempfile::tempdir()?,
+            round: self.place.round,
+        };
+        for (from, to) in self.kept_in(&saved) {
+            copy_all(from, &to)?;
+        }
+        fs::copy(self.facts(), saved.folder.path().join("facts"))?;
+        Ok(saved)
+    }
+
+    /// Lays out what was kept, in place of what lies there now.
+    pub(super) fn restore(&mut self, saved: &Saved) -> Result<()> {
+        self.place.round = saved.round;
+        for (to, from) in self.kept_in(saved) {
+            empty(to)?;
+            copy_all(&from, to)?;
+        }
+        fs::copy(saved.folder.path().join("facts"), self.facts())?;
+        Ok(())
+    }
+
+    fn kept_in(&self, saved: &Saved) -> [(&Path, PathBuf); 2] {
+        [
+            (&*self.place.folder, saved.folder.path().join("near")),
+            (&*self.place.other, saved.folder.path().join("far")),
+        ]
     }
 
     /// Has a process open what is left and hold it against the facts.
@@ -85,9 +126,9 @@ impl<'a> Trial<'a> {
 
     /// What a check that nothing happened to says is wrong.
     pub(super) fn wrong(&self) -> Result<Option<String>> {
-        let seen = self.check(None, &mut || Ok(()))?;
+        let ending = self.start_alone(CHECK_ALONE)?;
         let text = |name: &str| fs::read_to_string(self.notes.join(name));
-        Ok(match seen.ending {
+        Ok(match ending {
             Ending::Exited(0) => None,
             Ending::Exited(WRONG) => Some(text("told")?.trim().replace('\n', "; ")),
             ending => Some(format!(
@@ -97,24 +138,41 @@ impl<'a> Trial<'a> {
         })
     }
 
+    /// What a process wrote on standard output last.
+    pub(super) fn told(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.notes.join("told"))?)
+    }
+
+    /// What is wrong with how a check ended that was met by a fault: it may give up, and no more.
+    pub(super) fn gave_up_badly(&self, seen: &Seen) -> Result<Option<String>> {
+        let said = fs::read_to_string(self.notes.join("said"))?;
+        let is_well = matches!(seen.ending, Ending::Exited(0..=2)) && !said.contains("panicked");
+        Ok((!is_well).then(|| format!("the start ended so: {:?}: {}", seen.ending, said.trim())))
+    }
+
     /// What is wrong with how a workload ended: it panicked, hung, or died.
     pub(super) fn died(&self, seen: &Seen) -> Result<Option<String>> {
+        self.ended_badly(seen.ending)
+    }
+
+    fn ended_badly(&self, ending: Ending) -> Result<Option<String>> {
         let said = fs::read_to_string(self.notes.join("said"))?;
-        let is_well = match seen.ending {
+        let is_well = match ending {
             Ending::Exited(code) => code == 0,
             Ending::PoweredOff => true,
             Ending::Signalled(_) | Ending::Hung => false,
         };
         // A disk that goes down is no reason to panic either, on whatever thread.
         Ok((!is_well || said.contains("panicked"))
-            .then(|| format!("the workload ended so: {:?}: {}", seen.ending, said.trim())))
+            .then(|| format!("the workload ended so: {ending:?}: {}", said.trim())))
     }
 
     /// Runs the workload once more, on what is there, with nothing in its way.
     pub(super) fn again(&mut self) -> Result<Option<String>> {
         self.begin(self.place.round + 1)?;
-        let (seen, told) = self.run(None, &mut || Ok(()))?;
-        if let Some(died) = self.died(&seen)? {
+        let ending = self.start_alone(RUN_ALONE)?;
+        let told = self.take_in()?;
+        if let Some(died) = self.ended_badly(ending)? {
             return Ok(Some(died));
         }
         let complaints = complaints(&told);
@@ -132,15 +190,7 @@ impl<'a> Trial<'a> {
         plan: Option<Plan>,
         power_off: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Seen> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command
-            .args(["workload", verb, self.workload.name])
-            .arg(&self.place.folder)
-            .arg(&self.place.other)
-            .arg(self.place.round.to_string());
-        if verb == "check" {
-            command.arg(self.facts());
-        }
+        let mut command = self.command(verb)?;
         let below = [self.place.folder.clone(), self.place.other.clone()];
         let wish = Watch {
             below: &below,
@@ -151,6 +201,43 @@ impl<'a> Trial<'a> {
             said: &self.notes.join("said"),
         };
         watch(&mut command, &wish, power_off)
+    }
+
+    /// The same with nobody watching: nothing is to fail, and it takes half the time.
+    fn start_alone(&self, verb: &str) -> Result<Ending> {
+        let mut command = self.command(verb)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(File::create(self.notes.join("told"))?)
+            .stderr(File::create(self.notes.join("said"))?);
+        let mut child = command.spawn().context("cannot start a workload")?;
+        let pid = Pid::from_raw(child.id() as i32).context("a process id is not 0")?;
+        let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
+        let mut ends = [PollFd::new(&descriptor, PollFlags::IN)];
+        let patience = Timespec::try_from(PATIENCE)?;
+        if poll(&mut ends, Some(&patience))? == 0 {
+            child.kill()?;
+            child.wait()?;
+            return Ok(Ending::Hung);
+        }
+        let status = child.wait()?;
+        let signal = status.signal().unwrap_or_default();
+        Ok(status
+            .code()
+            .map_or(Ending::Signalled(signal), Ending::Exited))
+    }
+
+    fn command(&self, verb: &str) -> Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["workload", verb, self.workload.name])
+            .arg(&self.place.folder)
+            .arg(&self.place.other)
+            .arg(self.place.round.to_string());
+        if matches!(verb, "check" | CHECK_ALONE) {
+            command.arg(self.facts());
+        }
+        Ok(command)
     }
 
     /// A run without a fault has to be without complaint, or whatever comes after means nothing. Returns how many calls it
@@ -173,6 +260,24 @@ impl<'a> Trial<'a> {
         }
         Ok((seen.calls, checked.calls))
     }
+}
+
+/// What lay in the folders of a trial at one moment.
+pub(super) struct Saved {
+    folder: TempDir,
+    round: u64,
+}
+
+/// Copies all of a folder with the times and rights of its files.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(from.join("."))
+        .arg(to)
+        .status()?;
+    ensure!(copied.success(), "cannot copy {}", from.display());
+    Ok(())
 }
 
 /// Removes all that lies in a folder, but what the file system itself keeps there.

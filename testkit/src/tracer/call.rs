@@ -1,5 +1,6 @@
 //! Which system calls count, and what they touch.
 
+use super::reading::{self, READING};
 use super::{Short, Watched};
 use nix::libc::{self, user_regs_struct};
 use nix::unistd::Pid;
@@ -11,11 +12,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A call's arguments by their place.
-type Argument = usize;
+pub(super) type Argument = usize;
+
+/// A call by its number and name, and where it says what it touches.
+pub(super) type Known = (i64, &'static str, &'static [Place]);
 
 /// Where a call says what it touches.
 #[derive(Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     Descriptor(Argument),
     Path(Argument),
     /// A folder's descriptor and a path below it.
@@ -25,7 +29,7 @@ enum Place {
 }
 
 /// The calls that count, by their number.
-const CALLS: &[(i64, &str, &[Place])] = &[
+const CALLS: &[Known] = &[
     (libc::SYS_write, "write", &[Place::Descriptor(0)]),
     (libc::SYS_pwrite64, "pwrite64", &[Place::Descriptor(0)]),
     (libc::SYS_writev, "writev", &[Place::Descriptor(0)]),
@@ -86,7 +90,8 @@ const CALLS: &[(i64, &str, &[Place])] = &[
 pub(super) struct Call {
     name: &'static str,
     paths: Vec<PathBuf>,
-    writes: Option<u64>,
+    /// How many bytes it is to write or read.
+    bytes: Option<u64>,
 }
 
 impl Call {
@@ -98,7 +103,11 @@ impl Call {
         watched: Watched,
     ) -> Option<Self> {
         let number = registers.orig_rax as i64;
-        let (_, name, places) = CALLS.iter().find(|(known, _, _)| *known == number)?;
+        let calls = match watched {
+            Watched::Reading => READING,
+            _ => CALLS,
+        };
+        let (_, name, places) = calls.iter().find(|(known, _, _)| *known == number)?;
         const SYNCS: [&str; 3] = ["fsync", "fdatasync", "syncfs"];
         if watched == Watched::Syncs && !SYNCS.contains(name) {
             return None;
@@ -110,32 +119,66 @@ impl Call {
             registers.r10,
             registers.r8,
         ];
+        if watched == Watched::Reading && !reading::can_fail(number, &arguments) {
+            return None;
+        }
         let mut paths = Vec::new();
         for place in *places {
             if let Place::Opening(.., flags) = place {
                 const CHANGES: i32 =
                     libc::O_CREAT | libc::O_TRUNC | libc::O_TMPFILE & !libc::O_DIRECTORY;
                 let changes = arguments[*flags] as i32 & CHANGES != 0;
-                if !changes && watched != Watched::Openings {
+                let counts = match watched {
+                    Watched::Openings => true,
+                    Watched::Reading => !changes,
+                    _ => changes,
+                };
+                if !counts {
                     return None;
                 }
             }
             paths.push(touched(thread, *place, &arguments)?);
         }
         let is_ours = |path: &PathBuf| below.iter().any(|folder| path.starts_with(folder));
-        let writes =
-            matches!(number, libc::SYS_write | libc::SYS_pwrite64).then_some(registers.rdx);
-        paths.iter().any(is_ours).then_some(Self {
+        if !paths.iter().any(is_ours) {
+            return None;
+        }
+        // To close a folder gives nothing back that could fail, and the standard library relies on it.
+        if number == libc::SYS_close && paths.iter().any(|path| path.is_dir()) {
+            return None;
+        }
+        let takes_bytes = [
+            libc::SYS_write,
+            libc::SYS_pwrite64,
+            libc::SYS_read,
+            libc::SYS_pread64,
+        ];
+        Some(Self {
             name,
             paths,
-            writes,
+            bytes: takes_bytes.contains(&number).then_some(registers.rdx),
         })
     }
 
-    /// How many bytes a write is given that is to be short; `None` for all that cannot be.
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it touches first.
+    pub(super) fn path(&self) -> &Path {
+        self.paths.first().map_or(Path::new(""), |path| path)
+    }
+
+    /// Whether it takes effect though it fails: the descriptor is gone.
+    pub(super) fn is_made_anyway(&self) -> bool {
+        self.name == "close"
+    }
+
+    /// How many bytes a write or a read is given that is to be short; `None` for all that cannot be.
     pub(super) fn shortened(&self, short: Short) -> Option<u64> {
         const BLOCK: u64 = 4096;
-        let whole = self.writes.filter(|bytes| 1 < *bytes)?;
+        let whole = self.bytes.filter(|bytes| 1 < *bytes)?;
         Some(match short {
             Short::One => 1,
             Short::Half if 2 * BLOCK <= whole => whole / 2 / BLOCK * BLOCK,
@@ -151,10 +194,23 @@ impl fmt::Display for Call {
         for path in &self.paths {
             write!(f, " {}", path.display())?;
         }
-        match self.writes {
+        match self.bytes {
             Some(bytes) => write!(f, " ({bytes} bytes)"),
             None => Ok(()),
         }
+    }
+}
+
+/// Whether a thread asks, with the call that it is about to make, not to be watched from here on, or to be watched again.
+pub(super) fn said_to_watcher(thread: Pid, registers: &user_regs_struct) -> Option<bool> {
+    if registers.orig_rax as i64 != libc::SYS_access {
+        return None;
+    }
+    let path = text(thread, registers.rdi)?;
+    match path.to_str()? {
+        super::LOOK_AWAY => Some(true),
+        super::LOOK_AGAIN => Some(false),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Follows every thread of a child from one system call to the next.
 
-use super::call::Call;
-use super::{Ending, Fault, Plan, Seen, Watch};
+use super::call::{self, Call};
+use super::{Ending, Fault, Plan, Seen, Watch, Watched};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::libc;
@@ -9,7 +9,8 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,9 @@ struct Follower<'a> {
     /// Threads inside a call, and what it is to answer if it is not made.
     inside: HashMap<Pid, Option<i32>>,
     calls: u64,
+    kinds: Vec<(&'static str, PathBuf)>,
+    /// Threads whose calls are none of the program's.
+    unwatched: HashSet<Pid>,
     hit: Option<String>,
     is_off: bool,
 }
@@ -47,6 +51,8 @@ pub(super) fn follow(
         leader,
         inside: HashMap::new(),
         calls: 0,
+        kinds: Vec::new(),
+        unwatched: HashSet::new(),
         hit: None,
         is_off: false,
     };
@@ -63,6 +69,7 @@ pub(super) fn follow(
     };
     Ok(Seen {
         calls: follower.calls,
+        kinds: follower.kinds,
         hit: follower.hit,
         ending,
     })
@@ -125,7 +132,12 @@ impl Follower<'_> {
             return Ok(());
         }
         self.inside.insert(thread, None);
-        if self.is_off {
+        match call::said_to_watcher(thread, &registers) {
+            Some(true) => _ = self.unwatched.insert(thread),
+            Some(false) => _ = self.unwatched.remove(&thread),
+            None => {}
+        }
+        if self.is_off || self.unwatched.contains(&thread) {
             return Ok(());
         }
         let Some(call) =
@@ -134,6 +146,7 @@ impl Follower<'_> {
             return Ok(());
         };
         self.calls += 1;
+        self.kinds.push((call.name(), call.path().to_owned()));
         let Some(fault) = self.due() else {
             return Ok(());
         };
@@ -143,9 +156,18 @@ impl Follower<'_> {
                 self.is_off = true;
                 kill(self.leader, Signal::SIGKILL).ok();
             }
+            // A call that reads fails only in ways of its own.
+            Fault::Fails { errno, .. }
+                if self.watch.watched == Watched::Reading
+                    && !super::errors(call.name()).any(|own| own == errno) =>
+            {
+                return Ok(());
+            }
             Fault::Fails { errno, .. } => {
-                registers.orig_rax = NO_CALL;
-                ignore_death(ptrace::setregs(thread, registers))?;
+                if !call.is_made_anyway() {
+                    registers.orig_rax = NO_CALL;
+                    ignore_death(ptrace::setregs(thread, registers))?;
+                }
                 self.inside.insert(thread, Some(errno));
             }
             Fault::Disturbed { .. } => (self.power_off)()?,

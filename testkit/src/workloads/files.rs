@@ -3,6 +3,7 @@
 use super::Place;
 use super::content::{content, read};
 use super::facts::{Facts, Versions};
+use crate::tracer::unwatched;
 use anyhow::Result;
 use std::fmt::Display;
 use std::fs;
@@ -114,6 +115,13 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
     let folders = [folder.join("sub"), folder, place.other.join("files")];
     for folder in &folders {
         mainstay_files::sweep(folder)?;
+    }
+    unwatched(|| judge(place, facts, &folders, &mut wrong))?;
+    Ok(wrong)
+}
+
+fn judge(place: &Place, facts: &Facts, folders: &[PathBuf], wrong: &mut Vec<String>) -> Result<()> {
+    for folder in folders {
         for entry in fs::read_dir(folder)? {
             let name = entry?.file_name();
             if name.to_string_lossy().contains("mainstay-tmp") {
@@ -132,7 +140,7 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
     {
         wrong.push("the file that nobody replaced is not what it was".to_owned());
     }
-    Ok(wrong)
+    Ok(())
 }
 
 /// The number of the whole content of a file.

@@ -2,6 +2,7 @@
 
 use super::content::hash;
 use super::facts::{Facts, Together, word};
+use crate::tracer::unwatched;
 use anyhow::{Context, Result};
 use mainstay_queue::{Body, Config, DocumentId, Filter, Queue, Recovery, Summary};
 use std::collections::BTreeMap;
@@ -84,7 +85,9 @@ pub(super) fn differences(
         wrong.extend(apart(queue, together, facts, &documents));
     }
     for (archive, (count, is_confirmed)) in &facts.archives {
-        wrong.extend(archive_lacks(Path::new(archive), *count, *is_confirmed));
+        wrong.extend(unwatched(|| {
+            archive_lacks(Path::new(archive), *count, *is_confirmed)
+        }));
     }
     wrong.extend(goes_on(queue));
     Ok(wrong)

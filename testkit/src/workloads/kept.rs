@@ -4,6 +4,7 @@ use super::Place;
 use super::content::{content, read};
 use super::facts::{Deletion, Facts};
 use super::files::{file_differs, number_of, tell};
+use crate::tracer::unwatched;
 use anyhow::Result;
 use mainstay_files::{Backup, Backups, Retention, Transactions, Trash};
 use std::fs;
@@ -153,8 +154,8 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
     Transactions::open(&transactions)?;
     let trash = Trash::open(&at(place, "trash"))?;
     trash.sweep()?;
-    wrong.extend(leftovers(&folder)?);
-    if fs::read_dir(&transactions)?.count() > 2 {
+    wrong.extend(unwatched(|| leftovers(&folder))?);
+    if unwatched(|| fs::read_dir(&transactions))?.count() > 2 {
         wrong.push("a transaction left something behind".to_owned());
     }
     let listed = backups.list(&path)?;
@@ -176,7 +177,7 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
     if kept.contains(&None) {
         wrong.push("a backup is not whole".to_owned());
     }
-    let numbers = together(place).map(|path| number_of(&path));
+    let numbers = unwatched(|| together(place).map(|path| number_of(&path)));
     if numbers[0].is_none() || numbers.iter().any(|number| *number != numbers[0]) {
         wrong.push(format!("what changes together is {numbers:?}"));
     }
@@ -187,7 +188,7 @@ pub(super) fn check(place: &Place, facts: &Facts) -> Result<Vec<String>> {
                 let path = Path::new(path);
                 wrong.extend(deleted_differs(&trash, path, *deletion, was_confirmed)?);
             }
-            None => wrong.extend(file_differs(Path::new(path), *versions, None)),
+            None => wrong.extend(unwatched(|| file_differs(Path::new(path), *versions, None))),
         }
     }
     Ok(wrong)
@@ -226,14 +227,14 @@ fn deleted_differs(
     deletion: Deletion,
     was_confirmed: bool,
 ) -> Result<Vec<String>> {
-    let is_there = number_of(path).is_some();
-    let whole =
-        fs::canonicalize(path.parent().unwrap_or(path))?.join(path.file_name().unwrap_or_default());
+    let (is_there, is_gone) = unwatched(|| (number_of(path).is_some(), !path.exists()));
+    let folder = unwatched(|| fs::canonicalize(path.parent().unwrap_or(path)))?;
+    let whole = folder.join(path.file_name().unwrap_or_default());
     let is_in_trash = trash.list()?.iter().any(|deleted| deleted.path == whole);
     let may_be = match deletion {
         Deletion::Deleting => is_there || is_in_trash || !was_confirmed,
         Deletion::Undoing => is_there || is_in_trash,
-        Deletion::Deleted => !path.exists() && is_in_trash,
+        Deletion::Deleted => is_gone && is_in_trash,
         Deletion::Undone => is_there && !is_in_trash,
     };
     Ok(if may_be {

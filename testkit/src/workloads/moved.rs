@@ -3,6 +3,7 @@
 use super::Place;
 use super::content::{content, read};
 use super::facts::Facts;
+use crate::tracer::unwatched;
 use anyhow::Result;
 use mainstay_files::{Migrated, Migration, Space};
 use std::fs;
@@ -134,6 +135,22 @@ impl Journey {
 
     /// What is wrong before another run, and after it.
     fn differs(&self, is_confirmed: bool) -> Result<Vec<String>> {
+        let mut wrong = unwatched(|| self.differs_before(is_confirmed));
+        if unwatched(|| self.old.exists() || self.journal().exists())
+            && let Err(error) = self.migrate()
+        {
+            let what = format!("does not get to its new place: {error}");
+            wrong.push(format!("{} {what}", self.old.display()));
+        }
+        // What was in hand when the run was killed goes at the next sweep that is let; that of the migration may not have been.
+        for path in [&self.old, &self.new] {
+            path.parent().map(mainstay_files::sweep).transpose()?;
+        }
+        wrong.extend(unwatched(|| self.differs_after())?);
+        Ok(wrong)
+    }
+
+    fn differs_before(&self, is_confirmed: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         let is_empty =
             |path: &Path| fs::read_dir(path).is_ok_and(|mut names| names.next().is_none());
@@ -151,11 +168,12 @@ impl Journey {
         if is_confirmed && (!new || self.old.exists()) {
             say("was to be at its new place alone");
         }
-        if (self.old.exists() || self.journal().exists())
-            && let Err(error) = self.migrate()
-        {
-            say(&format!("does not get to its new place: {error}"));
-        }
+        wrong
+    }
+
+    fn differs_after(&self) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut say = |what: &str| wrong.push(format!("{} {what}", self.old.display()));
         if !self.is_whole(&self.new) || self.old.exists() {
             say("is not at its new place after another run");
         }

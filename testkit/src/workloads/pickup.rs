@@ -6,6 +6,7 @@ use super::content::{content, read};
 use super::facts::Facts;
 use super::hurried::hurried;
 use super::{Place, block_on, judge};
+use crate::tracer::unwatched;
 use anyhow::{Context, Result};
 use mainstay_pickup::{Claim, Config, Content, Intake, Pickup, Refusal, State, Status, Taken};
 use mainstay_queue::{Batch, ClaimId, DocumentId, ErrorKind, LaneId, NewBody, NewDocument, Queue};
@@ -183,6 +184,10 @@ fn judge(folders: &Folders, rounds: u64) -> Result<Vec<String>> {
 
 /// How often each whole file lies below these folders.
 fn originals(folders: &[&PathBuf]) -> Result<BTreeMap<String, u64>> {
+    unwatched(|| collect_all(folders))
+}
+
+fn collect_all(folders: &[&PathBuf]) -> Result<BTreeMap<String, u64>> {
     let mut found = BTreeMap::new();
     for folder in folders {
         if folder.exists() {

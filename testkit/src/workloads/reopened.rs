@@ -28,15 +28,20 @@ fn run_on(place: &Place, disk: fn(RealDisk) -> Arc<dyn Disk>) -> Result<()> {
     mainstay_files::create_dir_all(&folder, 0o700)?;
     let config = queue::config();
     for life in 0..LIVES {
-        let real = RealDisk::open(&folder, config.io)?;
-        let (store, _) = LogStore::open(disk(real), &config)?;
-        let mut life = Life {
-            lane: lane(&store)?,
-            store,
-            number: 100 * life,
+        let lived = || -> Result<()> {
+            let real = RealDisk::open(&folder, config.io)?;
+            let (store, _) = LogStore::open(disk(real), &config)?;
+            let mut life = Life {
+                lane: lane(&store)?,
+                store,
+                number: 100 * life,
+            };
+            life.live()
+            // It is not closed: the next start finds what a kill leaves.
         };
-        life.live()?;
-        // It is not closed: the next start finds what a kill leaves.
+        if let Err(error) = lived() {
+            println!("refused a life: {error:#}");
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use mainstay_testkit::tracer::{
     Ending, Fault, IS_SUPPORTED, Plan, Seen, Short, Watch, Watched, watch,
 };
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -26,6 +27,17 @@ pub(crate) fn careless(
     plan: Option<Plan>,
     power_off: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> (Seen, String) {
+    careless_watched(verb, folder, notes, Watched::Changes, plan, power_off)
+}
+
+fn careless_watched(
+    verb: &str,
+    folder: &Path,
+    notes: &Path,
+    watched: Watched,
+    plan: Option<Plan>,
+    power_off: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> (Seen, String) {
     let (near, told) = (folder.join("near"), notes.join(format!("{verb}.told")));
     let mut command = Command::new(env!("CARGO_BIN_EXE_faults"));
     command.args(["workload", verb, "careless"]);
@@ -35,7 +47,7 @@ pub(crate) fn careless(
     }
     let wish = Watch {
         below: std::slice::from_ref(&near),
-        watched: Watched::Changes,
+        watched,
         plan,
         patience: Duration::from_mins(1),
         told: &told,
@@ -98,6 +110,31 @@ fn a_short_write_writes_so_much_and_says_so() {
         assert!(seen.hit.unwrap().starts_with("write "), "the second call");
         // The standard library writes the rest with another call.
         assert_eq!((seen.calls, told.matches("wrote").count()), (13, 3));
+    }
+}
+
+#[test]
+fn only_the_looks_of_the_program_fail_and_not_those_of_its_judge() {
+    if !is_measured() {
+        return;
+    }
+    let (_, _, folder) = run(None);
+    let check = |plan| {
+        let (at, watched) = (folder.path(), Watched::Reading);
+        careless_watched("check", at, at, watched, plan, &mut || Ok(()))
+    };
+    let (whole, told) = check(None);
+    assert_eq!(whole.ending, Ending::Exited(0), "{told}");
+    let names: BTreeSet<&str> = whole.kinds.iter().map(|(name, _)| *name).collect();
+    assert!(names.contains("getdents64"), "folders are swept: {names:?}");
+    assert!(!names.contains("read"), "the judge alone reads: {names:?}");
+    for at in 1..=whole.calls {
+        let (sticks, errno) = (true, EIO);
+        let fault = Fault::Fails { errno, sticks };
+        let (seen, told) = check(Some(Plan { at, fault }));
+        assert!(seen.hit.is_some(), "call {at} fails");
+        // It gives up or does without, and what it says of the files is so.
+        assert!(matches!(seen.ending, Ending::Exited(0 | 2)), "{told}");
     }
 }
 
