@@ -4,6 +4,7 @@ use crate::damage::Damage;
 use crate::disk::{Disk, Folder};
 use crate::error::{Error, ErrorKind};
 use crate::group::GROUP_HEADER;
+use crate::lanes::{self, Names};
 use crate::recovery::Recovery;
 use crate::segment::{self, BadHead, FIRST_GROUP, FORMAT_VERSION, SegmentHead};
 use std::collections::BTreeMap;
@@ -33,17 +34,15 @@ pub(crate) fn read_format(
         if version > FORMAT_VERSION {
             return Err(newer(version));
         }
-        return Ok(Some(secret));
+        let Some(own) = secret_instead(disk, segments, &secret)? else {
+            return Ok(Some(secret));
+        };
+        note(report, "that of another queue; made again from a segment");
+        return Ok(Some(own));
     }
     for id in segments.keys().rev() {
         if let Some(secret) = secret_of(disk, *id)? {
-            report.damage.push(Damage {
-                file: FORMAT_FILE.to_owned(),
-                start: 0,
-                end: 0,
-                what: "missing or unreadable; made again from a segment".to_owned(),
-                copied_to: None,
-            });
+            note(report, "missing or unreadable; made again from a segment");
             return Ok(Some(secret));
         }
     }
@@ -54,6 +53,41 @@ pub(crate) fn read_format(
         ));
     }
     Ok(None)
+}
+
+fn note(report: &mut Recovery, what: &str) {
+    report.damage.push(Damage {
+        file: FORMAT_FILE.to_owned(),
+        start: 0,
+        end: 0,
+        what: what.to_owned(),
+        copied_to: None,
+    });
+}
+
+/// The secret that the segments say, where none of them and no lane knows that of FORMAT: believed, it would make all of them
+/// another queue's, and they would be used again with their documents in them.
+fn secret_instead(
+    disk: &dyn Disk,
+    segments: &BTreeMap<u64, u64>,
+    secret: &[u8; 16],
+) -> Result<Option<[u8; 16]>, Error> {
+    let mut other = None;
+    for id in segments.keys().rev() {
+        match secret_of(disk, *id)? {
+            Some(own) if own == *secret => return Ok(None),
+            Some(own) => other = other.or(Some(own)),
+            None => {}
+        }
+    }
+    if other.is_none() {
+        return Ok(None);
+    }
+    let names = lanes::read(disk, secret)
+        .map_err(|error| Error::io("cannot read the names of the queue's lanes", error))?;
+    // Then it is the segments that lie in the wrong folder.
+    let is_known = matches!(names, Names::Known(_));
+    Ok(other.filter(|_| !is_known))
 }
 
 pub(crate) fn newer(version: u32) -> Error {

@@ -362,6 +362,57 @@ async fn a_snapshot_watermark_or_format_that_is_damaged_costs_nothing() {
     }
 }
 
+/// A disk that writes a block to the wrong place, or a hand that restores the wrong file: FORMAT was believed, all segments
+/// were another queue's, and the documents were gone without a word.
+#[tokio::test]
+async fn a_format_of_another_queue_costs_nothing_and_is_named() {
+    for is_clean in [false, true] {
+        let scratch = Scratch::new();
+        let (queue, lane) = scratch.open();
+        for number in 0..60u8 {
+            put(&queue, lane, vec![number; 3000]).await;
+        }
+        if is_clean {
+            queue.close().await;
+        }
+        let stranger = filled().await;
+        let killed = scratch.killed();
+        let [own, other] = [&killed, &stranger].map(|of| of.path().join("FORMAT"));
+        fs::copy(other, &own).unwrap();
+        let (queue, recovery, lane) = killed.open_with_report();
+        assert_eq!(recovery.documents_unreadable, 0, "{recovery:?}");
+        let named = recovery
+            .damage
+            .iter()
+            .find(|damage| damage.file == "FORMAT");
+        assert!(named.is_some_and(|damage| damage.what.contains("another queue")));
+        assert_eq!(drain(&queue, lane).await.len(), 60);
+        queue.close().await;
+        let (_, recovery, _) = killed.open_with_report();
+        assert!(
+            recovery.damage.is_empty(),
+            "it was made again: {recovery:?}"
+        );
+    }
+}
+
+/// The other way round: a segment of another queue is none of this one, whatever it says.
+#[tokio::test]
+async fn a_segment_of_another_queue_does_not_make_its_format_that_of_this_one() {
+    let scratch = Scratch::new();
+    let (queue, _) = scratch.open();
+    queue.close().await;
+    for segment in scratch.segments() {
+        fs::remove_file(segment).unwrap();
+    }
+    let stranger = filled().await;
+    let segment = &stranger.segments()[0];
+    let here = scratch.path().join(segment.file_name().unwrap());
+    fs::copy(segment, here).unwrap();
+    let (queue, _, lane) = scratch.open_with_report();
+    assert_eq!(drain(&queue, lane).await.len(), 0);
+}
+
 #[tokio::test]
 async fn the_head_of_a_segment_can_be_lost_without_its_documents() {
     for segment in 0..2 {
