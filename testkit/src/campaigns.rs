@@ -152,7 +152,7 @@ pub const ALL: &[Campaign] = &[
     },
     Campaign {
         name: "corruption",
-        about: "every bit of a segment flipped, blocks zeroed, swapped and stale, files cut at every length, false lengths",
+        about: "every bit of a segment and of the files beside it flipped, blocks zeroed, swapped, stale and foreign, all lengths cut, false lengths",
         row: Row::Others,
         run: corruption::run,
     },

@@ -1,4 +1,4 @@
-//! Every bit of a segment flipped, and worse: detected, named, counted, and never handed out.
+//! Every bit of a segment and of the files beside it flipped, and worse: detected, named, counted, and never handed out.
 //!
 //! All of it happens in memory, on the queue's real code: a queue is made, one thing in its folder is changed, and it
 //! is opened and read as a whole. A second reader of the format (`map.rs`) says which bytes mean something; every
@@ -6,7 +6,9 @@
 //! believe depends on it.
 
 mod blocks;
+mod bodies;
 mod cases;
+mod damages;
 mod files;
 mod flips;
 mod judge;
@@ -31,7 +33,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
         Ok(Ok(tally)) => {
             let others = tally.blocks + tally.cuts + tally.files + tally.lies;
             Verdict::Pass(tally.words())
-                .with(Figure::BitFlips, tally.flips as u64)
+                .with(Figure::BitFlips, (tally.flips + tally.file_flips) as u64)
                 .with(Figure::Damages, others as u64)
         }
         Ok(Err(verdict)) => verdict,
@@ -46,6 +48,8 @@ struct Tally {
     flip_seconds: f64,
     blocks: usize,
     cuts: usize,
+    /// Bits of the files beside the segment.
+    file_flips: usize,
     files: usize,
     lies: usize,
     judged: Judged,
@@ -54,11 +58,12 @@ struct Tally {
 impl Tally {
     fn words(&self) -> String {
         format!(
-            "{} bits flipped ({:.0} a second), {} blocks lost or misplaced, {} lengths cut, {} other files damaged, {} false numbers; {} of the segment were damage, {} torn tails, {} in dead bytes, {} where a clean start reads nothing",
+            "{} bits flipped ({:.0} a second), {} blocks lost or misplaced, {} lengths cut, {} bits of other files and {} other damages of them, {} false numbers; {} of the segment were damage, {} torn tails, {} in dead bytes, {} where a clean start reads nothing",
             self.flips,
             self.flips as f64 / self.flip_seconds.max(0.001),
             self.blocks,
             self.cuts,
+            self.file_flips,
             self.files,
             self.lies,
             self.judged.damaged,
@@ -81,15 +86,20 @@ fn campaign(effort: Effort) -> Result<Result<Tally, Verdict>> {
             return Ok(Err(verdict));
         }
     }
-    match files::bodies(effort.seed)? {
-        Ok(cases) => tally.files += cases,
+    match bodies::run(effort.seed, effort.is_long)? {
+        Ok((flips, others)) => {
+            tally.file_flips += flips;
+            tally.files += others;
+            println!("  {flips} bits and {others} other damages of a body in a file");
+        }
         Err(verdict) => return Ok(Err(verdict)),
     }
     Ok(Ok(tally))
 }
 
 fn harm(original: &Original, effort: Effort, tally: &mut Tally) -> Result<Result<(), Verdict>> {
-    let others = others(original)?;
+    let foreign = originals::make(original.seed + 1, original.ending)?;
+    let others = others(original, &foreign)?;
     let mut phases = || {
         let start = Instant::now();
         let (judged, flips) = flips::run(original, effort.is_long)?;
@@ -104,7 +114,9 @@ fn harm(original: &Original, effort: Effort, tally: &mut Tally) -> Result<Result
         tally.judged.add(judged);
         tally.cuts += cuts;
         if files::are_there(original.ending) {
-            tally.files += files::run(original)?;
+            let (flips, others) = files::run(original, &foreign)?;
+            tally.file_flips += flips;
+            tally.files += others;
             tally.lies += lies::run(original)?;
         }
         println!(
@@ -117,8 +129,7 @@ fn harm(original: &Original, effort: Effort, tally: &mut Tally) -> Result<Result
 }
 
 /// Blocks that may turn up in the segment: of its earlier life, and of another queue.
-fn others(original: &Original) -> Result<blocks::Others> {
-    let foreign = originals::make(original.seed + 1, original.ending)?;
+fn others(original: &Original, foreign: &Original) -> Result<blocks::Others> {
     Ok(blocks::Others {
         earlier: original.earlier.clone(),
         foreign: foreign

@@ -19,11 +19,38 @@ pub(super) struct Case {
     pub(super) harm: Harm,
 }
 
-/// Judges so many cases of a queue.
+/// A promise that was broken, and the queue that shows it.
+pub(super) struct Broken {
+    pub(super) what: String,
+    pub(super) image: Image,
+}
+
+/// Judges so many cases of a queue's segment.
 pub(super) fn run_all(
     original: &Original,
     count: usize,
     case: &(dyn Fn(usize) -> Case + Sync),
+) -> Result<Judged, Verdict> {
+    judge_all(original.seed, count, &|number| {
+        let case = case(number);
+        let image = original.image.with(Folder::Root, SEGMENT, case.bytes);
+        judge(original, &image, &case.harm).map_err(|error| Broken {
+            what: format!(
+                "{} after {}, {}: {error}",
+                SEGMENT,
+                original.ending.words(),
+                case.what
+            ),
+            image,
+        })
+    })
+}
+
+/// Judges so many cases of anything.
+pub(super) fn judge_all(
+    seed: u64,
+    count: usize,
+    judge: &(dyn Fn(usize) -> Result<Judged, Broken> + Sync),
 ) -> Result<Judged, Verdict> {
     let next = AtomicUsize::new(0);
     let total = Mutex::new(Judged::default());
@@ -36,18 +63,10 @@ pub(super) fn run_all(
             if count <= number {
                 break;
             }
-            let case = case(number);
-            let image = original.image.with(Folder::Root, SEGMENT, case.bytes);
-            match judge(original, &image, &case.harm) {
+            match judge(number) {
                 Ok(judged) => mine.add(judged),
-                Err(error) => {
-                    let what = format!(
-                        "{} after {}, {}: {error}",
-                        SEGMENT,
-                        original.ending.words(),
-                        case.what
-                    );
-                    note(&first, number, || violation(what, original.seed, &image));
+                Err(Broken { what, image }) => {
+                    note(&first, number, || violation(what, seed, &image));
                     // Nobody goes further than this one.
                     next.fetch_max(count, Ordering::Relaxed);
                 }

@@ -76,6 +76,8 @@ pub(super) struct Original {
     pub(super) map: Map,
     /// What a recycled file still holds of its life before: the first segment.
     pub(super) earlier: Vec<u8>,
+    /// All files as they were before the last group: what a disk still has that forgot the writes since.
+    pub(super) stale: Image,
     pub(super) contents: Contents,
     /// The same without the last group: what is left of it if that was torn.
     pub(super) before_last: Contents,
@@ -98,6 +100,11 @@ pub(super) fn make(seed: u64, ending: Ending) -> Result<Original> {
     let earlier = builder.disk.image();
     builder.second_segment()?;
     let before_last = builder.contents();
+    if ending == Ending::Clean {
+        // It stopped cleanly once before, so that there is an older snapshot that says so.
+        builder.stop_and_start()?;
+    }
+    let stale = builder.disk.image();
     builder.last_group()?;
     if ending == Ending::Sealed {
         let large = builder.document(12_000, 1);
@@ -127,6 +134,7 @@ pub(super) fn make(seed: u64, ending: Ending) -> Result<Original> {
     Ok(Original {
         seed,
         earlier,
+        stale,
         ending,
         map,
         image,
@@ -182,6 +190,14 @@ impl Builder {
             }
         }
         Ok(builder)
+    }
+
+    fn stop_and_start(&mut self) -> Result<()> {
+        self.store.close();
+        let disk = MemoryDisk::holding(&self.disk.image());
+        let (store, _) = LogStore::open(disk.clone(), &self.config)?;
+        (self.disk, self.store) = (disk, store);
+        Ok(())
     }
 
     fn commit(&mut self, ops: &[Op]) -> Result<Vec<Outcome>> {
