@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use facts::Facts;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use content::content;
@@ -183,6 +184,9 @@ const APART: [Workload; 7] = [
     CARELESS, STUBBORN, REOPENED, UNSYNCED, PIECEMEAL, HASTY, FORGETFUL,
 ];
 
+/// Whether this process is a check that is made to fail.
+static IS_BRIEF: AtomicBool = AtomicBool::new(false);
+
 /// The exit code of a check that found something wrong.
 pub const WRONG: i32 = 1;
 
@@ -191,6 +195,9 @@ pub(crate) const RUN_ALONE: &str = "run-alone";
 
 /// Checks what one left, without being watched.
 pub(crate) const CHECK_ALONE: &str = "check-alone";
+
+/// Checks what one left, which is made to fail: nobody waits for it as long as for one that has to succeed.
+pub(crate) const CHECK_BRIEFLY: &str = "check-briefly";
 
 /// The words after which the program `faults` is a workload: `run NAME FOLDER OTHER ROUND`, or the same with `check` and the
 /// file of the facts. `run-alone` and `check-alone` are the same without a watcher.
@@ -220,7 +227,8 @@ pub fn main(words: &[OsString]) -> Result<i32> {
             println!("done");
             Ok(0)
         }
-        (Some("check" | CHECK_ALONE), [facts]) => {
+        (Some("check" | CHECK_ALONE | CHECK_BRIEFLY), [facts]) => {
+            IS_BRIEF.store(**verb == *CHECK_BRIEFLY, Ordering::Relaxed);
             let wrong = (workload.check)(&place, &Facts::read(Path::new(facts))?)?;
             for what in &wrong {
                 println!("{what}");

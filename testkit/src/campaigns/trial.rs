@@ -1,7 +1,7 @@
 //! One workload in a place of its own: run with or without a fault, then judged by a process that opens it again.
 
 use crate::tracer::{Ending, Plan, Seen, Watch, Watched, watch};
-use crate::workloads::{CHECK_ALONE, Place, RUN_ALONE, WRONG, Workload, complaints};
+use crate::workloads::{CHECK_ALONE, CHECK_BRIEFLY, Place, RUN_ALONE, WRONG, Workload, complaints};
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -124,6 +124,11 @@ impl<'a> Trial<'a> {
         self.start("check", plan, power_off)
     }
 
+    /// The same with a fault that may last: it is not waited for as long as for a check that has to succeed.
+    pub(super) fn check_briefly(&self, plan: Plan) -> Result<Seen> {
+        self.start(CHECK_BRIEFLY, Some(plan), &mut || Ok(()))
+    }
+
     /// What a check that nothing happened to says is wrong.
     pub(super) fn wrong(&self) -> Result<Option<String>> {
         let ending = self.start_alone(CHECK_ALONE)?;
@@ -234,7 +239,7 @@ impl<'a> Trial<'a> {
             .arg(&self.place.folder)
             .arg(&self.place.other)
             .arg(self.place.round.to_string());
-        if matches!(verb, "check" | CHECK_ALONE) {
+        if matches!(verb, "check" | CHECK_ALONE | CHECK_BRIEFLY) {
             command.arg(self.facts());
         }
         Ok(command)

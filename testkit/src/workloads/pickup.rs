@@ -5,7 +5,7 @@ mod careless;
 use super::content::{content, read};
 use super::facts::Facts;
 use super::hurried::hurried;
-use super::{Place, block_on, judge};
+use super::{IS_BRIEF, Place, block_on, judge};
 use crate::tracer::unwatched;
 use anyhow::{Context, Result};
 use mainstay_pickup::{Claim, Config, Content, Intake, Pickup, Refusal, State, Status, Taken};
@@ -15,6 +15,7 @@ use std::fs::{self, File, FileTimes};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio_util::sync::CancellationToken;
 
@@ -147,7 +148,12 @@ fn judge(folders: &Folders, rounds: u64) -> Result<Vec<String>> {
         Queue::open(&folders.queue, queue_config()).context("the queue does not open")?;
     let lane = queue.declare_lane("reports")?;
     let store = Arc::new(Store { queue, lane });
-    if let Err(error) = block_on(until_idle(folders, &store, PATIENCE_OF_CHECK))? {
+    let patience = if IS_BRIEF.load(Ordering::Relaxed) {
+        PATIENCE
+    } else {
+        PATIENCE_OF_CHECK
+    };
+    if let Err(error) = block_on(until_idle(folders, &store, patience))? {
         wrong.push(format!("it does not come to its end: {error:#}"));
     }
     let inventory = judge::inventory(&store.queue, &recovery)?;
