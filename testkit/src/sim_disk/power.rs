@@ -4,9 +4,13 @@ use super::content::{Change, Content, Inode};
 use super::{SimDisk, State};
 use crate::random::Random;
 use mainstay_queue::disk::Folder;
+use std::ops::Range;
 
-/// The smallest unit that a disk writes, in bytes; any but the first of a file may be torn all the same.
+/// The smallest unit that a disk writes, in bytes; any may be torn all the same, for nothing is assumed to be atomic.
 const SECTOR: u64 = 512;
+
+/// Torn so that it begins at one of these places of a file, a segment's head has its former id, or a part of it, and else is new.
+const HEAD_ID: Range<u64> = 33..41;
 
 /// What becomes of what was on its way when the power went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +154,7 @@ fn settle(inode: &mut Inode, random: &mut Random) {
     }
 }
 
-/// A part of a change arrives: some of its sectors, or all bytes before or behind some place that is not in the first one.
+/// A part of a change arrives: some of its sectors, or all bytes before or behind some place, in the middle of a sector too.
 fn tear(kept: &mut Content, change: &Change, random: &mut Random) {
     let (offset, len) = match change {
         Change::Len(len) => {
@@ -174,14 +178,18 @@ fn tear(kept: &mut Content, change: &Change, random: &mut Random) {
         }
         _ => kept.zero(from, to - from),
     };
-    // No disk tears its first sector, and the queue counts on it: of a head whose id alone is the one of the file's former life
-    // nobody could tell whether it was torn or has rotted.
-    let whole_head = |place: u64| {
-        if place < SECTOR { offset } else { place }
+    // Of the head of a segment whose id alone is that of the file's former life, and all else new and whole, nobody can tell
+    // whether it was torn or has rotted: the queue takes it for rot, says so, and loses nothing. Every other place is torn.
+    let head_has_its_id = |place: u64| {
+        if HEAD_ID.contains(&place) {
+            (HEAD_ID.start - 1).max(offset)
+        } else {
+            place
+        }
     };
     match random.below(3) {
-        0 if len != 0 => part(offset, whole_head(offset + random.below(len))),
-        1 if len != 0 => part(whole_head(offset + random.below(len)), end),
+        0 if len != 0 => part(offset, offset + random.below(len)),
+        1 if len != 0 => part(head_has_its_id(offset + random.below(len)), end),
         _ => {
             let mut at = offset;
             while at < end {

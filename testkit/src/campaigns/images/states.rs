@@ -13,7 +13,9 @@ const DRAWN: usize = 200;
 /// For each subset so many states have a write that is torn.
 const TORN: usize = 4;
 
-/// What a disk writes as one at least; of what is larger any part may be missing.
+/// What a disk writes as one at least; of what is larger any part may be missing. Below it nothing is torn here, though nobody
+/// promises us that: these writes are the file system's, whose own journal counts on whole sectors, and a disk that it cannot mount
+/// says nothing of us. The simulation tears our writes at every byte.
 const SECTOR: usize = 512;
 
 /// What is on the disks after the power went.
