@@ -18,6 +18,7 @@ use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::{self as files, Lock, Shown};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -269,12 +270,7 @@ fn open_folder(path: &Path) -> Result<(Folder, FolderId), Error> {
 fn own_name(config: &Config) -> Result<OsString, Error> {
     let path = config.work.join(NAME);
     let failed = |verb, error| Error::folder(verb, &path, error);
-    let is_name =
-        |text: &str| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let known = std::fs::read_to_string(&path)
-        .ok()
-        .map(|text| text.trim().to_owned());
-    let name = if let Some(name) = known.filter(|name| is_name(name)) {
+    let name = if let Some(name) = known_name(&path)? {
         name
     } else {
         // The last 8 bytes of a claim are random.
@@ -287,9 +283,38 @@ fn own_name(config: &Config) -> Result<OsString, Error> {
     Ok(OsString::from(format!("{CLAIMED}{name}")))
 }
 
+/// The name that the file says; `None` where there is no file, or one that says no name. One that cannot be read now says nothing:
+/// under another name, the files in the claimed folder would be nobody's.
+fn known_name(path: &Path) -> Result<Option<String>, Error> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::unreadable(path, &error)),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let name = text.trim();
+    let is_name = name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Ok(is_name.then(|| name.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+
+    /// One read that failed, and a new name was written over it: what lay in the claimed folder of the old one was never taken.
+    #[test]
+    fn a_name_that_cannot_be_read_now_is_not_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        assert_eq!(known_name(&path).unwrap(), None, "there is none yet");
+        files::replace(&path, b"0123456789abcdef\n").unwrap();
+        let known = known_name(&path).unwrap();
+        assert_eq!(known.as_deref(), Some("0123456789abcdef"));
+        // A file that opens, and whose content no read gives.
+        let error = known_name(Path::new("/proc/self/mem")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Folder, "{error}");
+    }
 
     #[test]
     fn waits_grow_from_one_second_to_ten() {

@@ -77,6 +77,20 @@ impl Error {
         }
     }
 
+    /// A file of ours that the system does not give us.
+    pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
+        let path_shown = Shown(path);
+        let message = format!(
+            "cannot read `{path_shown}`: {error}; see its owner and mode, and the kernel log"
+        );
+        Self {
+            kind: ErrorKind::Folder,
+            path: path.to_owned(),
+            message,
+            source: None,
+        }
+    }
+
     /// A folder or file of ours that does not work.
     pub(crate) fn folder(verb: &str, path: &Path, source: mainstay_files::Error) -> Self {
         let (kind, why) = match source.kind() {
