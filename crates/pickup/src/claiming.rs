@@ -65,6 +65,7 @@ impl Collector {
             is_durable: true,
             due: Moment::ORIGIN,
             failures: 0,
+            unreadable: 0,
         }
     }
 

@@ -116,6 +116,8 @@ pub(crate) struct Claimed {
     pub(crate) due: Moment,
     /// How often it could not be stored or read.
     pub(crate) failures: u32,
+    /// How often in a row the disk did not give its content.
+    pub(crate) unreadable: u32,
 }
 
 /// Where a taken file lies.

@@ -14,24 +14,35 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::path::Path;
 
-/// How often a file that the disk cannot read is tried before it goes to quarantine.
+/// How often in a row a file that the disk cannot read is tried before it goes to quarantine.
 const READS_MAX: u32 = 5;
 
 /// Left on the disk of the work folder by every copy, in bytes, for claims and the memory of kept files; less than the queue
 /// leaves when it makes its files ahead, so that the two do not keep each other waiting.
 const LEFT_FREE: u64 = 256 * 1024;
 
+impl Claimed {
+    /// Counts that the disk did not give its content; says whether that was often enough. What else went wrong with it, as the
+    /// intake that could not store it or a copy that found no descriptor, says nothing of its content.
+    fn is_given_up(&mut self) -> bool {
+        self.unreadable += 1;
+        READS_MAX <= self.unreadable
+    }
+}
+
 impl Collector {
     /// Reads a claimed file into the batch; where that cannot be, what has to be done with it is done.
     pub(crate) fn load(&mut self, mut claimed: Claimed, batch: &mut Batch) {
-        match self.read(&claimed) {
+        let reading = self.read(&claimed);
+        match reading {
             Reading::Whole(taken) => {
+                claimed.unreadable = 0;
                 batch.files.push(*taken);
                 batch.claimed.push(claimed);
             }
             Reading::Changed => self.put_back(claimed),
             Reading::Refused(reason) => self.refuse_claimed(claimed, &reason),
-            Reading::Damaged(reason) if claimed.failures + 1 >= READS_MAX => {
+            Reading::Damaged(reason) if claimed.is_given_up() => {
                 self.refuse_claimed(
                     claimed,
                     &format!("its content cannot be read from the disk: {reason}"),
@@ -245,10 +256,28 @@ fn is_left_alone(file: &File, before: &Facts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claim::ClaimMaker;
     use crate::config::Config;
     use crate::folder::Folder;
     use crate::status::Shared;
     use std::sync::Arc;
+
+    /// Both were counted as one: a file that the intake could not store four times went to quarantine at the first read that failed.
+    #[test]
+    fn a_file_that_could_not_be_stored_is_still_read_as_often_as_any() {
+        let seen = Seen::unknown();
+        let mut claimed = Collector::claimed_as(
+            ClaimMaker::new().make(0),
+            Path::new("report.csv"),
+            Place::Work,
+            seen,
+        );
+        claimed.failures = READS_MAX;
+        for _ in 1..READS_MAX {
+            assert!(!claimed.is_given_up());
+        }
+        assert!(claimed.is_given_up());
+    }
 
     /// Where the disk had not confirmed that a copy was removed, the second try found nothing left to remove, and the file went back:
     /// after a power cut the copy was there again, and was a second document.
