@@ -69,7 +69,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
             "reads: the registers of this machine are not known".to_owned(),
         );
     }
-    let workloads: Vec<&Workload> = ALL.iter().chain([&REOPENED]).collect();
+    let workloads: Vec<&Workload> = [&REOPENED].into_iter().chain(ALL).collect();
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Count::default()));
     // Most of the time is spent waiting for children, each of which is followed by one thread.
     let cores = thread::available_parallelism().map_or(1, usize::from);

@@ -25,10 +25,10 @@ pub(super) fn run_unsynced(place: &Place) -> Result<()> {
 
 fn run_on(place: &Place, disk: fn(RealDisk) -> Arc<dyn Disk>) -> Result<()> {
     let folder = queue::folder(place);
-    mainstay_files::create_dir_all(&folder, 0o700)?;
     let config = queue::config();
     for life in 0..LIVES {
         let lived = || -> Result<()> {
+            mainstay_files::create_dir_all(&folder, 0o700)?;
             let real = RealDisk::open(&folder, config.io)?;
             let (store, _) = LogStore::open(disk(real), &config)?;
             let mut life = Life {
