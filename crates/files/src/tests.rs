@@ -5,6 +5,7 @@
     reason = "the tests look at the disk past the crate, to see what it did"
 )]
 
+mod confirmed;
 mod failed_sync;
 mod meanwhile;
 mod migrating;

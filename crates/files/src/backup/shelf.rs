@@ -244,18 +244,18 @@ impl HeldShelf {
     ) -> Result<(), Error> {
         // Of a file with several names we cannot know who writes through the others.
         if taking == Taking::Link && before.nlink == 1 && link(attempt, source, place)? {
-            let linked = facts(place)?;
-            if linked.is_same_file(before)
-                && (linked.len, linked.modified) == (before.len, before.modified)
-            {
-                // Whoever wrote the file may never have synced it. Where that fails its bytes are written to a new file,
-                // because a second sync of the same one would lie.
-                if sync_file(file).is_ok() {
-                    return sync_dir(&self.shelf.folder);
-                }
-                return self.replace_content(attempt, source, place, before);
+            let is_it = is_unchanged(&facts(place)?, before);
+            // Whoever wrote the file may never have synced it.
+            if is_it && sync_file(file).is_ok() {
+                return sync_dir(&self.shelf.folder);
             }
             remove(place)?;
+            // Where it was not confirmed its bytes are written to a new file, because a second sync of the same one would lie.
+            // It has one name again, which counts as a change of the file and is ours.
+            let now = facts_of(file)?;
+            if is_it && is_unchanged(&now, before) {
+                return copy_content(attempt, source, place, &now);
+            }
             return Err(attempt.refused(ErrorKind::Changed, "somebody replaced it meanwhile"));
         }
         copy_content(attempt, source, place, before)
@@ -367,6 +367,11 @@ fn read_small(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         .read_to_end(&mut bytes)
         .map_err(|error| Attempt::new("read", path, "").failed(error))?;
     Ok(Some(bytes))
+}
+
+/// Whether a file is the one that it was, and nobody has written to it.
+fn is_unchanged(now: &Facts, before: &Facts) -> bool {
+    now.is_same_file(before) && (now.len, now.modified) == (before.len, before.modified)
 }
 
 /// Whether the file system gave the second name.
