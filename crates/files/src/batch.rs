@@ -106,14 +106,17 @@ fn sync_side_by_side(staged: &mut [Staged<'_>]) -> Vec<io::Result<()>> {
             *answer = file.temp.sync();
         }
     };
+    // The first is done here, where one would only wait for the others: a single file asks for no thread at all.
+    let (own, others) = shares.split_at(shares.len().min(1));
     thread::scope(|scope| {
-        for share in &shares {
+        for share in others {
             let spawned = thread::Builder::new().spawn_scoped(scope, || sync(share));
             if spawned.is_err() {
                 // No thread is to be had: then one after the other, here.
                 sync(share);
             }
         }
+        own.iter().for_each(sync);
     });
     drop(shares);
     answers

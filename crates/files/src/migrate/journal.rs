@@ -195,6 +195,28 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 #[expect(clippy::indexing_slicing, reason = "tests know what they made")]
 mod tests {
     use super::*;
+    use crate::system::faults::Fault;
+
+    #[test]
+    fn a_migration_has_ended_only_when_the_disk_knows_that_its_journal_is_gone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let new = folder.path().join("new");
+        let stamp = Checksum::of(Algorithm::Sha256, b"stamp");
+        let journal = Journal::new(Way::Rename, Path::new("/srv/a"), "/srv/b".into(), stamp);
+        journal.begin(&new).unwrap();
+        let planned = Fault {
+            call: Some("sync folder"),
+            at: 0,
+            times: 1,
+            code: 5,
+        }
+        .begin();
+        let error = Journal::end(&new).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unconfirmed);
+        drop(planned);
+        Journal::end(&new).unwrap();
+        assert_eq!(Journal::read(&new).unwrap(), None);
+    }
 
     #[test]
     fn the_journal_of_a_migration_is_read_back_and_every_flipped_bit_of_it_is_seen() {

@@ -2,7 +2,7 @@
 
 use super::{EIO, NEW, OLD};
 use crate::system::faults::{Fault, Planned};
-use crate::{Backups, Error, ErrorKind};
+use crate::{Backups, Error, ErrorKind, Folder, Transactions};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,17 @@ const MIDDLE: &[u8] = b"what was there in between";
 
 /// Has one call fail, counted from 0.
 fn failing(call: &'static str, at: usize) -> Planned {
+    failing_from(call, at, 1)
+}
+
+fn failing_from(call: &'static str, at: usize, times: usize) -> Planned {
+    let call = Some(call);
+    let code = EIO;
     Fault {
-        call: Some(call),
+        call,
         at,
-        times: 1,
-        code: EIO,
+        times,
+        code,
     }
     .begin()
 }
@@ -36,6 +42,105 @@ fn ending_in(folder: &Path, end: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// A transaction replaces one file and removes another.
+struct Both {
+    folder: TempDir,
+    transactions: Transactions,
+}
+
+/// The first file is new, the second is gone, and the journal is there.
+type Stand = (bool, bool, bool);
+
+impl Both {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let transactions = Transactions::open(&folder.path().join("transactions")).unwrap();
+        let both = Self {
+            folder,
+            transactions,
+        };
+        fs::write(both.path("replaced"), OLD).unwrap();
+        fs::write(both.path("removed"), OLD).unwrap();
+        both
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What it comes to where the disk does not confirm these of its folders.
+    fn commit(&self, at: usize, times: usize) -> Option<ErrorKind> {
+        let mut transaction = self.transactions.begin().unwrap();
+        transaction.replace(&self.path("replaced"), NEW).unwrap();
+        transaction.remove(&self.path("removed")).unwrap();
+        let _planned = failing_from("sync folder", at, times);
+        kind(&transaction.commit())
+    }
+
+    fn recover(&self, at: usize) -> Option<ErrorKind> {
+        let _planned = failing("sync folder", at);
+        kind(&self.transactions.recover())
+    }
+
+    fn stand(&self) -> Stand {
+        (
+            fs::read(self.path("replaced")).unwrap() == NEW,
+            !self.path("removed").exists(),
+            !ending_in(self.folder.path(), "journal").is_empty(),
+        )
+    }
+}
+
+#[test]
+fn each_step_of_a_transaction_is_on_the_disk_before_the_next_is_taken() {
+    let unconfirmed = Some(ErrorKind::Unconfirmed);
+    let expected = [
+        // It is taken back: nothing has happened.
+        (Some(ErrorKind::NotDurable), (false, false, false)),
+        (unconfirmed, (true, false, true)),
+        (unconfirmed, (true, true, true)),
+        (unconfirmed, (true, true, false)),
+        (None, (true, true, false)),
+    ];
+    for (at, expected) in expected.into_iter().enumerate() {
+        let both = Both::new();
+        let told = both.commit(at, 1);
+        assert_eq!((told, both.stand()), expected, "folder {at}");
+        both.transactions.recover().unwrap();
+        let is_done = at > 0;
+        assert_eq!(both.stand(), (is_done, is_done, false), "folder {at}");
+    }
+}
+
+#[test]
+fn a_journal_whose_taking_back_is_not_confirmed_either_is_no_failure_without_effect() {
+    let both = Both::new();
+    assert_eq!(both.commit(0, 2), Some(ErrorKind::Unconfirmed));
+    assert_eq!(both.stand(), (false, false, false));
+}
+
+/// Were its contents removed before its journal is gone for good, a power cut could leave a journal that nobody can follow.
+#[test]
+fn what_a_transaction_wrote_stays_until_its_journal_is_gone_for_good() {
+    let both = Both::new();
+    assert_eq!(both.commit(3, 2), Some(ErrorKind::Unconfirmed));
+    assert_eq!(both.stand(), (true, true, false));
+    let staged = ending_in(&both.path("transactions"), "/0").into_iter();
+    assert!(staged.map(|path| fs::read(path).unwrap()).eq([NEW]));
+}
+
+/// They were written before the crash, and nobody knows whether their folders were synced.
+#[test]
+fn what_a_recovery_finds_written_is_on_the_disk_before_the_journal_goes() {
+    for (at, is_journal_left) in [(0, true), (1, true), (2, false)] {
+        let both = Both::new();
+        both.commit(2, 1);
+        assert_eq!(both.stand(), (true, true, true));
+        assert_eq!(both.recover(at), Some(ErrorKind::Unconfirmed), "{at}");
+        assert_eq!(both.stand(), (true, true, is_journal_left), "{at}");
+    }
 }
 
 /// A file with a backup of what was there before it.
@@ -143,4 +248,50 @@ fn a_content_that_an_earlier_backup_linked_is_confirmed_by_the_next_one() {
     kept.backups.replace(&kept.file, NEW).unwrap();
     assert_eq!(planned.failed(), 1);
     assert!(!kept.is_linked(number));
+}
+
+#[test]
+fn whoever_asks_the_disk_is_told_what_it_does_not_confirm() {
+    type Ask = fn(&Path) -> Result<(), Error>;
+    let asks: [(&str, ErrorKind, Ask); 5] = [
+        ("sync folder", ErrorKind::Unconfirmed, crate::sync_dir),
+        ("sync folder", ErrorKind::Unconfirmed, |path| {
+            Folder::open(path)?.sync()
+        }),
+        (
+            "sync file system",
+            ErrorKind::NotDurable,
+            crate::sync_filesystem,
+        ),
+        ("sync file system", ErrorKind::NotDurable, |path| {
+            Folder::open(path)?.sync_filesystem()
+        }),
+        ("sync file", ErrorKind::NotDurable, |path| {
+            crate::sync_file(&fs::File::open(path.join("file")).unwrap())
+        }),
+    ];
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("file"), NEW).unwrap();
+    for (call, expected, ask) in asks {
+        let planned = failing(call, 0);
+        assert_eq!(kind(&ask(folder.path())), Some(expected), "{call}");
+        drop(planned);
+        ask(folder.path()).unwrap();
+    }
+}
+
+#[test]
+fn one_of_many_whose_sync_failed_is_written_anew() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state");
+    fs::write(&path, OLD).unwrap();
+    for (failed, written) in [(0, 1), (1, 2)] {
+        let planned = failing_from("sync file", 0, failed);
+        crate::replace_all(&[(&path, NEW)]).unwrap();
+        let calls = (planned.calls("create"), planned.calls("sync file"));
+        assert_eq!(calls, (written, written));
+        drop(planned);
+        assert_eq!(fs::read(&path).unwrap(), NEW);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
