@@ -169,10 +169,11 @@ impl Collector {
         anew.is_cut = claimed.is_cut;
         self.remember_origin(&anew)?;
         self.work.rename(&claimed.name, &self.work, &anew.name)?;
+        // It has that name now, whatever the disk says next.
+        let before = claimed.clone();
+        (claimed.claim, claimed.name) = (anew.claim, anew.name);
         self.work.sync()?;
-        self.forget_origin(claimed);
-        claimed.claim = anew.claim;
-        claimed.name = anew.name;
+        self.forget_origin(&before);
         claimed.is_durable = true;
         Ok(())
     }
@@ -197,5 +198,39 @@ fn unclaimed(kind: ErrorKind, why: &dyn fmt::Display) -> Unclaimed {
             "the file system is read-only: see the kernel log ({why})"
         )),
         _ => Unclaimed::Stuck(format!("it cannot be moved out of its folder: {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::folder::syncs;
+    use crate::status::Shared;
+    use std::sync::Arc;
+
+    /// It was looked for under its old name ever after, and stayed in the work folder until the next start.
+    #[test]
+    fn a_file_that_was_claimed_anew_is_not_lost_sight_of_though_the_disk_did_not_confirm_it() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let config = Config::new(at("drop"), at("work"), at("archive"), at("quarantine"));
+        let shared = Arc::new(Shared::new());
+        let collector = Collector::open(config, mainstay_clock::system(), shared).unwrap();
+        let mut claimed = collector.claimed(Path::new("report"), Place::Work, Seen::unknown());
+        claimed.is_durable = false;
+        files::create_new(&collector.work_path(&claimed.name), b"report").unwrap();
+        syncs::refuse(Some(collector.work_id));
+        for _ in 0..2 {
+            let before = claimed.claim;
+            collector.claim_anew(&mut claimed).unwrap_err();
+            assert_ne!(claimed.claim, before);
+            assert!(!claimed.is_durable);
+            collector.work.facts(&claimed.name).unwrap();
+        }
+        syncs::refuse(None);
+        collector.claim_anew(&mut claimed).unwrap();
+        assert!(claimed.is_durable);
+        collector.work.facts(&claimed.name).unwrap();
     }
 }

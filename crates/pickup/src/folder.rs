@@ -97,6 +97,8 @@ impl Folder {
 
     /// Puts the names in it on the disk.
     pub(crate) fn sync(&self) -> Result<(), files::Error> {
+        #[cfg(test)]
+        syncs::pass(self)?;
         self.open.sync()
     }
 
@@ -121,6 +123,35 @@ pub(crate) fn raw_code(error: &files::Error) -> Option<i32> {
     std::error::Error::source(error)?
         .downcast_ref::<io::Error>()?
         .raw_os_error()
+}
+
+/// A folder that the disk does not confirm, in the thread of a test.
+#[cfg(test)]
+pub(crate) mod syncs {
+    use super::{Folder, FolderId};
+    use mainstay_files as files;
+    use rustix::fs::{Mode, OFlags};
+    use std::cell::Cell;
+    use std::fs::File;
+
+    thread_local! {
+        static REFUSED: Cell<Option<FolderId>> = const { Cell::new(None) };
+    }
+
+    /// From now on the disk does not confirm this folder.
+    pub(crate) fn refuse(folder: Option<FolderId>) {
+        REFUSED.set(folder);
+    }
+
+    pub(super) fn pass(folder: &Folder) -> Result<(), files::Error> {
+        let id = folder.id().unwrap();
+        if REFUSED.get() != Some(id) {
+            return Ok(());
+        }
+        // The system's own refusal: what is open as a place alone cannot be synced.
+        let place = rustix::fs::open(folder.own_path(), OFlags::PATH, Mode::empty()).unwrap();
+        files::sync_file(&File::from(place))
+    }
 }
 
 #[cfg(test)]
