@@ -187,6 +187,19 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    #[test]
+    fn no_more_files_settle_than_are_remembered_and_the_others_are_looked_for_again() {
+        let mut candidates = Candidates::default();
+        let due = Moment::ORIGIN + Duration::from_secs(1);
+        for number in 0..=CANDIDATES_MAX {
+            assert!(!candidates.has_more);
+            let path = Path::new(&number.to_string()).into();
+            candidates.settle(path, Seen::unknown(), due);
+        }
+        assert_eq!(candidates.settling(), CANDIDATES_MAX);
+        assert!(candidates.has_more);
+    }
+
     fn candidate(age: u64, name: &str) -> Candidate {
         Candidate {
             relative: Path::new(name).into(),

@@ -217,3 +217,118 @@ impl Targets {
         Ok(&self.last.insert((path.to_owned(), folder)).1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidates::Seen;
+    use crate::claim::Claim;
+    use crate::config::Config;
+    use crate::folder::syncs;
+    use crate::status::Shared;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Default)]
+    struct Closed(Mutex<Vec<Claim>>);
+
+    impl Book for Closed {
+        fn is_committed(&self, _: Claim) -> bool {
+            true
+        }
+
+        fn closed(&self, claims: Vec<Claim>) {
+            self.0.lock().unwrap().extend(claims);
+        }
+    }
+
+    impl Closed {
+        fn taken(&self) -> Vec<Claim> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    fn collector(root: &tempfile::TempDir) -> Collector {
+        let at = |name: &str| root.path().join(name);
+        let config = Config::new(at("drop"), at("work"), at("archive"), at("quarantine"));
+        let shared = Arc::new(Shared::new());
+        let mut collector = Collector::open(config, mainstay_clock::system(), shared).unwrap();
+        files::create_dir_all(&at("drop"), 0o700).unwrap();
+        let drop = Folder::open(&at("drop")).unwrap();
+        collector.attached = Some(drop.id().unwrap());
+        collector
+    }
+
+    /// A file that was committed, where `place` says, with its copy.
+    fn committed(collector: &Collector, place: Place) -> Claimed {
+        let claim = collector.maker.make(0);
+        let claimed = Collector::claimed_as(claim, Path::new("report"), place, Seen::unknown());
+        let committed = Collector::committed_name(&claimed);
+        files::create_new(&collector.work_path(&committed), b"report").unwrap();
+        if place == Place::Claimed {
+            let folder = collector.config.drop.join(&collector.claimed_name);
+            files::create_dir_all(&folder, 0o700).unwrap();
+            files::create_new(&folder.join(&claimed.name), b"report").unwrap();
+        }
+        claimed
+    }
+
+    #[test]
+    fn a_claim_is_closed_only_when_the_disk_knows_that_its_file_left_the_work_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let mut collector = collector(&root);
+        let book = Closed::default();
+        syncs::refuse(Some(collector.work_id));
+        let claimed = committed(&collector, Place::Work);
+        collector.finish(vec![claimed], &book);
+        assert_eq!(book.taken(), []);
+        syncs::refuse(None);
+        let claimed = committed(&collector, Place::Work);
+        let claim = claimed.claim;
+        collector.finish(vec![claimed], &book);
+        assert_eq!(book.taken(), [claim]);
+    }
+
+    #[test]
+    fn nothing_more_is_taken_while_too_many_committed_files_wait_for_their_end() {
+        let root = tempfile::tempdir().unwrap();
+        let mut collector = collector(&root);
+        let claimed = committed(&collector, Place::Work);
+        collector.unfinished = vec![claimed; 1_023];
+        assert!(collector.may_take());
+        collector.unfinished.extend_from_within(..1);
+        assert!(!collector.may_take());
+    }
+
+    #[test]
+    fn a_claim_is_closed_only_when_the_disk_knows_where_its_file_went() {
+        let root = tempfile::tempdir().unwrap();
+        let collector = collector(&root);
+        let mut targets = Targets::default();
+        collector.sync_disposed(&targets).unwrap();
+        targets.used.insert(root.path().to_owned());
+        collector.sync_disposed(&targets).unwrap();
+        // A folder that nobody can put on a disk.
+        targets.used.insert("/proc/self".into());
+        collector.sync_disposed(&targets).unwrap_err();
+    }
+
+    /// After a crash the copy says that the original was committed.
+    #[test]
+    fn a_copy_stays_until_the_disk_knows_that_its_original_left_the_drop_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let mut collector = collector(&root);
+        let book = Closed::default();
+        let claimed = committed(&collector, Place::Claimed);
+        let (claim, copy) = (claimed.claim, Collector::committed_name(&claimed));
+        let folder = Folder::open(&collector.config.drop.join(&collector.claimed_name)).unwrap();
+        syncs::refuse(Some(folder.id().unwrap()));
+        collector.finish(vec![claimed], &book);
+        assert_eq!(book.taken(), []);
+        collector.work.facts(&copy).unwrap();
+        syncs::refuse(None);
+        let again = std::mem::take(&mut collector.unfinished);
+        collector.finish(again, &book);
+        assert_eq!(book.taken(), [claim]);
+        collector.work.facts(&copy).unwrap_err();
+    }
+}

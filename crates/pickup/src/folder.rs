@@ -125,17 +125,23 @@ pub(crate) fn raw_code(error: &files::Error) -> Option<i32> {
         .raw_os_error()
 }
 
-/// A folder that the disk does not confirm, in the thread of a test.
+/// The syncs of folders, as a test sees them: which were asked for in its thread, and one that fails.
 #[cfg(test)]
 pub(crate) mod syncs {
     use super::{Folder, FolderId};
     use mainstay_files as files;
     use rustix::fs::{Mode, OFlags};
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::fs::File;
 
     thread_local! {
+        static ASKED: RefCell<Vec<FolderId>> = const { RefCell::new(Vec::new()) };
         static REFUSED: Cell<Option<FolderId>> = const { Cell::new(None) };
+    }
+
+    /// Those that were asked for since the last time, in their order.
+    pub(crate) fn asked() -> Vec<FolderId> {
+        ASKED.take()
     }
 
     /// From now on the disk does not confirm this folder.
@@ -145,6 +151,7 @@ pub(crate) mod syncs {
 
     pub(super) fn pass(folder: &Folder) -> Result<(), files::Error> {
         let id = folder.id().unwrap();
+        ASKED.with_borrow_mut(|asked| asked.push(id));
         if REFUSED.get() != Some(id) {
             return Ok(());
         }

@@ -379,6 +379,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_committed_is_remembered_only_when_the_disk_knows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let files = [(identity(1).claim, PathBuf::from("a"), identity(1).seen)];
+        let intent = kept
+            .intend(identity(1).claim, files.into_iter(), 5)
+            .unwrap();
+        // A folder that nobody can put on a disk.
+        kept.folder = PathBuf::from("/proc/self");
+        kept.confirm(intent).unwrap_err();
+    }
+
+    #[test]
     fn many_files_of_memory_become_one_and_nothing_is_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();

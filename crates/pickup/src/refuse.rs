@@ -142,3 +142,30 @@ pub(crate) struct Held {
     pub(crate) folder: Option<Folder>,
     pub(crate) name: OsString,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidates::Seen;
+    use crate::config::Config;
+    use crate::folder::syncs;
+    use crate::status::Shared;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_taken_file_that_is_refused_is_on_the_disk_in_quarantine() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let config = Config::new(at("drop"), at("work"), at("archive"), at("quarantine"));
+        let shared = Arc::new(Shared::new());
+        let mut collector = Collector::open(config, mainstay_clock::system(), shared).unwrap();
+        let claim = collector.maker.make(0);
+        let report = Path::new("report");
+        let claimed = Collector::claimed_as(claim, report, Place::Work, Seen::unknown());
+        files::create_new(&collector.work_path(&claimed.name), b"report").unwrap();
+        syncs::asked();
+        collector.refuse_claimed(claimed, "it is of no use");
+        assert!(at("quarantine").join("report").exists());
+        assert_eq!(syncs::asked(), [collector.work_id]);
+    }
+}

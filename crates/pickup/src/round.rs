@@ -137,6 +137,80 @@ pub(crate) fn sync_foreign(folder: &Folder) -> Result<(), files::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::folder::{FolderId, syncs};
+
+    /// A round that something was claimed in, from a folder in the drop folder; and these two with the work folder.
+    struct Claiming {
+        root: tempfile::TempDir,
+        round: Round,
+        work: Folder,
+        claimed: FolderId,
+        left: FolderId,
+    }
+
+    impl Claiming {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            for folder in ["drop/sub", "work", "quarantine"] {
+                files::create_dir_all(&root.path().join(folder), 0o700).unwrap();
+            }
+            let mut round = Round::new(Folder::open(&root.path().join("drop")).unwrap());
+            let claimed = round.claimed_folder(OsStr::new("claimed")).unwrap();
+            let left = round.folder(Path::new("sub")).unwrap();
+            round.touch(Path::new("sub"));
+            round.note(Place::Claimed);
+            syncs::asked();
+            Self {
+                work: Folder::open(&root.path().join("work")).unwrap(),
+                claimed: claimed.id().unwrap(),
+                left: left.id().unwrap(),
+                root,
+                round,
+            }
+        }
+
+        fn sync(&self, has_content: bool) -> Result<(), files::Error> {
+            let quarantine = Quarantine::new(&self.root.path().join("quarantine"));
+            self.round.sync(&self.work, &quarantine, has_content)
+        }
+    }
+
+    #[test]
+    fn files_have_arrived_on_the_disk_before_it_knows_that_they_left() {
+        let mut claiming = Claiming::new();
+        let (work, claimed, left) = (claiming.work.id().unwrap(), claiming.claimed, claiming.left);
+        claiming.sync(true).unwrap();
+        assert_eq!(syncs::asked(), [claimed, left]);
+        claiming.round.note(Place::Work);
+        claiming.sync(false).unwrap();
+        assert_eq!(syncs::asked(), [work, claimed, left]);
+    }
+
+    #[test]
+    fn a_share_that_cannot_sync_a_folder_is_believed_and_a_disk_that_fails_is_not() {
+        sync_foreign(&Folder::open(Path::new("/proc/self")).unwrap()).unwrap();
+        let claiming = Claiming::new();
+        for folder in [claiming.claimed, claiming.left] {
+            syncs::refuse(Some(folder));
+            claiming.sync(true).unwrap_err();
+        }
+        syncs::refuse(None);
+        claiming.sync(true).unwrap();
+    }
+
+    #[test]
+    fn what_went_to_quarantine_is_on_the_disk_when_the_round_is() {
+        let mut claiming = Claiming::new();
+        // A folder that nobody can put on a disk.
+        let nowhere = Quarantine::new(Path::new("/proc/self"));
+        claiming.round.sync(&claiming.work, &nowhere, true).unwrap();
+        claiming.round.is_quarantine_used = true;
+        claiming
+            .round
+            .sync(&claiming.work, &nowhere, true)
+            .unwrap_err();
+        claiming.sync(true).unwrap();
+    }
 
     /// A file system with a journal puts a move on the disk together with whatever is synced next, so that a power cut there does
     /// not show that nobody asked for it.

@@ -324,3 +324,22 @@ impl Board {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hundred_of_those_that_wait_are_named_and_the_others_counted_up_to_a_limit() {
+        let shared = Shared::new();
+        let mut board = shared.lock();
+        for number in 0..=COMPLAINTS_MAX {
+            let path = PathBuf::from(number.to_string());
+            board.complain(&path, "it is a link", number as u64);
+        }
+        let told = board.told();
+        assert_eq!(told.waiting_total, COMPLAINTS_MAX);
+        assert_eq!(told.waiting.len(), WAITING_MAX);
+        assert_eq!(told.waiting[0].path, Path::new("0"));
+    }
+}
