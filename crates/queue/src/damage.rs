@@ -63,3 +63,32 @@ fn copy(disk: &dyn Disk, name: &str, from: &dyn DiskFile, start: u64, end: u64) 
     to.sync()?;
     disk.sync_folder(Folder::Damaged)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::cut::CutDisk;
+
+    #[test]
+    fn what_was_copied_aside_is_there_after_a_power_cut() {
+        let disk = CutDisk::new();
+        let file = disk.create(Folder::Root, "seg").unwrap();
+        file.write_at(b"whole, rotten, whole", 0).unwrap();
+        let copy = copy_aside(&disk, "seg", &*file, 7, 13).unwrap();
+        disk.cut();
+        let copy = disk.open(Folder::Damaged, &copy).unwrap();
+        let mut bytes = [0; 7];
+        assert_eq!(copy.read_at(&mut bytes, 0).unwrap(), 6);
+        assert_eq!(&bytes, b"rotten\0");
+    }
+
+    #[test]
+    fn of_a_long_damaged_range_no_more_is_copied_than_there_may_be() {
+        let disk = CutDisk::new();
+        let file = disk.create(Folder::Root, "seg").unwrap();
+        file.set_len(COPY_MAX + 4096).unwrap();
+        let copy = copy_aside(&disk, "seg", &*file, 1, COPY_MAX + 4096).unwrap();
+        let copy = disk.open(Folder::Damaged, &copy).unwrap();
+        assert_eq!(copy.len().unwrap(), COPY_MAX);
+    }
+}

@@ -1,6 +1,8 @@
 //! The disk as a parameter: the real one, or one that a simulation cuts, tears and fills.
 
 mod aligned;
+#[cfg(test)]
+pub(crate) mod cut;
 mod real;
 
 pub use aligned::AlignedBuf;

@@ -119,7 +119,55 @@ fn decode(bytes: &[u8], secret: &[u8; 16]) -> Result<Vec<LaneInfo>, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::cut::CutDisk;
     use crate::document::LaneId;
+
+    const SECRET: [u8; 16] = [7; 16];
+
+    fn lane(number: u16, name: &str) -> LaneInfo {
+        LaneInfo {
+            id: LaneId(number),
+            name: name.to_owned(),
+        }
+    }
+
+    fn known(disk: &CutDisk) -> Vec<LaneInfo> {
+        match read(disk, &SECRET).unwrap() {
+            Names::Known(lanes) => lanes,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_names_that_were_kept_are_there_after_a_power_cut() {
+        let disk = CutDisk::new();
+        let (first, second) = (lane(0, "reports/http"), lane(1, "reports/folder"));
+        keep(&disk, &SECRET, std::slice::from_ref(&first)).unwrap();
+        disk.cut();
+        assert_eq!(known(&disk), std::slice::from_ref(&first));
+        let both = [first, second];
+        keep(&disk, &SECRET, &both).unwrap();
+        disk.cut();
+        assert_eq!(known(&disk), both);
+    }
+
+    #[test]
+    fn a_file_that_says_more_lanes_than_a_queue_may_have_is_not_believed() {
+        let lanes = |count| vec![lane(0, "reports/http"); count];
+        let most = encode(&SECRET, &lanes(LANES_MAX));
+        assert_eq!(decode(&most, &SECRET), Ok(lanes(LANES_MAX)));
+        let more = encode(&SECRET, &lanes(LANES_MAX + 1));
+        assert_eq!(decode(&more, &SECRET), Err(Malformed));
+    }
+
+    #[test]
+    fn no_more_is_read_of_a_file_of_any_length_than_the_lanes_may_take() {
+        let disk = CutDisk::new();
+        let file = disk.create(Folder::Root, LANES_FILE).unwrap();
+        file.set_len(16 * FILE_MAX).unwrap();
+        let read = content(&disk).unwrap().unwrap();
+        assert_eq!(read.len() as u64, FILE_MAX);
+    }
 
     #[test]
     fn no_flipped_bit_makes_another_name() {

@@ -76,6 +76,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_total_that_no_queue_can_reach_is_malformed() {
+        for at in 0..4 {
+            let read = |number: u64| {
+                let mut totals = [1; 4];
+                totals[at] = number;
+                let bytes: Vec<u8> = totals.into_iter().flat_map(u64::to_le_bytes).collect();
+                Totals::read(&mut Reader::new(&bytes)).is_ok()
+            };
+            assert!(read(DOCUMENTS_MAX));
+            assert!(!read(DOCUMENTS_MAX + 1));
+            assert!(!read(u64::MAX));
+        }
+    }
+
+    #[test]
     fn an_account_with_one_document_missing_is_not_balanced() {
         let ledger = Ledger {
             accepted: 5,

@@ -479,3 +479,100 @@ fn decode_document(reader: &mut Reader<'_>, lanes: &mut Vec<MovedLane>) -> Resul
         head,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::cut::CutDisk;
+    use crate::index::Retention;
+    use mainstay_clock::Moment;
+
+    const SECRET: [u8; 16] = [7; 16];
+    const NOW: Now = Now {
+        moment: Moment::ORIGIN,
+        wall: 1_790_000_000_000,
+    };
+
+    fn empty() -> Index {
+        let retention = Retention {
+            time: Duration::ZERO,
+            documents: 0,
+            bytes: 0,
+        };
+        Index::new(retention, Duration::from_secs(30))
+    }
+
+    fn write_empty(disk: &CutDisk, sequence: u64) {
+        let index = empty();
+        let upto = Watermark {
+            segment: 1,
+            end: 8192,
+            sequence,
+        };
+        let source = Source {
+            index: || &index,
+            covered: Covered { upto, clean: true },
+            retention: Duration::ZERO,
+            now: NOW,
+        };
+        write(disk, &SECRET, &source).unwrap();
+    }
+
+    fn read_back(disk: &CutDisk) -> Read {
+        read(disk, &SECRET, &mut empty(), NOW).unwrap()
+    }
+
+    /// Puts these bytes in the place of the snapshot.
+    fn put(disk: &CutDisk, bytes: &[u8]) {
+        let file = disk.open(Folder::Root, FILE).unwrap();
+        file.write_at(bytes, 0).unwrap();
+    }
+
+    fn bytes_of(disk: &CutDisk) -> Vec<u8> {
+        let file = disk.open(Folder::Root, FILE).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        file.read_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_snapshot_that_was_written_is_there_after_a_power_cut() {
+        let disk = CutDisk::new();
+        for sequence in [7, 8] {
+            write_empty(&disk, sequence);
+            disk.cut();
+            match read_back(&disk) {
+                Read::Restored(covered) => assert_eq!(covered.upto.sequence, sequence),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_snapshot_with_a_flipped_bit_is_believed() {
+        let disk = CutDisk::new();
+        write_empty(&disk, 7);
+        let whole = bytes_of(&disk);
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            put(&disk, &bytes);
+            assert!(matches!(read_back(&disk), Read::Unreadable), "bit {bit}");
+        }
+        put(&disk, &whole);
+        assert!(matches!(read_back(&disk), Read::Restored(_)));
+    }
+
+    #[test]
+    fn a_number_of_documents_that_lies_takes_no_memory() {
+        let disk = CutDisk::new();
+        write_empty(&disk, 7);
+        let mut bytes = bytes_of(&disk);
+        let covered = bytes.len() - 4;
+        bytes[covered - 8..covered].copy_from_slice(&u64::MAX.to_le_bytes());
+        let crc = SegmentKey::new(&SECRET, 0).crc(&bytes[..covered]);
+        bytes[covered..].copy_from_slice(&crc.to_le_bytes());
+        put(&disk, &bytes);
+        assert!(matches!(read_back(&disk), Read::Unreadable));
+    }
+}

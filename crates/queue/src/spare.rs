@@ -125,3 +125,24 @@ pub(crate) fn take_reserve(disk: &dyn Disk, id: u64) -> Result<(), NotTaken> {
     tracing::warn!("the disk is full: acknowledgements go to the reserve");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::cut::CutDisk;
+
+    /// What is written to it next is sealed with its new id: under its old one it would be another segment's, and passed over.
+    #[test]
+    fn a_segment_that_was_made_ahead_has_its_new_id_after_a_power_cut_too() {
+        let disk = CutDisk::new();
+        let size = make_segment(&disk, 5, LEAST_SEGMENT, LEAST_SEGMENT, &|_, _| Next::Go).unwrap();
+        let mut unused = [Spare { id: 5, size }];
+        let mut last_id = 5;
+        rename_unused(&disk, &mut unused, &mut last_id).unwrap();
+        assert_eq!((unused[0].id, last_id), (6, 6));
+        disk.cut();
+        let names = disk.list(Folder::Root).unwrap().into_iter();
+        assert!(names.map(|entry| entry.name).eq([segment::file_name(6)]));
+        assert!(disk.list(Folder::Root).unwrap()[0].len == size);
+    }
+}
