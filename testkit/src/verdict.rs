@@ -31,8 +31,6 @@ pub enum Figure {
     Swaps,
     /// A process was asked to stop.
     Stops,
-    /// A mutant was seen.
-    Mutants,
 }
 
 impl Figure {
@@ -51,7 +49,6 @@ impl Figure {
             Self::Lives => "lives",
             Self::Swaps => "swaps",
             Self::Stops => "stops",
-            Self::Mutants => "mutants",
         }
     }
 }

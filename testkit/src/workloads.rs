@@ -244,6 +244,14 @@ pub fn complaints(told: &str) -> Vec<String> {
     complaints
 }
 
+/// What a workload is there for and did not come to, of the text that it wrote. A fault in its way excuses it; without one it
+/// proves nothing.
+pub fn missed(told: &str) -> Vec<&str> {
+    told.lines()
+        .filter(|line| line.starts_with("missed"))
+        .collect()
+}
+
 /// A runtime for one workload, and an end for what never answers.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T> {
     /// Longer than anything takes that will still happen, on a busy machine too.

@@ -1,7 +1,7 @@
 //! One workload in a place of its own: run with or without a fault, then judged by a process that opens it again.
 
 use crate::tracer::{Ending, Plan, Seen, Watch, Watched, watch};
-use crate::workloads::{Place, WRONG, Workload, complaints};
+use crate::workloads::{Place, WRONG, Workload, complaints, missed};
 use anyhow::{Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -166,6 +166,9 @@ impl<'a> Trial<'a> {
             self.workload.name,
             seen.ending
         );
+        let missed = missed(&told);
+        let name = self.workload.name;
+        ensure!(missed.is_empty(), "{name} shows nothing: {missed:?}");
         ensure!(0 < seen.calls, "no call of {} was seen", self.workload.name);
         let checked = self.check(None, &mut || Ok(()))?;
         if let Some(wrong) = self.wrong()? {

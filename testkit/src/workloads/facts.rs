@@ -153,7 +153,7 @@ impl Facts {
                 self.archives
                     .insert((*file).to_owned(), (count.parse()?, true));
             }
-            ["refused", ..] | ["done"] => {}
+            ["refused" | "missed", ..] | ["done"] => {}
             _ => bail!("nobody knows it"),
         }
         Ok(())

@@ -3,7 +3,7 @@
 
 use crate::image::{Image, Kind};
 use crate::recorded::{Content, DISKS, RecordedDisks, Recording};
-use crate::workloads::{CHECK_ALONE, Place, RUN_ALONE, WRONG, Workload, complaints};
+use crate::workloads::{CHECK_ALONE, Place, RUN_ALONE, WRONG, Workload, complaints, missed};
 use anyhow::{Context, Result, ensure};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -54,12 +54,19 @@ pub(super) fn record(
         .filter_map(Result::ok)
         .any(|entry| entry.file_name() != "lost+found");
     let recording = disks.end(recording)?;
-    let complaints = complaints(&recording.said_before(recording.events.len()));
+    let told = recording.said_before(recording.events.len());
+    let complaints = complaints(&told);
     ensure!(
         status.success() && complaints.is_empty(),
         "{} fails without a fault: {status} {complaints:?} {}",
         workload.name,
         fs::read_to_string(&said)?.trim()
+    );
+    let missed = missed(&told);
+    ensure!(
+        missed.is_empty(),
+        "{} shows nothing: {missed:?}",
+        workload.name
     );
     Ok(Recorded {
         recording,
