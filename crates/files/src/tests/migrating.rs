@@ -184,6 +184,34 @@ fn each_folder_of_a_copy_is_on_the_disk_before_it_gets_its_name() {
     assert_eq!(refused, 3, "the folder and the two in it");
 }
 
+/// Without its journal nobody would ask again for what a power cut may undo.
+#[test]
+fn the_journal_of_a_renamed_folder_stays_until_the_disk_knows_both_places() {
+    let mut kept = 0;
+    for at in 0..20 {
+        let place = Place::new(Way::Rename, false);
+        let planned = Fault {
+            call: Some("sync folder"),
+            at,
+            times: 1,
+            code: EIO,
+        }
+        .begin();
+        let migrated = place.migrate();
+        drop(planned);
+        if migrated.is_err_and(|error| error.kind() == ErrorKind::Unconfirmed)
+            && is_whole(&place.new_place())
+        {
+            let journal = place.root.path().join("b/new.migration");
+            kept += usize::from(journal.exists());
+        }
+    }
+    assert_eq!(
+        kept, 2,
+        "the folder that it left, and the one that it is in"
+    );
+}
+
 #[test]
 fn a_copy_is_compared_with_what_was_read_before_it_gets_its_name() {
     let place = Place::new(Way::Copy, false);
