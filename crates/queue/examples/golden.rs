@@ -10,7 +10,8 @@ use mainstay_clock::ManualClock;
 use mainstay_queue::disk::RealDisk;
 use mainstay_queue::store::{Op, Outcome, Store, Verdict};
 use mainstay_queue::{
-    Body, ClaimId, Config, DocumentId, Io, LaneId, LogStore, NewBody, NewDocument, Priority, Queue,
+    Body, ClaimId, Config, DocumentId, Filter, Io, LaneId, LogStore, NewBody, NewDocument,
+    Priority, Queue,
 };
 use sha2::{Digest, Sha256};
 use std::error::Error;
@@ -50,6 +51,8 @@ fn main() -> Result<()> {
     store.close();
     // The only file that a clean stop changes.
     fs::copy(queue.join("snapshot"), folder.join("snapshot.clean"))?;
+    drop(store);
+    export(&queue, &config, &folder.join("export.tar"))?;
     fs::remove_dir_all(queue)?;
     Ok(())
 }
@@ -169,6 +172,19 @@ fn list(store: &LogStore) -> Result<String> {
     }
     lines.sort();
     Ok(lines.join("\n") + "\n")
+}
+
+/// The documents of the second lane, as an archive.
+fn export(folder: &Path, config: &Config, to: &Path) -> Result<()> {
+    let (queue, _) = Queue::open(folder, config.clone())?;
+    let filter = Filter {
+        lane: queue.lanes().get(1).map(|lane| lane.id),
+        limit: usize::MAX,
+        ..Filter::default()
+    };
+    queue.export(&filter, fs::File::create(to)?)?;
+    queue.close_blocking();
+    Ok(())
 }
 
 /// The files that have something in them, each without the zeros at its end; a large body is left out.

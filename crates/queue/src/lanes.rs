@@ -170,6 +170,16 @@ mod tests {
     }
 
     #[test]
+    fn the_names_of_format_1_are_read_and_written_for_ever() {
+        let golden = include_bytes!("../tests/golden/v1/lanes");
+        let format = include_str!("../tests/golden/v1/killed/FORMAT");
+        let (_, secret) = crate::format::parse_format(format).unwrap();
+        let lanes = [lane(0, "reports/http"), lane(1, "reports/folder")];
+        assert_eq!(decode(golden, &secret).unwrap(), lanes);
+        assert_eq!(encode(&secret, &lanes), golden);
+    }
+
+    #[test]
     fn no_flipped_bit_makes_another_name() {
         let lanes = vec![LaneInfo {
             id: LaneId(3),

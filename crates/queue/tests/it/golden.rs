@@ -117,6 +117,37 @@ fn a_queue_of_format_1_opens_for_ever() {
 }
 
 #[test]
+fn an_archive_of_format_1_is_imported_for_ever() {
+    let folder = TempDir::new().unwrap();
+    let (queue, _) = Queue::open(folder.path(), config()).unwrap();
+    let archive = fs::read(golden().join("export.tar")).unwrap();
+    let imported = queue.import(&archive[..]).unwrap();
+    assert_eq!((imported.accepted, imported.already_there), (4, 0));
+    queue.close_blocking();
+    let disk = RealDisk::open(folder.path(), Io::Buffered).unwrap();
+    let (store, _) = LogStore::open(Arc::new(disk), &config()).unwrap();
+    let names: Vec<String> = (store.lanes().into_iter()).map(|lane| lane.name).collect();
+    assert_eq!(names, ["reports/folder", "reports/http"]);
+    let expected = fs::read_to_string(golden().join("documents.txt")).unwrap();
+    // What was delivered to a lane is not carried to it once more.
+    let lanes = [(8, 1), (9, 2), (14, 1), (15, 1)];
+    for (number, lanes) in lanes {
+        let id = DocumentId::from_bytes([number; 16]);
+        let told = line(&store, id);
+        let what: Vec<&str> = told.split(' ').take(3).collect();
+        assert!(expected.contains(&what.join(" ")), "{told}");
+        assert_eq!(store.standing(id).unwrap().len(), lanes, "{told}");
+        let document = store.load(id).unwrap().unwrap();
+        assert_eq!(document.source, [b'r', number, 0xff]);
+        assert_eq!(
+            document.headers[0],
+            ("serial".to_owned(), format!("Nº {number}"))
+        );
+        assert_eq!(document.priority.number(), number % 10 + 1);
+    }
+}
+
+#[test]
 fn a_newer_segment_is_refused_and_nothing_is_touched() {
     let folder = unpacked(None);
     let path = folder.path().join("seg-0000000003.log");
