@@ -8,7 +8,7 @@
 
 mod killer;
 mod list;
-mod record;
+pub(crate) mod record;
 mod table;
 
 use std::path::PathBuf;

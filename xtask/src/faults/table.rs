@@ -17,7 +17,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::mutate::record::{self, Tally};
 use crate::workspace::Workspace;
+
+/// The record of what was taken out of the code, a line for each.
+pub(crate) const MUTANTS: &str = record::FILE;
 
 /// The record: a line for each run.
 pub(crate) const RECORD: &str = "testkit/results.jsonl";
@@ -48,8 +52,10 @@ const FIGURES: &[(&str, &str)] = &[
     ("fill_levels", "disks filled to a level"),
     ("shortages", "shortages of the whole agent"),
     ("lives", "simulated lives"),
-    ("mutants", "protections taken out, and missed by a test"),
 ];
+
+/// What `cargo xtask faults mutate` counts.
+const TAKEN_OUT: &str = "protections taken out of the code, each missed by a test";
 
 /// A line of the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,32 +124,38 @@ impl Run {
 }
 
 /// The runs of the record, oldest first.
-struct Record(Vec<Run>);
+struct Record {
+    runs: Vec<Run>,
+    mutants: Tally,
+}
 
 impl Record {
-    fn read(text: &str) -> Result<Self> {
+    fn read(text: &str, mutants: &str) -> Result<Self> {
         let mut runs = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let place = || format!("{RECORD}:{}", number + 1);
             runs.push(Run::read(line).with_context(place)?);
         }
-        Ok(Self(runs))
+        Ok(Self {
+            runs,
+            mutants: Tally::of(mutants)?,
+        })
     }
 
     /// The runs that count, each seed of a campaign once, oldest first.
     fn counted(&self) -> Vec<&Run> {
         let mut chosen: BTreeMap<(&str, u64), (bool, usize)> = BTreeMap::new();
-        for (place, run) in self.0.iter().enumerate().filter(|(_, run)| run.counts()) {
+        for (place, run) in self.runs.iter().enumerate().filter(|(_, run)| run.counts()) {
             let best = chosen.entry((&run.campaign, run.seed)).or_default();
             *best = (*best).max((run.is_long, place));
         }
         let places: BTreeSet<usize> = chosen.into_values().map(|(_, place)| place).collect();
-        places.into_iter().map(|place| &self.0[place]).collect()
+        places.into_iter().map(|place| &self.runs[place]).collect()
     }
 
     /// The newest run of each campaign that counts nothing.
     fn uncounted(&self) -> Vec<&Run> {
-        let newest: BTreeMap<&str, &Run> = (self.0.iter())
+        let newest: BTreeMap<&str, &Run> = (self.runs.iter())
             .map(|run| (run.campaign.as_str(), run))
             .collect();
         newest.into_values().filter(|run| !run.counts()).collect()
@@ -155,7 +167,7 @@ impl Record {
         if counted.is_empty() {
             writeln!(text, "\n{NOTHING}")?;
         } else {
-            Self::sums(&counted, &mut text)?;
+            self.sums(&counted, &mut text)?;
         }
         let broken = |run: &&&Run| run.verdict == "violation";
         let uncounted = self.uncounted();
@@ -171,7 +183,7 @@ impl Record {
         Ok(text)
     }
 
-    fn sums(counted: &[&Run], text: &mut String) -> Result<()> {
+    fn sums(&self, counted: &[&Run], text: &mut String) -> Result<()> {
         writeln!(
             text,
             "\n| survived, with nothing lost | times | newest run |\n|---|---:|---|"
@@ -185,6 +197,10 @@ impl Record {
                 writeln!(text, "| {words} | {} | {} |", grouped(sum), newest.when())?;
             }
         }
+        if self.mutants.seen > 0 {
+            let (times, when) = (grouped(self.mutants.seen), self.taken_out());
+            writeln!(text, "| {TAKEN_OUT} | {times} | {when} |")?;
+        }
         if let Some(newest) = counted.last() {
             let seconds: u64 = counted.iter().map(|run| run.seconds).sum();
             writeln!(
@@ -195,6 +211,13 @@ impl Record {
             )?;
         }
         Ok(())
+    }
+
+    /// When the last protection was taken out, and of which commit.
+    fn taken_out(&self) -> String {
+        let newest = &self.mutants.newest;
+        let (commit, date) = newest.split_once(", ").unwrap_or((newest, ""));
+        format!("{date}, `{commit}`")
     }
 
     fn by_campaign(&self) -> Result<String> {
@@ -231,6 +254,18 @@ impl Record {
                 hours(seconds),
                 newest.when(),
                 newest.machine
+            )?;
+        }
+        let Tally { seen, unseen, .. } = self.mutants;
+        if seen > 0 {
+            let (seen, when) = (grouped(seen), self.taken_out());
+            writeln!(text, "| `mutate` | | {seen} {TAKEN_OUT} | | {when} | |")?;
+        }
+        if unseen > 0 {
+            let unseen = grouped(unseen);
+            writeln!(
+                text,
+                "\nNobody sees it where {unseen} others are taken out."
             )?;
         }
         for run in self.uncounted() {
@@ -270,13 +305,13 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// The page with the table that follows from the record.
+/// The page with the table that follows from the record, and from that of what was taken out.
 ///
 /// # Errors
 ///
 /// When the record cannot be understood, or the page has no place for the table.
-pub(crate) fn renewed(name: &str, page: &str, record: &str) -> Result<String> {
-    let record = Record::read(record)?;
+pub(crate) fn renewed(name: &str, page: &str, record: &str, mutants: &str) -> Result<String> {
+    let record = Record::read(record, mutants)?;
     let table = if name == SHORT {
         record.in_all()?
     } else {
@@ -298,10 +333,11 @@ pub(crate) fn renewed(name: &str, page: &str, record: &str) -> Result<String> {
 /// As [`renewed`], and when a file cannot be read or written.
 pub(crate) fn verb(workspace: &Workspace) -> Result<ExitCode> {
     let record = std::fs::read_to_string(workspace.root.join(RECORD)).context(RECORD)?;
+    let mutants = std::fs::read_to_string(workspace.root.join(MUTANTS)).context(MUTANTS)?;
     for name in [SHORT, LONG] {
         let path = workspace.root.join(name);
         let page = std::fs::read_to_string(&path).context(name)?;
-        let renewed = renewed(name, &page, &record).context(name)?;
+        let renewed = renewed(name, &page, &record, &mutants).context(name)?;
         if renewed == page {
             println!("{name} is as the record says");
         } else {
@@ -338,7 +374,7 @@ mod tests {
     const PAGE: &str = "before\n<!-- faults: written by `cargo xtask faults table` -->\nold\n<!-- end of faults -->\nafter\n";
 
     fn short(record: &str) -> String {
-        renewed(SHORT, PAGE, record).unwrap()
+        renewed(SHORT, PAGE, record, "").unwrap()
     }
 
     #[test]
@@ -362,7 +398,7 @@ mod tests {
         );
         assert!(page.contains("| hours of all that | 0.6 |"), "{page}");
         assert!(!page.contains("old"), "{page}");
-        let long = renewed(LONG, PAGE, &record).unwrap();
+        let long = renewed(LONG, PAGE, &record, "").unwrap();
         assert!(
             long.contains(
                 "| `kill9` | 2 | 20,001 kills of the agent | 0.4 | 2026-11-03, `c10001` | Linux |"
@@ -386,7 +422,7 @@ mod tests {
             page.contains("**A promise is broken**: `faulty`, 2026-11-02, `c9`."),
             "{page}"
         );
-        let long = renewed(LONG, PAGE, &record).unwrap();
+        let long = renewed(LONG, PAGE, &record, "").unwrap();
         for told in [
             "The newest run of `faulty` counts nothing: violation (",
             "The newest run of `powercut` counts nothing: not measured (",
@@ -399,6 +435,28 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_out_and_seen_is_counted_and_what_nobody_saw_is_told() {
+        let record = line("kill9", "long", 1, "pass", 100, true);
+        let mutant = |name: &str, seen: &str, commit: &str| {
+            format!(
+                "{{\"mutant\":\"{name}\",\"seen\":{seen},\"commit\":\"{commit}, 2026-11-22\"}}\n"
+            )
+        };
+        let mutants = [
+            mutant("a", "null", "c1"),
+            mutant("b", "null", "c1"),
+            mutant("a", "\"a_test\"", "c2"),
+        ]
+        .concat();
+        let page = |name| renewed(name, PAGE, &record, &mutants).unwrap();
+        let row = format!("| {TAKEN_OUT} | 1 | 2026-11-22, `c2` |");
+        assert!(page(SHORT).contains(&row), "{}", page(SHORT));
+        let row = format!("| `mutate` | | 1 {TAKEN_OUT} | | 2026-11-22, `c2` | |");
+        assert!(page(LONG).contains(&row), "{}", page(LONG));
+        assert!(page(LONG).contains("where 1 others are taken out"));
+    }
+
+    #[test]
     fn a_line_that_says_something_else_is_refused_with_its_place() {
         let good = line("kill9", "long", 1, "pass", 100, true);
         for bad in [
@@ -407,16 +465,16 @@ mod tests {
             good.replace("kills", "applause"),
             good.replace("long", "middling"),
         ] {
-            let error = renewed(SHORT, PAGE, &(good.clone() + &bad)).unwrap_err();
+            let error = renewed(SHORT, PAGE, &(good.clone() + &bad), "").unwrap_err();
             assert!(error.to_string().contains("results.jsonl:2"), "{error:#}");
         }
-        assert!(renewed(SHORT, "no place", &good).is_err());
+        assert!(renewed(SHORT, "no place", &good, "").is_err());
     }
 
     #[test]
     fn where_nothing_is_recorded_that_is_said() {
         for name in [SHORT, LONG] {
-            let page = renewed(name, PAGE, "").unwrap();
+            let page = renewed(name, PAGE, "", "").unwrap();
             assert!(page.contains("Nothing is recorded yet."), "{page}");
             assert!(!page.contains('|'), "{page}");
         }

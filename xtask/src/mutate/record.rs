@@ -12,7 +12,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// Where the lines stand, from the root of the project.
-const FILE: &str = "testkit/mutants.jsonl";
+pub(crate) const FILE: &str = "testkit/mutants.jsonl";
 
 /// The newest outcome of one mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,31 @@ impl Record {
     }
 }
 
+/// How the newest outcomes of all mutants stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) seen: u64,
+    pub(crate) unseen: u64,
+    /// The commit of the last that was tried, and its date.
+    pub(crate) newest: String,
+}
+
+impl Tally {
+    /// Counts the lines of the record.
+    pub(crate) fn of(text: &str) -> Result<Self> {
+        let outcomes = Record::parse(text)?.0;
+        let seen = outcomes.values().filter(|known| known.seen.is_some());
+        let seen = seen.count() as u64;
+        let last = text.lines().last().unwrap_or("{}");
+        let last: Value = serde_json::from_str(last).context(FILE)?;
+        Ok(Self {
+            seen,
+            unseen: outcomes.len() as u64 - seen,
+            newest: last["commit"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
 /// Adds the outcome of a mutant that was just tried.
 pub(super) fn add(workspace: &Workspace, mutant: &Mutant, seen: Option<&str>) -> Result<()> {
     let commit = process::read(process::program("git", &workspace.root).args([
@@ -82,6 +107,10 @@ mod tests {
         let record = Record::parse(lines).unwrap();
         assert_eq!(record.0["a"].seen.as_deref(), Some("a_test"));
         assert_eq!(record.0["b"].commit, "1, 2026-11-20");
+        let tally = Tally::of(lines).unwrap();
+        assert_eq!((tally.seen, tally.unseen), (2, 0));
+        assert_eq!(tally.newest, "2, 2026-11-21");
+        assert_eq!(Tally::of("").unwrap(), Tally::default());
         assert!(Record::parse("{\"mutant\":1}").is_err());
     }
 }

@@ -2,11 +2,14 @@
 
 use super::tree::Tree;
 use super::{Finding, finding};
-use crate::faults::table::{LONG, RECORD, SHORT, renewed};
+use crate::faults::table::{LONG, MUTANTS, RECORD, SHORT, renewed};
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let Some(record) = tree.texts.get(RECORD) else {
         return vec![finding(RECORD, "this file is missing")];
+    };
+    let Some(mutants) = tree.texts.get(MUTANTS) else {
+        return vec![finding(MUTANTS, "this file is missing")];
     };
     let mut findings = Vec::new();
     for name in [SHORT, LONG] {
@@ -14,12 +17,12 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(finding(name, "this page is missing"));
             continue;
         };
-        match renewed(name, page, record) {
+        match renewed(name, page, record, mutants) {
             Ok(renewed) if renewed == *page => {}
             Ok(_) => findings.push(finding(
                 name,
                 format!(
-                    "the table of faults survived does not follow from {RECORD}: run `cargo xtask faults table`"
+                    "the table of faults survived does not follow from {RECORD} and {MUTANTS}: run `cargo xtask faults table`"
                 ),
             )),
             Err(error) => findings.push(finding(name, format!("{error:#}"))),
@@ -37,9 +40,14 @@ mod tests {
         let record = "{\"campaign\":\"kill9\",\"form\":\"long\",\"seed\":1,\"verdict\":\"pass\",\"figures\":{\"kills\":10000},\"seconds\":60,\"date\":\"2026-11-21\",\"commit\":\"c\",\"clean\":true,\"machine\":\"Linux\"}\n";
         let place =
             "<!-- faults: written by `cargo xtask faults table` -->\n<!-- end of faults -->\n";
-        let [short, long] = [SHORT, LONG].map(|name| renewed(name, place, record).unwrap());
+        let [short, long] = [SHORT, LONG].map(|name| renewed(name, place, record, "").unwrap());
         let tree = |short: &str, record: &str| {
-            Tree::of(&[(RECORD, record), (SHORT, short), (LONG, &long)])
+            Tree::of(&[
+                (RECORD, record),
+                (MUTANTS, ""),
+                (SHORT, short),
+                (LONG, &long),
+            ])
         };
         assert_eq!(check(&tree(&short, record)), []);
         let boasted = short.replace("10,000", "20,000");
