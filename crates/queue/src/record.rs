@@ -496,6 +496,29 @@ mod tests {
     }
 
     #[test]
+    fn a_record_with_a_body_longer_than_any_is_malformed() {
+        let mut document = NewDocument {
+            body: NewBody::Inline(Vec::new().into()),
+            ..document()
+        };
+        let mut payload = encode_store(&document, 1);
+        document.hash = None;
+        let without = encode_store(&document, 1);
+        let mut pairs = payload.iter().zip(&without);
+        let flags = pairs.position(|(one, other)| one != other).unwrap();
+        payload[flags] |= BODY_IN_FILE;
+        let len = payload.len() - 8;
+        for (bytes, is_possible) in [
+            (BODY_BYTES_MAX, true),
+            (BODY_BYTES_MAX + 1, false),
+            (u64::MAX, false),
+        ] {
+            payload[len..].copy_from_slice(&bytes.to_le_bytes());
+            assert_eq!(decode_store(&payload).is_ok(), is_possible, "{bytes}");
+        }
+    }
+
+    #[test]
     fn a_record_cut_anywhere_is_malformed() {
         let store = encode_store(&document(), 1);
         let lane = MovedLane {

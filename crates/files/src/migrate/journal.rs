@@ -219,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn somebody_elses_journal_of_a_migration_is_not_believed() {
+        if system::own_uid() != 0 {
+            println!("NOT MEASURED: no root to give a file away");
+            return;
+        }
+        let folder = tempfile::TempDir::new().unwrap();
+        let new = folder.path().join("new");
+        let stamp = Checksum::of(Algorithm::Sha256, b"stamp");
+        let journal = Journal::new(Way::Rename, Path::new("/srv/a"), "/srv/b".into(), stamp);
+        journal.begin(&new).unwrap();
+        assert_eq!(Journal::read(&new).unwrap(), Some(journal));
+        std::os::unix::fs::chown(Journal::path(&new), Some(65_534), None).unwrap();
+        let error = Journal::read(&new).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Permission);
+    }
+
+    #[test]
     fn the_journal_of_a_migration_is_read_back_and_every_flipped_bit_of_it_is_seen() {
         let stamp = Checksum::of(Algorithm::Sha256, b"stamp");
         let aside = "/srv/a b\n%.old-1".into();

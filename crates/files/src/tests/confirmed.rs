@@ -1,8 +1,8 @@
 //! What the disk has to confirm before the next step is taken.
 
 use super::{EIO, NEW, OLD};
-use crate::system::faults::{Fault, Planned};
-use crate::{Backups, Error, ErrorKind, Folder, Transactions};
+use crate::system::faults::{Fault, Planned, meanwhile};
+use crate::{Backups, Error, ErrorKind, Folder, Retention, Transactions};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -141,6 +141,18 @@ fn what_a_recovery_finds_written_is_on_the_disk_before_the_journal_goes() {
         assert_eq!(both.recover(at), Some(ErrorKind::Unconfirmed), "{at}");
         assert_eq!(both.stand(), (true, true, is_journal_left), "{at}");
     }
+}
+
+#[test]
+fn what_somebody_wrote_between_a_crash_and_its_recovery_is_kept_aside() {
+    let both = Both::new();
+    both.commit(1, 1);
+    assert_eq!(both.stand(), (true, false, true));
+    fs::write(both.path("removed"), MIDDLE).unwrap();
+    let recovered = both.transactions.recover().unwrap();
+    assert_eq!(both.stand(), (true, true, false));
+    assert_eq!(recovered.kept_aside, [both.path("removed.changed-1")]);
+    assert_eq!(fs::read(both.path("removed.changed-1")).unwrap(), MIDDLE);
 }
 
 /// A file with a backup of what was there before it.
@@ -294,4 +306,50 @@ fn one_of_many_whose_sync_failed_is_written_anew() {
         assert_eq!(fs::read(&path).unwrap(), NEW);
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// It was kept already as it was read, and nobody has what took its place meanwhile.
+#[test]
+fn a_file_that_changes_while_it_is_read_for_its_backup_is_not_replaced() {
+    let is_refused = |looks: u32| {
+        let kept = Kept::new();
+        kept.backups.create(&kept.file).unwrap();
+        change_at_look(kept.file.clone(), looks);
+        let told = kind(&kept.backups.replace(&kept.file, NEW));
+        let is_there = fs::read(&kept.file).unwrap() == OLD;
+        told == Some(ErrorKind::Changed) && is_there
+    };
+    assert!((0..20).any(is_refused));
+}
+
+/// Writes the old content to a file just before it is looked at for so many times more.
+fn change_at_look(file: PathBuf, looks: u32) {
+    meanwhile("stat", move || match looks {
+        0 => fs::write(file, OLD).unwrap(),
+        _ => change_at_look(file, looks - 1),
+    });
+}
+
+/// Compressed, nobody could look at what is left of it.
+#[test]
+fn a_content_that_is_damaged_stays_as_it_is_and_is_not_compressed() {
+    for (is_damaged, compressed) in [(false, 1), (true, 0)] {
+        let kept = Kept::new();
+        kept.backups.create(&kept.file).unwrap();
+        let contents = ending_in(kept.folder.path(), ".content");
+        for content in contents.iter().filter(|_| is_damaged) {
+            fs::write(content, "rotten").unwrap();
+        }
+        let after = Retention {
+            compress_after: Some(1),
+            ..Retention::default()
+        };
+        kept.backups
+            .clone()
+            .retaining(after)
+            .prune(&kept.file)
+            .unwrap();
+        let found = (kept.count(".zst"), kept.count(".content"));
+        assert_eq!(found, (compressed, 2 - compressed));
+    }
 }

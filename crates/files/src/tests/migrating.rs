@@ -184,6 +184,19 @@ fn each_folder_of_a_copy_is_on_the_disk_before_it_gets_its_name() {
     assert_eq!(refused, 3, "the folder and the two in it");
 }
 
+#[test]
+fn folders_that_lie_in_each_other_without_an_end_stop_a_migration_before_it_begins() {
+    for (deep, is_migrated) in [(100, true), (101, false)] {
+        let place = Place::new(Way::Rename, false);
+        let inner: PathBuf = std::iter::repeat_n("d", deep).collect();
+        fs::create_dir_all(place.old().join(inner)).unwrap();
+        let migrated = place.migrate();
+        assert_eq!(migrated.is_ok(), is_migrated, "{migrated:?}");
+        assert_eq!(place.old().exists(), !is_migrated);
+        assert_eq!(place.others(), [] as [PathBuf; 0]);
+    }
+}
+
 /// Without its journal nobody would ask again for what a power cut may undo.
 #[test]
 fn the_journal_of_a_renamed_folder_stays_until_the_disk_knows_both_places() {
