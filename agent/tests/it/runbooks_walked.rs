@@ -104,6 +104,11 @@ fn a_document_that_the_disk_lost_is_named_and_comes_back_from_the_archive() {
     }
     let agent = stage.agent(&url, &[]);
     until("all are queued", || stage.ledger("queued") == 3);
+    // They are archived after they are queued, and one that is on its way there is not to be looked for.
+    until("the originals are archived", || {
+        let is_there = |number| found(&stage.path("data/archive"), &format!("{number}.txt"));
+        (0..bodies.len()).all(|number| is_there(number).is_some())
+    });
     agent.kill();
     let rotten = std::fs::read_dir(stage.path("data/queue")).unwrap();
     let rotten = rotten.flatten().map(|entry| entry.path()).find_map(|path| {
