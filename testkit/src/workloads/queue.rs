@@ -227,7 +227,7 @@ impl AtWork {
             undone = self.undone(before, &House::look(place)?);
         }
         for what in undone {
-            println!("missed: {what}");
+            println!("missed {what}");
         }
         Ok(())
     }
