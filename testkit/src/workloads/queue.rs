@@ -10,8 +10,8 @@ use mainstay_queue::{
 };
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::BufWriter;
-use std::path::PathBuf;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -57,10 +57,14 @@ struct House {
 }
 
 impl House {
-    fn look(place: &Place) -> Result<Self> {
-        let folder = folder(place);
+    /// What shows now; nothing where a fault stands in the way of the look.
+    fn look(place: &Place) -> Option<Self> {
+        refused("a look", Self::try_look(&folder(place)))
+    }
+
+    fn try_look(folder: &Path) -> io::Result<Self> {
         let mut segments = BTreeSet::new();
-        for entry in fs::read_dir(&folder)? {
+        for entry in fs::read_dir(folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.starts_with("seg-") {
                 segments.insert(name);
@@ -217,19 +221,21 @@ impl AtWork {
     }
 
     /// Waits for those who keep house, and tells of what they have not done by then.
-    fn tell_undone(&self, place: &Place, before: &House) -> Result<()> {
-        let mut undone = self.undone(before, &House::look(place)?);
+    fn tell_undone(&self, place: &Place, before: &House) {
+        let mut undone = Vec::new();
         for _ in 0..LATE_LOOKS_MAX {
+            let Some(after) = House::look(place) else {
+                return;
+            };
+            undone = self.undone(before, &after);
             if undone.is_empty() {
-                break;
+                return;
             }
             thread::sleep(QUIET);
-            undone = self.undone(before, &House::look(place)?);
         }
         for what in undone {
             println!("missed {what}");
         }
-        Ok(())
     }
 
     fn close(self) {
@@ -303,7 +309,7 @@ pub(super) fn rotate(place: &Place) -> Result<()> {
     let Some(work) = AtWork::open(place) else {
         return Ok(());
     };
-    let before = House::look(place)?;
+    let before = House::look(place);
     block_on(async {
         work.store(0, 500).await;
         work.settle("dead", |lease| async { lease.bury("stays").await })
@@ -319,7 +325,9 @@ pub(super) fn rotate(place: &Place) -> Result<()> {
         }
     })?;
     // Before the stop, which writes a snapshot whatever happened.
-    work.tell_undone(place, &before)?;
+    if let Some(before) = before {
+        work.tell_undone(place, &before);
+    }
     work.close();
     Ok(())
 }
