@@ -176,6 +176,9 @@ mod sealed;
 
 mod shown;
 
+#[doc(hidden)]
+pub mod simulated;
+
 mod system;
 
 #[cfg(test)]

@@ -29,6 +29,14 @@ pub(crate) struct TempName {
 impl TempName {
     /// A name of this process that nobody can guess.
     pub(crate) fn new() -> Self {
+        if let Some(random) = crate::simulated::random() {
+            // Of a process that is dead when the next one sweeps: no process has this number.
+            return Self {
+                pid: 0x00ff_ffff,
+                boot: boot::tag(),
+                random: random as u32 & 0x00ff_ffff,
+            };
+        }
         // The standard library seeds each of these from the system's random source.
         let random = RandomState::new().hash_one(MARK) as u32;
         Self {

@@ -9,7 +9,7 @@ use crate::free_name::put_freely;
 use crate::look::{name, parent};
 use crate::round::sync_foreign;
 use mainstay_files::{self as files, ErrorKind};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -196,7 +196,7 @@ impl Collector {
 /// The folders that committed files of one batch go to.
 #[derive(Debug, Default)]
 struct Targets {
-    used: HashSet<PathBuf>,
+    used: BTreeSet<PathBuf>,
     /// The one that was used last, open: most often all go to one.
     last: Option<(PathBuf, Folder)>,
 }

@@ -67,6 +67,7 @@ impl Folder {
 
     /// Its entries, one after the other.
     pub(crate) fn entries(&self) -> io::Result<ReadDir> {
+        files::simulated::pass("list")?;
         std::fs::read_dir(&self.through)
     }
 

@@ -5,7 +5,7 @@ use crate::folder::{Folder, raw_code};
 use crate::quarantine::Quarantine;
 use mainstay_files as files;
 use rustix::io::Errno;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::rc::Rc;
 pub(crate) struct Round {
     root: Folder,
     /// Folders that something was moved out of.
-    touched: HashMap<PathBuf, Rc<Folder>>,
+    touched: BTreeMap<PathBuf, Rc<Folder>>,
     /// The one that was used last.
     last: Option<(PathBuf, Rc<Folder>)>,
     claimed: Option<Rc<Folder>>,
@@ -29,7 +29,7 @@ impl Round {
     pub(crate) fn new(root: Folder) -> Self {
         Self {
             root,
-            touched: HashMap::new(),
+            touched: BTreeMap::new(),
             last: None,
             claimed: None,
             is_work_used: false,

@@ -54,6 +54,7 @@ impl AsRawFd for Descriptor {
 
 impl Watch {
     pub(crate) fn new() -> io::Result<Self> {
+        mainstay_files::simulated::pass("watch")?;
         let descriptor = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         Ok(Self {
             descriptor: Descriptor(Arc::new(descriptor)),

@@ -8,6 +8,7 @@ mod ear;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod magic;
+mod words;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use attributes::Attributes;
@@ -22,7 +23,7 @@ use super::faults;
 use crate::error::ErrorKind;
 use crate::facts::Facts;
 use crate::space::Space;
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -30,7 +31,20 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+use words::{facts_from, times};
+
+/// Makes a call about names, or about what is on the disk; a machine that is simulated does it itself.
+macro_rules! act {
+    ($call:literal, $change:ident($($of:expr),+), $does:expr) => {{
+        #[cfg(feature = "simulated")]
+        if let Some(machine) = crate::simulated::machine::here() {
+            return machine.change($call, crate::simulated::Change::$change($($of),+));
+        }
+        faults::pass($call)?;
+        Ok($does?)
+    }};
+}
 
 /// An open folder.
 #[derive(Debug)]
@@ -106,6 +120,10 @@ impl Dir {
         let fd = rustix::io::retry_on_intr(|| {
             rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(mode))
         })?;
+        #[cfg(feature = "simulated")]
+        if let Some(machine) = crate::simulated::machine::here() {
+            machine.made((self.as_fd(), name), fd.as_fd());
+        }
         Ok(File::from(fd))
     }
 
@@ -115,8 +133,11 @@ impl Dir {
 
     /// Puts `from` in the place of whatever `to` is.
     pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        faults::pass("rename")?;
-        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+        act!(
+            "rename",
+            Replace((self.as_fd(), from), (self.as_fd(), to)),
+            rustix::fs::renameat(&self.fd, from, &self.fd, to)
+        )
     }
 
     /// Renames only where `to` does not exist; a file system that cannot do it answers `EINVAL` or `ENOSYS`.
@@ -126,50 +147,54 @@ impl Dir {
         to_dir: &Dir,
         to: &OsStr,
     ) -> io::Result<()> {
-        faults::pass("rename")?;
         #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
         {
             let flags = rustix::fs::RenameFlags::NOREPLACE;
-            Ok(rustix::fs::renameat_with(
-                &self.fd, from, &to_dir.fd, to, flags,
-            )?)
+            act!(
+                "rename",
+                Rename((self.as_fd(), from), (to_dir.as_fd(), to)),
+                rustix::fs::renameat_with(&self.fd, from, &to_dir.fd, to, flags)
+            )
         }
         #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
         {
             let _ = (from, to_dir, to);
+            faults::pass("rename")?;
             Err(Errno::NOSYS.into())
         }
     }
 
     /// A second name for the same file; never follows a link, never replaces.
     pub(crate) fn link(&self, from: &OsStr, to_dir: &Dir, to: &OsStr) -> io::Result<()> {
-        faults::pass("link")?;
-        Ok(rustix::fs::linkat(
-            &self.fd,
-            from,
-            &to_dir.fd,
-            to,
-            AtFlags::empty(),
-        )?)
+        act!(
+            "link",
+            Link((self.as_fd(), from), (to_dir.as_fd(), to)),
+            rustix::fs::linkat(&self.fd, from, &to_dir.fd, to, AtFlags::empty())
+        )
     }
 
     pub(crate) fn unlink(&self, name: &OsStr) -> io::Result<()> {
-        faults::pass("unlink")?;
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        act!(
+            "unlink",
+            Remove((self.as_fd(), name)),
+            rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
+        )
     }
 
     pub(crate) fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
-        faults::pass("rmdir")?;
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+        act!(
+            "rmdir",
+            RemoveFolder((self.as_fd(), name)),
+            rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+        )
     }
 
     pub(crate) fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
-        faults::pass("mkdir")?;
-        Ok(rustix::fs::mkdirat(
-            &self.fd,
-            name,
-            Mode::from_raw_mode(mode),
-        )?)
+        act!(
+            "mkdir",
+            CreateFolder((self.as_fd(), name), mode),
+            rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(mode))
+        )
     }
 
     /// A symbolic link that says `target`, where nothing has that name.
@@ -229,8 +254,11 @@ impl Dir {
 
     /// Puts the folder's entries on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        faults::pass("sync folder")?;
-        sync_descriptor(&self.fd)
+        act!(
+            "sync folder",
+            SyncFolder(self.as_fd()),
+            sync_descriptor(&self.fd)
+        )
     }
 
     /// The names in the folder, `.` and `..` left out, in no order.
@@ -274,8 +302,7 @@ pub(crate) fn facts_of_path(path: &Path) -> io::Result<Facts> {
 
 /// Puts the bytes and the length of a file on the disk.
 pub(crate) fn sync_file(file: &File) -> io::Result<()> {
-    faults::pass("sync file")?;
-    sync_descriptor(file)
+    act!("sync file", SyncFile(file.as_fd()), sync_descriptor(file))
 }
 
 #[cfg(not(target_vendor = "apple"))]
@@ -291,14 +318,18 @@ fn sync_descriptor(fd: impl AsFd) -> io::Result<()> {
 
 /// Puts everything that the file system of this folder still holds in memory on the disk.
 pub(crate) fn sync_filesystem(dir: &Dir) -> io::Result<()> {
-    faults::pass("sync file system")?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
-        Ok(rustix::fs::syncfs(&dir.fd)?)
+        act!(
+            "sync file system",
+            SyncAll(dir.as_fd()),
+            rustix::fs::syncfs(&dir.fd)
+        )
     }
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {
         let _ = dir;
+        faults::pass("sync file system")?;
         rustix::fs::sync();
         Ok(())
     }
@@ -331,14 +362,6 @@ fn ids(uid: u32, gid: u32) -> (Option<Uid>, Option<Gid>) {
 pub(crate) fn set_modified(file: &File, to: SystemTime) -> io::Result<()> {
     faults::pass("utime")?;
     Ok(rustix::fs::futimens(file, &times(to))?)
-}
-
-fn times(to: SystemTime) -> Timestamps {
-    let time = timespec_from(to);
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
 }
 
 /// Opens or makes the file that a lock is taken on.
@@ -401,62 +424,6 @@ pub(crate) fn is_no_such_device(error: &io::Error) -> bool {
 pub(crate) fn path_of(file: &File) -> PathBuf {
     let link = format!("/proc/self/fd/{}", file.as_raw_fd());
     std::fs::read_link(&link).unwrap_or_else(|_| PathBuf::from("an open file"))
-}
-
-#[allow(
-    clippy::unnecessary_cast,
-    reason = "the widths differ between systems and processors"
-)]
-fn facts_from(stat: &rustix::fs::Stat) -> Facts {
-    Facts {
-        len: stat.st_size as u64,
-        modified: time_from(stat.st_mtime as i64, stat.st_mtime_nsec as u32),
-        changed: time_from(stat.st_ctime as i64, stat.st_ctime_nsec as u32),
-        nlink: stat.st_nlink as u64,
-        uid: stat.st_uid,
-        gid: stat.st_gid,
-        dev: stat.st_dev as u64,
-        ino: stat.st_ino as u64,
-        mode: stat.st_mode as u32,
-    }
-}
-
-fn time_from(seconds: i64, nanoseconds: u32) -> SystemTime {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let second = if seconds < 0 {
-        SystemTime::UNIX_EPOCH.checked_sub(whole)
-    } else {
-        SystemTime::UNIX_EPOCH.checked_add(whole)
-    };
-    // A time stamp that the system's own clock type cannot hold is as good as none.
-    second
-        .and_then(|time| time.checked_add(Duration::from_nanos(nanoseconds.into())))
-        .unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
-fn timespec_from(time: SystemTime) -> Timespec {
-    match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(after) => Timespec {
-            tv_sec: after.as_secs() as i64,
-            tv_nsec: i64::from(after.subsec_nanos()),
-        },
-        Err(before) => {
-            let before = before.duration();
-            let (seconds, nanoseconds) =
-                (before.as_secs() as i64, i64::from(before.subsec_nanos()));
-            if nanoseconds == 0 {
-                Timespec {
-                    tv_sec: -seconds,
-                    tv_nsec: 0,
-                }
-            } else {
-                Timespec {
-                    tv_sec: -seconds - 1,
-                    tv_nsec: 1_000_000_000 - nanoseconds,
-                }
-            }
-        }
-    }
 }
 
 pub(crate) fn free_space(path: &Path) -> io::Result<Space> {
