@@ -249,7 +249,7 @@ impl Collector {
 
     /// Writes down which files of the batch stay in the drop folder.
     fn intend(&mut self, batch: &mut Batch) {
-        let Some(kept) = &self.kept else { return };
+        let Some(kept) = &mut self.kept else { return };
         if !batch
             .claimed
             .iter()
@@ -264,7 +264,7 @@ impl Collector {
             .filter(|claimed| claimed.place == Place::Drop);
         let files = staying
             .filter_map(|claimed| Some((claimed.claim, claimed.relative.clone(), claimed.seen?)));
-        match kept.intend(self.maker.make(wall), files, wall) {
+        match kept.intend(files, wall) {
             Ok(intent) => batch.intent = Some(intent),
             Err(error) => {
                 batch.trouble = Some(Trouble::failed(format!(

@@ -18,7 +18,7 @@ use crate::collector::Book;
 use crate::entry::is_below;
 use crate::error::Error;
 use mainstay_files::{self as files, Facts};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -45,6 +45,11 @@ pub(crate) struct Kept {
     folder: PathBuf,
     files: HashMap<Box<Path>, Identity>,
     segments: Vec<PathBuf>,
+    /// What was refused by an intake that failed, and may have stored it all the same: the next start has to ask.
+    doubtful: Vec<Intent>,
+    /// The latest of all names here.
+    latest: Claim,
+    maker: ClaimMaker,
 }
 
 /// How a file that stays is recognised.
@@ -73,7 +78,15 @@ impl Kept {
             folder: folder.to_owned(),
             files: HashMap::new(),
             segments: Vec::new(),
+            doubtful: Vec::new(),
+            latest: Claim::from_bytes([0; 16]),
+            maker: ClaimMaker::new(),
         };
+        let names = [kept.listed(KEPT), kept.listed(INTENT)].concat();
+        kept.latest = names
+            .iter()
+            .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
+            .fold(kept.latest, Claim::max);
         for path in kept.listed(KEPT) {
             for (relative, identity) in read(&path)? {
                 kept.files.insert(relative, identity);
@@ -90,21 +103,23 @@ impl Kept {
         &mut self,
         book: &dyn Book,
     ) -> Result<Vec<(Claim, Box<Path>, Seen)>, Error> {
-        let mut again = Vec::new();
+        let (mut again, mut closed) = (Vec::new(), Vec::new());
+        let mut known = HashSet::new();
+        self.doubtful.clear();
         for path in self.listed(INTENT) {
-            let intended = read(&path)?;
+            let mut intended = read(&path)?;
+            let written = intended.len();
+            // What was offered again after a failure stands in two of them.
+            intended.retain(|(_, identity)| known.insert(identity.claim));
             let (committed, lost): (Vec<_>, Vec<_>) = intended
                 .into_iter()
                 .partition(|(_, identity)| book.is_committed(identity.claim));
-            let is_whole = lost.is_empty();
+            let is_whole = committed.len() == written;
             again.extend(
                 lost.into_iter()
                     .map(|(path, identity)| (identity.claim, path, identity.seen)),
             );
-            let claims = committed
-                .iter()
-                .map(|(_, identity)| identity.claim)
-                .collect();
+            closed.extend(committed.iter().map(|(_, identity)| identity.claim));
             let intent = Intent {
                 path,
                 files: committed,
@@ -115,8 +130,8 @@ impl Kept {
                 self.rewrite(intent)
             };
             settled.map_err(|error| Error::folder("write", &self.folder, error))?;
-            book.closed(claims);
         }
+        book.closed(closed);
         Ok(again)
     }
 
@@ -134,10 +149,19 @@ impl Kept {
         self.files.len() >= KEPT_MAX
     }
 
+    /// A name that sorts behind all that are here, whatever the date says: the later memory of a file is the one that counts.
+    fn next_name(&mut self, wall_ms: u64) -> Claim {
+        let mut name = self.maker.make(wall_ms);
+        if name <= self.latest {
+            name = self.maker.make(self.latest.made_ms() + 1);
+        }
+        self.latest = name;
+        name
+    }
+
     /// Writes down what is about to be committed; durable when it returns `Ok`.
     pub(crate) fn intend(
-        &self,
-        batch: Claim,
+        &mut self,
         files: impl Iterator<Item = (Claim, PathBuf, Seen)>,
         wall_ms: u64,
     ) -> Result<Intent, files::Error> {
@@ -153,21 +177,51 @@ impl Kept {
                 )
             })
             .collect();
-        let path = self.folder.join(format!("{batch}.{INTENT}"));
-        files::create_new(
-            &path,
-            written(files.iter().map(|(path, identity)| (&**path, identity))).as_bytes(),
-        )?;
-        Ok(Intent { path, files })
+        let name = self.next_name(wall_ms);
+        let path = self.folder.join(format!("{name}.{INTENT}"));
+        let intent = Intent { path, files };
+        match files::create_new(&intent.path, intent.text().as_bytes()) {
+            Ok(()) => Ok(intent),
+            Err(error) => {
+                // It may be there all the same, and what it says may come true under another one.
+                drop(self.doubt(intent));
+                Err(error)
+            }
+        }
     }
 
     /// The batch was committed; durable when it returns `Ok`.
     pub(crate) fn confirm(&mut self, intent: Intent) -> Result<(), files::Error> {
         let path = intent.path.with_extension(KEPT);
+        self.forget_doubts(&intent.files)?;
         self.files.extend(intent.files);
         files::rename_noreplace(&intent.path, &path)?;
         self.segments.push(path);
         files::sync_dir(&self.folder)
+    }
+
+    /// The intake failed: the batch was not committed, as far as anybody knows.
+    pub(crate) fn doubt(&mut self, intent: Intent) -> Result<(), files::Error> {
+        // Each file stands in one of them only, however often the intake fails.
+        self.forget_doubts(&intent.files)?;
+        self.doubtful.push(intent);
+        Ok(())
+    }
+
+    /// What was in doubt of these files is not any more.
+    fn forget_doubts(&mut self, files: &[(Box<Path>, Identity)]) -> Result<(), files::Error> {
+        let is_known = |path: &Path| files.iter().any(|(known, _)| **known == *path);
+        for intent in &mut self.doubtful {
+            let before = intent.files.len();
+            intent.files.retain(|(path, _)| !is_known(path));
+            if intent.files.is_empty() {
+                files::remove(&intent.path)?;
+            } else if intent.files.len() < before {
+                files::replace(&intent.path, intent.text().as_bytes())?;
+            }
+        }
+        self.doubtful.retain(|intent| !intent.files.is_empty());
+        Ok(())
     }
 
     /// The batch was not committed, and its claims will never be used.
@@ -177,13 +231,7 @@ impl Kept {
 
     /// Only some of what was intended was committed.
     fn rewrite(&mut self, intent: Intent) -> Result<(), files::Error> {
-        let text = written(
-            intent
-                .files
-                .iter()
-                .map(|(path, identity)| (&**path, identity)),
-        );
-        files::replace(&intent.path, text.as_bytes())?;
+        files::replace(&intent.path, intent.text().as_bytes())?;
         self.confirm(intent)
     }
 
@@ -202,9 +250,8 @@ impl Kept {
 
     /// Puts all into one file; a crash in between leaves some of it twice, which does no harm.
     fn compact(&mut self, wall_ms: u64) -> Result<(), files::Error> {
-        let path = self
-            .folder
-            .join(format!("{}.{KEPT}", ClaimMaker::new().make(wall_ms)));
+        let name = self.next_name(wall_ms);
+        let path = self.folder.join(format!("{name}.{KEPT}"));
         let text = written(
             self.files
                 .iter()
@@ -229,6 +276,13 @@ impl Kept {
             .collect();
         paths.sort();
         paths
+    }
+}
+
+impl Intent {
+    fn text(&self) -> String {
+        let files = self.files.iter();
+        written(files.map(|(path, identity)| (&**path, identity)))
     }
 }
 
@@ -378,14 +432,108 @@ mod tests {
         );
     }
 
+    /// The names of the memory are dates: once the date had gone back, the older memory of a changed file counted at the next start,
+    /// and the file was taken again.
+    #[test]
+    fn the_later_memory_of_a_file_counts_though_the_date_went_back() {
+        let folder = tempfile::tempdir().unwrap();
+        for (len, wall_ms) in [(1, 9_000), (2, 9_000), (3, 10)] {
+            let mut kept = Kept::open(folder.path()).unwrap();
+            let seen = Seen {
+                len,
+                ..identity(1).seen
+            };
+            let file = (Claim::from_bytes([1; 16]), PathBuf::from("x"), seen);
+            let intent = kept.intend([file].into_iter(), wall_ms).unwrap();
+            kept.confirm(intent).unwrap();
+            let again = Kept::open(folder.path()).unwrap();
+            assert_eq!(again.files[Path::new("x")].seen.len, len);
+        }
+    }
+
+    /// The disk of the queue failed, so that the batch was refused; after the next start it was there, and its files, of which
+    /// nobody knew any more, were taken again.
+    #[test]
+    fn what_an_intake_that_failed_was_offered_is_asked_for_at_the_next_start() {
+        struct Everything(std::sync::Mutex<Vec<Claim>>);
+        impl Book for Everything {
+            fn is_committed(&self, claim: Claim) -> bool {
+                !self.0.lock().unwrap().contains(&claim)
+            }
+            fn closed(&self, claims: Vec<Claim>) {
+                self.0.lock().unwrap().extend(claims);
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let count = || std::fs::read_dir(folder.path()).unwrap().count();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = |number: u8| {
+            let claim = Claim::from_bytes([number; 16]);
+            (
+                claim,
+                PathBuf::from(number.to_string()),
+                identity(number).seen,
+            )
+        };
+        let intend = |kept: &mut Kept, files: &[u8]| {
+            let files: Vec<_> = files.iter().map(|number| file(*number)).collect();
+            kept.intend(files.into_iter(), 5).unwrap()
+        };
+        // Again and again it fails: no more is remembered than there are files.
+        for files in [&[1, 2, 3][..], &[1, 2, 3], &[2]] {
+            let intent = intend(&mut kept, files);
+            kept.doubt(intent).unwrap();
+        }
+        assert_eq!(count(), 2);
+        let intent = intend(&mut kept, &[3]);
+        kept.confirm(intent).unwrap();
+        // The process is killed in the middle of another try.
+        let _intent = intend(&mut kept, &[2]);
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let book = Everything(std::sync::Mutex::default());
+        assert!(
+            kept.resolve(&book).unwrap().is_empty(),
+            "it has all of them"
+        );
+        let mut closed = book.0.into_inner().unwrap();
+        closed.sort();
+        assert_eq!(closed, [file(1).0, file(2).0], "each once");
+        assert_eq!(Kept::open(folder.path()).unwrap().files.len(), 3);
+    }
+
+    /// The first attempt, and a second one that the process was killed in.
+    #[test]
+    fn what_stands_in_two_attempts_and_was_stored_by_neither_is_offered_once_and_not_remembered() {
+        struct Nothing;
+        impl Book for Nothing {
+            fn is_committed(&self, _: Claim) -> bool {
+                false
+            }
+            fn closed(&self, claims: Vec<Claim>) {
+                assert!(claims.is_empty());
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = (
+            Claim::from_bytes([1; 16]),
+            PathBuf::from("x"),
+            identity(1).seen,
+        );
+        let first = kept.intend([file.clone()].into_iter(), 5).unwrap();
+        kept.doubt(first).unwrap();
+        let _second = kept.intend([file].into_iter(), 5).unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        assert_eq!(kept.resolve(&Nothing).unwrap().len(), 1);
+        assert!(Kept::open(folder.path()).unwrap().files.is_empty());
+    }
+
     #[test]
     fn what_was_committed_is_remembered_only_when_the_disk_knows_it() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
         let files = [(identity(1).claim, PathBuf::from("a"), identity(1).seen)];
-        let intent = kept
-            .intend(identity(1).claim, files.into_iter(), 5)
-            .unwrap();
+        let intent = kept.intend(files.into_iter(), 5).unwrap();
         // A folder that nobody can put on a disk.
         kept.folder = PathBuf::from("/proc/self");
         kept.confirm(intent).unwrap_err();
@@ -398,9 +546,8 @@ mod tests {
         let maker = ClaimMaker::new();
         let seen = identity(1).seen;
         for number in 0..=SEGMENTS_MAX {
-            let batch = maker.make(5);
-            let files = [(batch, PathBuf::from(format!("{number}")), seen)];
-            let intent = kept.intend(batch, files.into_iter(), 5).unwrap();
+            let files = [(maker.make(5), PathBuf::from(format!("{number}")), seen)];
+            let intent = kept.intend(files.into_iter(), 5).unwrap();
             kept.confirm(intent).unwrap();
         }
         kept.end_scan(6);

@@ -1,5 +1,8 @@
 //! The loop: look, take, commit, finish, wait.
 
+#[cfg(feature = "simulated")]
+mod by_hand;
+
 use crate::batch::{Batch, Trouble};
 use crate::collector::{Book, Collector, Place, backoff};
 use crate::config::Config;
@@ -341,6 +344,10 @@ impl<I: Intake> Pickup<I> {
     ) -> T {
         // A call before this one may have been given up, and its thread may still be at work.
         self.bring_back().await;
+        if mainstay_files::simulated::is_here() {
+            let intake = Arc::clone(&self.intake);
+            return act(self.collector(), &*intake);
+        }
         let mut collector = self
             .collector
             .take()
@@ -409,9 +416,14 @@ impl Collector {
             self.settle_batch(batch, book);
             return;
         }
-        if let Some(intent) = &batch.intent {
+        match (batch.intent, &mut self.kept) {
+            (Some(intent), Some(kept)) if matches!(refusal, Refusal::Failed(_)) => {
+                // Where this fails, a file is remembered twice, and the next start asks for it once.
+                drop(kept.doubt(intent));
+            }
             // Where this fails, the next start asks for its claims, and finds that none was stored.
-            drop(Kept::withdraw(intent));
+            (Some(intent), _) => drop(Kept::withdraw(&intent)),
+            (None, _) => {}
         }
         for mut file in batch.claimed {
             match refusal {

@@ -6,7 +6,8 @@
 //! | a file | not committed | offered again, under the same claim |
 //! | a copy | committed | its source is removed from the claimed folder, then it is archived |
 //! | a copy | not committed | offered again, under the same claim |
-//! | a marker alone | – | put back: the file that it marks was not taken |
+//! | a marker alone | not committed | put back: the file that it marks was not taken |
+//! | a marker alone | committed | removed: its file has left |
 //! | a path alone | – | removed: the file that it belongs to was not taken |
 //! | a copy without a claim to anything | – | removed |
 //! | anything else | – | moved to quarantine, never removed |
@@ -20,11 +21,13 @@
 
 use crate::claim::Claim;
 use crate::collector::{Book, Claimed, Collector, KEPT, LOCK, NAME, Place};
+use crate::config::After;
 use crate::entry::{Entry, Role, is_below};
 use crate::error::Error;
 use crate::folder::{Folder, why};
 use crate::look::{name, parent};
 use crate::quarantine::Refused;
+use crate::round::sync_foreign;
 use mainstay_clock::Moment;
 use mainstay_files as files;
 use std::collections::BTreeMap;
@@ -63,6 +66,7 @@ struct Found {
 impl Collector {
     /// Looks through the work folder, and finishes what was begun.
     pub(crate) fn recover(&mut self, book: &dyn Book) -> Result<Recovered, Error> {
+        self.confirm_earlier()?;
         let staying = match &mut self.kept {
             Some(kept) => kept.resolve(book)?,
             None => Vec::new(),
@@ -83,6 +87,7 @@ impl Collector {
             match self.claimed_again(claim, &found) {
                 Some(claimed) if book.is_committed(claim) => committed.push(claimed),
                 Some(claimed) => self.pending.push(claimed),
+                None if book.is_committed(claim) => committed.extend(self.left_of(claim, &found)),
                 None => self.put_marker_back(&self.work, &found),
             }
         }
@@ -107,6 +112,18 @@ impl Collector {
             quarantined,
             open,
         })
+    }
+
+    /// Puts on the disk what an earlier life did here. Killed before its own syncs, it left names and contents that a power cut would
+    /// still undo: a file would be back where it was dropped, or under a claim that nobody knows any more, and be a second document.
+    fn confirm_earlier(&self) -> Result<(), Error> {
+        let synced = if self.config.after == After::Delete {
+            self.work.sync()
+        } else {
+            // With the contents of what is to be kept, and the folders that it went to.
+            self.work.sync_filesystem()
+        };
+        synced.map_err(|error| Error::folder("sync", &self.config.work, error))
     }
 
     /// Reads the names in the work folder; what is not ours goes to quarantine.
@@ -192,6 +209,12 @@ impl Collector {
         ))
     }
 
+    /// What is left of a file that was committed and has left: its marker, which would mark the next one of its name too early.
+    fn left_of(&self, claim: Claim, found: &Found) -> Option<Claimed> {
+        let (_, relative) = found.marker.as_ref()?;
+        Some(self.claimed_at(claim, Place::Work, relative, found))
+    }
+
     fn claimed_at(&self, claim: Claim, place: Place, relative: &Path, found: &Found) -> Claimed {
         let name = match &found.file {
             Some((name, _)) => name.clone(),
@@ -238,7 +261,8 @@ impl Collector {
                 drop(from.remove(held));
             }
             Err(error) => self.fail_file("put back the marker", relative, &why(&error)),
-            Ok(()) => {}
+            // Before the entry with its whole path goes, which a marker that comes back would need again.
+            Ok(()) => drop(sync_foreign(&folder)),
         }
     }
 
@@ -270,6 +294,8 @@ impl Collector {
             }
         }
         let Ok(folder) = folder else { return };
+        // An earlier life may have been killed before it did so: what is not sure to stay here goes back.
+        let is_durable = found.is_empty() || sync_foreign(&folder).is_ok();
         let mut committed = Vec::new();
         for (claim, found) in found {
             if self.is_held(claim) {
@@ -279,12 +305,13 @@ impl Collector {
                 self.put_marker_back(&folder, &found);
                 continue;
             };
-            let claimed = self.claimed_at(
+            let mut claimed = self.claimed_at(
                 claim,
                 Place::Claimed,
                 found.origin.as_ref().unwrap_or(relative),
                 &found,
             );
+            claimed.is_durable = is_durable;
             if book.is_committed(claim) {
                 committed.push(claimed);
             } else {

@@ -4,7 +4,7 @@ use crate::collector::{Claimed, Collector, Place, backoff};
 use crate::folder::{Folder, why};
 use crate::look::{name, parent};
 use crate::quarantine::Refused;
-use crate::round::Round;
+use crate::round::{Round, sync_foreign};
 use mainstay_files::{self as files, ErrorKind, Shown};
 use std::ffi::OsString;
 use std::path::Path;
@@ -98,6 +98,8 @@ impl Collector {
             .map_err(|error| why(&error))?;
         if let Some(marker) = &claimed.marker {
             drop(folder.remove(marker));
+            // One that a power cut brought back would be put back, and mark the next file of its name.
+            drop(sync_foreign(folder));
         }
         Ok(())
     }

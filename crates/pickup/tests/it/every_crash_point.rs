@@ -155,6 +155,21 @@ async fn a_marker_goes_the_way_of_its_file_from_every_step() {
     ledger.assert_closed();
 }
 
+/// It was put back, and marked the next file of its name before that was written.
+#[tokio::test]
+async fn a_marker_whose_file_was_committed_and_has_left_is_not_put_back() {
+    let (folders, ledger) = left();
+    let mut config = folders.config();
+    config.marker = Some(".done".into());
+    std::fs::write(work(&folders, claim(1), "@x.done"), "").unwrap();
+    ledger.commit_earlier(claim(1), "x", b"x");
+    let recovered = recover(config.clone(), &ledger).await;
+    assert_eq!((recovered.finished, recovered.open), (1, vec![]));
+    assert!(folders.names("drop").is_empty(), "it marks nothing");
+    assert!(folders.work_names().is_empty());
+    ledger.assert_closed();
+}
+
 #[tokio::test]
 async fn a_name_that_had_to_be_cut_is_whole_again() {
     let (folders, ledger) = left();

@@ -18,6 +18,7 @@ mod files_that_stay;
 mod folder_comes_and_goes;
 mod full_or_failing_intake;
 mod killed;
+mod killed_then_cut;
 mod names_and_order;
 mod never_opened;
 mod opened_again;
