@@ -164,7 +164,7 @@ pub const ALL: &[Campaign] = &[
     },
     Campaign {
         name: "simulation",
-        about: "the queue on a disk in memory that loses, reorders, tears, refuses, fills and rots; every short sequence cut everywhere",
+        about: "queue and pickup on disks in memory that lose, reorder, tear, refuse, fill and rot; every short sequence of the queue cut everywhere",
         row: Row::Disks,
         run: simulation::run,
     },

@@ -1,7 +1,8 @@
-//! The real queue on a disk, a clock and a chance that are simulated: thousands of lives a second, each from one seed.
+//! The real queue and the real pickup on disks, a clock and a chance that are simulated, each life from one seed.
 //!
-//! Pickup works on the real file system and is no part of this; `kill9` and the cuts of real file systems have it.
+//! Most lives are those of a queue alone. Every third is that of a pickup, on folders that lose and tear, in front of a queue.
 
+mod dropped;
 mod exhaustive;
 mod model;
 mod rot;
@@ -11,7 +12,9 @@ mod world;
 use super::Effort;
 use crate::verdict::{Figure, Verdict};
 use scenario::Trouble;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use world::{Held, World};
@@ -68,12 +71,13 @@ fn part(
     let counts = exhaustive::run(effort.sequences, worker, workers)
         .map_err(|what| violation(what, effort.seed))?;
     let mut lives = 0;
+    let scratch = super::scratch().map_err(Verdict::from)?;
     let seeds = (effort.seed..effort.seed + effort.seeds).skip(worker);
     for seed in seeds.step_by(workers) {
         if is_over.load(Ordering::Relaxed) {
             break;
         }
-        live(seed, false).0.map_err(|what| {
+        live(seed, false, scratch.path()).0.map_err(|what| {
             let again =
                 format!("again, with every call: faults --seed {seed} --seeds 1 simulation");
             violation(format!("{what}\n  {again}"), seed)
@@ -85,7 +89,11 @@ fn part(
 
 /// One life, with every step and every call of the disk said.
 fn replay(seed: u64) -> Verdict {
-    let (held, steps) = live(seed, true);
+    let scratch = match super::scratch() {
+        Ok(scratch) => scratch,
+        Err(error) => return error.into(),
+    };
+    let (held, steps) = live(seed, true, scratch.path());
     for step in steps {
         println!("  {step}");
     }
@@ -100,7 +108,31 @@ fn replay(seed: u64) -> Verdict {
 }
 
 /// One life, and what happened in it if that is wanted.
-fn live(seed: u64, traced: bool) -> (Held, Vec<String>) {
+fn live(seed: u64, traced: bool, scratch: &Path) -> (Held, Vec<String>) {
+    if seed % PICKUP_SHARE == 2 {
+        live_with_pickup(seed, traced, scratch)
+    } else {
+        live_of_queue(seed, traced)
+    }
+}
+
+/// One in so many lives is that of a pickup.
+const PICKUP_SHARE: u64 = 3;
+
+fn live_with_pickup(seed: u64, traced: bool, scratch: &Path) -> (Held, Vec<String>) {
+    let folder = scratch.join("life");
+    let lived = fs::create_dir(&folder).map(|()| dropped::live(seed, traced, &folder));
+    let removed = fs::remove_dir_all(&folder);
+    match (lived, removed) {
+        (Ok(lived), Ok(())) => lived,
+        (Err(error), _) | (_, Err(error)) => {
+            let what = format!("no folder for a life: {error}");
+            (Err(what), Vec::new())
+        }
+    }
+}
+
+fn live_of_queue(seed: u64, traced: bool) -> (Held, Vec<String>) {
     let trouble = Trouble::of(seed);
     let mut world = None;
     let held = caught(|| {
