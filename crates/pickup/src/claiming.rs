@@ -30,7 +30,7 @@ pub(crate) enum Unclaimed {
 impl Collector {
     /// Claims a file that was found complete.
     pub(crate) fn claim(
-        &self,
+        &mut self,
         round: &mut Round,
         relative: &Path,
         seen: Seen,
@@ -70,7 +70,7 @@ impl Collector {
     }
 
     fn claim_into(
-        &self,
+        &mut self,
         round: &mut Round,
         relative: &Path,
         place: Place,
@@ -84,17 +84,19 @@ impl Collector {
         }
         self.remember_origin(&claimed)
             .map_err(|error| unclaimed(error.kind(), &error))?;
-        let moved = self.move_out(round, &claimed);
-        if moved.is_err() {
-            self.forget_origin(&claimed);
+        if let Err(why) = self.move_out(round, &claimed) {
+            match self.stray_of(&claimed) {
+                Some(stray) => self.return_stray(stray),
+                None => self.forget_origin(&claimed),
+            }
+            return Err(why);
         }
-        moved?;
         round.touch(parent(relative));
         round.note(place);
         Ok(claimed)
     }
 
-    /// Moves a file, and before it its marker: should we die in between, the marker goes back, and the file is taken then.
+    /// Moves a file, and before it its marker: where only the marker was moved, it goes back, and the file is taken then.
     fn move_out(&self, round: &mut Round, claimed: &Claimed) -> Result<(), Unclaimed> {
         let from = round
             .folder(parent(&claimed.relative))
@@ -117,13 +119,7 @@ impl Collector {
             from.rename(name(marker), to, held).map_err(failed)?;
         }
         from.rename(name(&claimed.relative), to, &claimed.name)
-            .map_err(|error| {
-                if let Some((marker, held)) = &marker {
-                    // Where this fails too, the next start puts it back.
-                    drop(to.rename(held, &from, name(marker)));
-                }
-                failed(error)
-            })
+            .map_err(failed)
     }
 
     /// Writes down the whole path of a file whose name in the work folder is cut; durable when it returns `Ok`.

@@ -13,6 +13,7 @@ use crate::layout;
 use crate::pulse::Away;
 use crate::quarantine::Quarantine;
 use crate::status::{Shared, State};
+use crate::stray::Stray;
 use crate::watch::Watch;
 use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::{self as files, Lock, Shown};
@@ -58,6 +59,8 @@ pub(crate) struct Collector {
     /// Committed, and not yet archived, moved or removed.
     pub(crate) unfinished: Vec<Claimed>,
     pub(crate) unfinished_due: Moment,
+    /// Markers that were taken without their files, and could not be put back yet.
+    pub(crate) strays: Vec<Stray>,
     pub(crate) scan: ScanPlan,
     /// While a thread has it. Dropped before the lock is given back, also where a panic drops both: whoever comes next may send a
     /// thread of its own.
@@ -170,6 +173,7 @@ impl Collector {
             pending: Vec::new(),
             unfinished: Vec::new(),
             unfinished_due: now,
+            strays: Vec::new(),
             scan: ScanPlan {
                 due: now,
                 last: now,

@@ -176,6 +176,7 @@ mod recovery;
 mod refuse;
 mod round;
 mod status;
+mod stray;
 mod watch;
 
 pub use claim::{Claim, NotAClaim};

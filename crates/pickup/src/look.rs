@@ -232,6 +232,7 @@ impl Collector {
         self.scan.last = now;
         self.scan.due = now + self.config.rescan;
         self.shared.lock().begin_scan();
+        self.return_strays();
         self.candidates.begin_scan();
         self.search(root, PathBuf::new());
         self.candidates.end_scan();

@@ -6,7 +6,7 @@
 //! | a file | not committed | offered again, under the same claim |
 //! | a copy | committed | its source is removed from the claimed folder, then it is archived |
 //! | a copy | not committed | offered again, under the same claim |
-//! | a marker alone | not committed | put back: the file that it marks was not taken |
+//! | a marker alone | not committed | put back, tried until it is: the file that it marks was not taken |
 //! | a marker alone | committed | removed: its file has left |
 //! | a path alone | – | removed: the file that it belongs to was not taken |
 //! | a copy without a claim to anything | – | removed |
@@ -25,9 +25,9 @@ use crate::config::After;
 use crate::entry::{Entry, Role, is_below};
 use crate::error::Error;
 use crate::folder::{Folder, why};
-use crate::look::{name, parent};
 use crate::quarantine::Refused;
 use crate::round::sync_foreign;
+use crate::stray::Stray;
 use mainstay_clock::Moment;
 use mainstay_files as files;
 use std::collections::BTreeMap;
@@ -74,6 +74,7 @@ impl Collector {
         // All that was taken lies on the disk, and is found there again.
         self.pending.clear();
         self.unfinished.clear();
+        self.strays.clear();
         for (claim, relative, seen) in staying {
             let claimed = Self::claimed_as(claim, &relative, Place::Drop, seen);
             self.pending.push(claimed);
@@ -88,7 +89,7 @@ impl Collector {
                 Some(claimed) if book.is_committed(claim) => committed.push(claimed),
                 Some(claimed) => self.pending.push(claimed),
                 None if book.is_committed(claim) => committed.extend(self.left_of(claim, &found)),
-                None => self.put_marker_back(&self.work, &found),
+                None => self.return_marker(claim, Place::Work, &found),
             }
         }
         let finished = committed.len();
@@ -240,7 +241,7 @@ impl Collector {
     }
 
     /// We died between the move of a marker and that of its file: the marker goes back, and the file is taken then.
-    fn put_marker_back(&self, from: &Folder, found: &Found) {
+    fn return_marker(&mut self, claim: Claim, place: Place, found: &Found) {
         let Some((held, relative)) = &found.marker else {
             return;
         };
@@ -248,22 +249,13 @@ impl Collector {
             .origin
             .as_ref()
             .and_then(|origin| self.filter.marker_of(origin));
-        let relative = whole.as_ref().unwrap_or(relative);
-        let Ok(root) = Folder::open(&self.config.drop) else {
-            return;
-        };
-        let Ok(folder) = root.below(parent(relative)) else {
-            return;
-        };
-        match from.rename(held, &folder, name(relative)) {
-            // The same file has a new marker already.
-            Err(error) if error.kind() == files::ErrorKind::Exists => {
-                drop(from.remove(held));
-            }
-            Err(error) => self.fail_file("put back the marker", relative, &why(&error)),
-            // Before the entry with its whole path goes, which a marker that comes back would need again.
-            Ok(()) => drop(sync_foreign(&folder)),
-        }
+        self.return_stray(Stray {
+            claim,
+            place,
+            held: held.clone(),
+            relative: whole.unwrap_or_else(|| relative.clone()),
+            is_cut: found.origin.is_some(),
+        });
     }
 
     // === the claimed folder ===
@@ -302,7 +294,7 @@ impl Collector {
                 continue;
             }
             let Some((_, relative)) = &found.file else {
-                self.put_marker_back(&folder, &found);
+                self.return_marker(claim, Place::Claimed, &found);
                 continue;
             };
             let mut claimed = self.claimed_at(
@@ -325,7 +317,9 @@ impl Collector {
         self.pending
             .iter()
             .chain(&self.unfinished)
-            .any(|claimed| claimed.claim == claim)
+            .map(|claimed| claimed.claim)
+            .chain(self.strays.iter().map(|stray| stray.claim))
+            .any(|held| held == claim)
     }
 }
 

@@ -4,7 +4,7 @@
 use mainstay_clock::{Clock, ManualClock};
 use mainstay_pickup::{After, Claim, Config, Content, Intake, Pickup, Refusal, Taken};
 use mainstay_testkit::sim_disk::Outcome;
-use mainstay_testkit::sim_tree::{Gone, Machine, SimTree, Volume, at, start};
+use mainstay_testkit::sim_tree::{Fault, Gone, Machine, On, SimTree, Volume, at, start};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -77,6 +77,11 @@ fn live(config: &Config, books: &Arc<Books>, clock: &ManualClock) {
         .lock()
         .unwrap()
         .retain(|claim| open.contains(claim));
+    turn(&mut pickup, &clock);
+}
+
+/// Turns until there was time for everything.
+fn turn(pickup: &mut Pickup<Books>, clock: &ManualClock) {
     for _ in 0..6 {
         let until = done(pickup.turn_by_hand(&CancellationToken::new()));
         if let Some(until) = until {
@@ -212,4 +217,53 @@ fn an_original_is_whole_though_the_life_that_took_it_was_killed_before_its_sync(
             );
         }
     }
+}
+
+/// Taken before its file, which could not be, it stayed in the work folder until the next start, and the file where it was
+/// dropped.
+#[test]
+fn a_marker_whose_file_could_not_be_taken_goes_back_while_it_runs() {
+    let mut strays = 0;
+    for (volume, stem) in [
+        (0, "x".to_owned()),
+        (1, "x".to_owned()),
+        (0, "y".repeat(250)),
+    ] {
+        for after in 0..8 {
+            let (_folder, tree) = tree(volume);
+            let mut config = config(&tree);
+            config.marker = Some(".done".to_owned());
+            config.quarantine = tree.path("share/quarantine");
+            let (books, clock) = (Arc::new(Books::default()), ManualClock::new());
+            let _started = start(Rc::clone(&tree) as Rc<dyn Machine>);
+            let shared = Arc::new(clock.clone());
+            let mut pickup = Pickup::open(config, Arc::clone(&books), shared).unwrap();
+            done(pickup.recover()).unwrap();
+            turn(&mut pickup, &clock);
+            for (name, content) in [(stem.clone(), &CONTENT[..]), (format!("{stem}.done"), b"")] {
+                let path = format!("share/drop/{name}");
+                let modified = at(clock.wall() - 60_000);
+                tree.drop_file(&path, content, modified, None).unwrap();
+            }
+            tree.refuse(Some(Fault {
+                on: Some(On::Changes),
+                after,
+                count: u64::MAX,
+                code: 24,
+            }));
+            turn(&mut pickup, &clock);
+            let marker = |(name, _): &(String, Vec<u8>)| name.contains('@');
+            let held = tree.contents("data/work").unwrap();
+            strays += usize::from(held.iter().any(marker));
+            tree.refuse(None);
+            turn(&mut pickup, &clock);
+            let stored = books.stored.lock().unwrap().len();
+            assert_eq!(stored, 1, "volume {volume}, failing after {after}");
+            for folder in ["data/work", "share/drop"] {
+                let left = tree.contents(folder).unwrap();
+                assert!(!left.iter().any(marker), "{folder}: {left:?}");
+            }
+        }
+    }
+    assert!(0 < strays, "no marker was ever without its file");
 }
