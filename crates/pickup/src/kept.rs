@@ -82,12 +82,12 @@ impl Kept {
             latest: Claim::from_bytes([0; 16]),
             maker: ClaimMaker::new(),
         };
-        let names = [kept.listed(KEPT), kept.listed(INTENT)].concat();
+        let names = [kept.listed(KEPT)?, kept.listed(INTENT)?].concat();
         kept.latest = names
             .iter()
             .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
             .fold(kept.latest, Claim::max);
-        for path in kept.listed(KEPT) {
+        for path in kept.listed(KEPT)? {
             for (relative, identity) in read(&path)? {
                 kept.files.insert(relative, identity);
             }
@@ -106,7 +106,7 @@ impl Kept {
         let (mut again, mut closed) = (Vec::new(), Vec::new());
         let mut known = HashSet::new();
         self.doubtful.clear();
-        for path in self.listed(INTENT) {
+        for path in self.listed(INTENT)? {
             let mut intended = read(&path)?;
             let written = intended.len();
             // What was offered again after a failure stands in two of them.
@@ -265,17 +265,15 @@ impl Kept {
     }
 
     /// The files with this extension, oldest first.
-    fn listed(&self, extension: &str) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut paths: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|found| found == extension))
-            .collect();
+    /// Our files with this extension, in the order of their names.
+    fn listed(&self, extension: &str) -> Result<Vec<PathBuf>, Error> {
+        let listed = |entries: std::fs::ReadDir| entries.map(|entry| Ok(entry?.path())).collect();
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(&self.folder)
+            .and_then(listed)
+            .map_err(|error| Error::unreadable(&self.folder, &error))?;
+        paths.retain(|path| path.extension().is_some_and(|found| found == extension));
         paths.sort();
-        paths
+        Ok(paths)
     }
 }
 
@@ -323,8 +321,10 @@ fn push(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 }
 
 fn read(path: &Path) -> Result<Vec<(Box<Path>, Identity)>, Error> {
-    // A file that cannot be read costs files taken twice, but refusing to start would cost them not being taken at all.
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // Forgotten because the system does not give it now, all of its files would be taken again.
+    let bytes = std::fs::read(path).map_err(|error| Error::unreadable(path, &error))?;
+    // What is damaged never comes back: it costs files taken twice, where refusing to start would cost them not being taken at all.
+    let text = String::from_utf8(bytes).unwrap_or_default();
     let mut lines = text.lines();
     match lines.next().and_then(|line| line.strip_prefix(HEADER)) {
         Some(VERSION) => {}
@@ -526,6 +526,26 @@ mod tests {
         let mut kept = Kept::open(folder.path()).unwrap();
         assert_eq!(kept.resolve(&Nothing).unwrap().len(), 1);
         assert!(Kept::open(folder.path()).unwrap().files.is_empty());
+    }
+
+    /// Forgotten, all files that stay would be taken once more.
+    #[test]
+    fn a_memory_that_cannot_be_read_now_is_told_and_not_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = (identity(1).claim, PathBuf::from("a"), identity(1).seen);
+        let intent = kept.intend([file].into_iter(), 5).unwrap();
+        kept.confirm(intent).unwrap();
+        let path = kept.segments[0].clone();
+        let aside = folder.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        // The system gives the content of no folder.
+        std::fs::create_dir(&path).unwrap();
+        let error = Kept::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("kernel log"), "{error}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::rename(&aside, &path).unwrap();
+        assert_eq!(Kept::open(folder.path()).unwrap().files.len(), 1);
     }
 
     #[test]
