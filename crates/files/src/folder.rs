@@ -5,6 +5,7 @@ use crate::facts::{Facts, regular_only};
 use crate::publish::sync_failed;
 use crate::rename::rename_between;
 use crate::system::Dir;
+use crate::temp_name::TempName;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Component, Path};
@@ -121,6 +122,24 @@ impl Folder {
         self.dir
             .sync()
             .map_err(|error| attempt.failed_as(ErrorKind::Unconfirmed, error))
+    }
+
+    /// Makes a name in it and removes it again, so that the next [`sync`](Self::sync) has something to do.
+    ///
+    /// After a sync that failed, maybe of an earlier process, the system may take for written what it could not write: the next one
+    /// does nothing, and answers `Ok`. Where something was not changed since, change the folder first. A crash in between leaves an
+    /// empty file that [`sweep`](crate::sweep()) removes.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_new`](crate::create_new()). Nothing else in the folder has changed.
+    pub fn stir(&self) -> Result<(), Error> {
+        let attempt = Attempt::new("change folder", Path::new("."), "nothing was changed");
+        let name = TempName::new().beside(OsStr::new("stir"));
+        self.dir
+            .create_new(&name, 0o600)
+            .and_then(|_| self.dir.unlink(&name))
+            .map_err(|error| attempt.failed(error))
     }
 
     /// Puts everything written so far to the file system that holds it on the disk.

@@ -63,6 +63,7 @@ impl Collector {
             is_cut,
             seen: Some(seen),
             is_durable: true,
+            is_in_doubt: false,
             due: Moment::ORIGIN,
             failures: 0,
             unreadable: 0,
@@ -91,6 +92,7 @@ impl Collector {
             }
             return Err(why);
         }
+        self.outdate_strays_of(&claimed);
         round.touch(parent(relative));
         round.note(place);
         Ok(claimed)

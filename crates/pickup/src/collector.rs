@@ -115,6 +115,8 @@ pub(crate) struct Claimed {
     pub(crate) seen: Option<Seen>,
     /// Whether the disk has confirmed that it lies here.
     pub(crate) is_durable: bool,
+    /// Whether an earlier attempt, maybe of an earlier life, may have finished it and not confirmed that.
+    pub(crate) is_in_doubt: bool,
     /// It is not offered before.
     pub(crate) due: Moment,
     /// How often it could not be stored or read.

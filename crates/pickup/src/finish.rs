@@ -59,7 +59,8 @@ impl Collector {
         self.count();
     }
 
-    fn postpone(&mut self, claimed: Claimed) {
+    fn postpone(&mut self, mut claimed: Claimed) {
+        claimed.is_in_doubt = true;
         self.unfinished.push(claimed);
         self.unfinished_due = self.now() + self.config.rescan;
     }
@@ -94,8 +95,9 @@ impl Collector {
                 }
             }
         }
+        let is_in_doubt = sourceless.iter().any(|claimed| claimed.is_in_doubt);
         if let Some(folder) = sources
-            && let Err(error) = sync_foreign(&folder)
+            && let Err(error) = confirm_removed(&folder, is_in_doubt)
         {
             self.fail(format!(
                 "cannot confirm that committed files left the drop folder: {}",
@@ -191,6 +193,14 @@ impl Collector {
         }
         self.work.sync()
     }
+}
+
+/// What was removed before, and could not be confirmed, is confirmed only together with another change.
+fn confirm_removed(folder: &Folder, is_in_doubt: bool) -> Result<(), files::Error> {
+    if is_in_doubt {
+        folder.stir()?;
+    }
+    sync_foreign(folder)
 }
 
 /// The folders that committed files of one batch go to.

@@ -103,6 +103,11 @@ impl Folder {
         self.open.sync()
     }
 
+    /// Changes it and leaves it as it was, so that the next sync is no answer to one that failed before.
+    pub(crate) fn stir(&self) -> Result<(), files::Error> {
+        self.open.stir()
+    }
+
     /// Puts everything on the disk that its file system still holds in memory.
     pub(crate) fn sync_filesystem(&self) -> Result<(), files::Error> {
         self.open.sync_filesystem()

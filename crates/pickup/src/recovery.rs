@@ -32,7 +32,7 @@ use mainstay_clock::Moment;
 use mainstay_files as files;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -118,12 +118,14 @@ impl Collector {
     /// Puts on the disk what an earlier life did here. Killed before its own syncs, it left names and contents that a power cut would
     /// still undo: a file would be back where it was dropped, or under a claim that nobody knows any more, and be a second document.
     fn confirm_earlier(&self) -> Result<(), Error> {
-        let synced = if self.config.after == After::Delete {
-            self.work.sync()
-        } else {
-            // With the contents of what is to be kept, and the folders that it went to.
-            self.work.sync_filesystem()
-        };
+        let synced = self.work.stir().and_then(|()| {
+            if self.config.after == After::Delete {
+                self.work.sync()
+            } else {
+                // With the contents of what is to be kept, and the folders that it went to.
+                self.work.sync_filesystem()
+            }
+        });
         synced.map_err(|error| Error::folder("sync", &self.config.work, error))
     }
 
@@ -141,7 +143,7 @@ impl Collector {
         for entry in listed {
             let name = entry.file_name();
             match Entry::read(&name) {
-                Some(entry) => self.sort_in(&mut found, name, entry),
+                Some(entry) => self.sort_in(&mut found, name, entry)?,
                 None if is_known(&name) => {}
                 None => self.refuse_unknown(&name),
             }
@@ -149,27 +151,42 @@ impl Collector {
         Ok(found)
     }
 
-    fn sort_in(&self, found: &mut BTreeMap<Claim, Found>, name: OsString, entry: Entry) {
+    fn sort_in(
+        &self,
+        found: &mut BTreeMap<Claim, Found>,
+        name: OsString,
+        entry: Entry,
+    ) -> Result<(), Error> {
         if entry.role == Role::Scratch {
             drop(files::remove(&self.work_path(&name)));
-            return;
+            return Ok(());
         }
         let found = found.entry(entry.claim).or_default();
         match entry.role {
             Role::File => found.file = Some((name, entry.relative)),
             Role::Copy => found.copy = Some(entry.relative),
             Role::Marker => found.marker = Some((name, entry.relative)),
-            Role::Origin => found.origin = self.read_origin(&name),
+            Role::Origin => found.origin = self.read_origin(&name)?,
             Role::Scratch => {}
         }
+        Ok(())
     }
 
-    fn read_origin(&self, name: &OsStr) -> Option<PathBuf> {
-        let (file, _) = files::open_regular(&self.work_path(name)).ok()?;
+    /// The whole path that an entry holds; `None` where it holds none. One that is not given now is not done without: its file would
+    /// be archived under a name that is cut.
+    fn read_origin(&self, name: &OsStr) -> Result<Option<PathBuf>, Error> {
+        let path = self.work_path(name);
+        let (file, _) = match files::open_regular(&path) {
+            // Somebody put it there.
+            Err(error) if error.kind() == files::ErrorKind::NotRegular => return Ok(None),
+            opened => opened.map_err(|error| Error::folder("read", &path, error))?,
+        };
         let mut bytes = Vec::new();
-        file.take(PATH_MAX).read_to_end(&mut bytes).ok()?;
-        let path = PathBuf::from(OsString::from_vec(bytes));
-        is_below(&path).then_some(path)
+        file.take(PATH_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Error::unreadable(&path, &error))?;
+        let origin = PathBuf::from(OsString::from_vec(bytes));
+        Ok(is_below(&origin).then_some(origin))
     }
 
     /// An entry that we did not make: never removed, and never taken for a document.
@@ -234,6 +251,7 @@ impl Collector {
             is_cut: found.origin.is_some(),
             seen: None,
             is_durable: true,
+            is_in_doubt: true,
             due: Moment::ORIGIN,
             failures: 0,
             unreadable: 0,
@@ -255,39 +273,61 @@ impl Collector {
             held: held.clone(),
             relative: whole.unwrap_or_else(|| relative.clone()),
             is_cut: found.origin.is_some(),
+            is_late: false,
         });
     }
 
     // === the claimed folder ===
 
-    /// Looks through the claimed folder of a drop folder that has just been found, and removes paths that belong to no file.
+    /// Looks through the claimed folder of a drop folder that has just been found, and removes paths that belong to no file; where
+    /// it cannot be read now, the next look tries again.
     pub(crate) fn recover_claimed(&mut self, root: &Folder, book: &dyn Book) {
-        let mut found: BTreeMap<Claim, Found> = BTreeMap::new();
-        let folder = root.below(Path::new(&self.claimed_name));
-        for name in folder.iter().flat_map(names) {
-            match Entry::read(&name) {
-                Some(entry) if entry.role == Role::File => {
-                    found.entry(entry.claim).or_default().file = Some((name, entry.relative));
-                }
-                Some(entry) if entry.role == Role::Marker => {
-                    found.entry(entry.claim).or_default().marker = Some((name, entry.relative));
-                }
-                _ => {}
+        let folder = match root.below(Path::new(&self.claimed_name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            opened => Some(opened),
+        };
+        let listed = folder.transpose().and_then(|folder| {
+            let found = folder.as_ref().map(claimed_in).transpose()?;
+            Ok((folder, found.unwrap_or_default()))
+        });
+        let listed = listed.map_err(|error| {
+            let path = self.config.drop.join(&self.claimed_name);
+            Error::unreadable(&path, &error)
+        });
+        let listed = listed.and_then(|(folder, mut found)| {
+            self.add_origins(&mut found)?;
+            Ok((folder, found))
+        });
+        match listed {
+            Ok((Some(folder), found)) => self.recover_found(&folder, found, book),
+            Ok((None, _)) => {}
+            Err(error) => {
+                self.is_new_here = true;
+                self.fail(error.to_string());
             }
         }
-        for name in names(&self.work) {
+    }
+
+    /// Finds the whole paths of files whose names are cut, and removes those that belong to none.
+    fn add_origins(&self, found: &mut BTreeMap<Claim, Found>) -> Result<(), Error> {
+        let listed = names(&self.work);
+        for name in listed.map_err(|error| Error::unreadable(&self.config.work, &error))? {
             let Some(entry) = Entry::read(&name).filter(|entry| entry.role == Role::Origin) else {
                 continue;
             };
             match found.get_mut(&entry.claim) {
-                Some(found) => found.origin = self.read_origin(&name),
+                Some(found) => found.origin = self.read_origin(&name)?,
                 None if self.is_held(entry.claim) => {}
                 None => drop(files::remove(&self.work_path(&name))),
             }
         }
-        let Ok(folder) = folder else { return };
+        Ok(())
+    }
+
+    fn recover_found(&mut self, folder: &Folder, found: BTreeMap<Claim, Found>, book: &dyn Book) {
         // An earlier life may have been killed before it did so: what is not sure to stay here goes back.
-        let is_durable = found.is_empty() || sync_foreign(&folder).is_ok();
+        let is_durable =
+            found.is_empty() || (folder.stir().and_then(|()| sync_foreign(folder))).is_ok();
         let mut committed = Vec::new();
         for (claim, found) in found {
             if self.is_held(claim) {
@@ -323,14 +363,28 @@ impl Collector {
     }
 }
 
-fn names(folder: &Folder) -> Vec<OsString> {
+fn names(folder: &Folder) -> io::Result<Vec<OsString>> {
     folder
-        .entries()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name())
+        .entries()?
+        .map(|entry| Ok(entry?.file_name()))
         .collect()
+}
+
+/// What was claimed into this folder.
+fn claimed_in(folder: &Folder) -> io::Result<BTreeMap<Claim, Found>> {
+    let mut found: BTreeMap<Claim, Found> = BTreeMap::new();
+    for name in names(folder)? {
+        match Entry::read(&name) {
+            Some(entry) if entry.role == Role::File => {
+                found.entry(entry.claim).or_default().file = Some((name, entry.relative));
+            }
+            Some(entry) if entry.role == Role::Marker => {
+                found.entry(entry.claim).or_default().marker = Some((name, entry.relative));
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 /// What else lies in a work folder: our own files, and those that a writer has not finished, which are swept.

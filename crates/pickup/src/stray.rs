@@ -10,7 +10,7 @@ use mainstay_files::{self as files, ErrorKind};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// A marker without its file.
+/// A marker without its file, wherever that is.
 #[derive(Debug)]
 pub(crate) struct Stray {
     pub(crate) claim: Claim,
@@ -22,6 +22,8 @@ pub(crate) struct Stray {
     pub(crate) relative: PathBuf,
     /// Whether its name is cut, and an entry with the whole path of its file stands in the work folder.
     pub(crate) is_cut: bool,
+    /// Its file was taken with a later marker: put back, this one would mark the next file of that name too early.
+    pub(crate) is_late: bool,
 }
 
 impl Collector {
@@ -47,7 +49,19 @@ impl Collector {
             held: claimed.marker.clone()?,
             relative: self.filter.marker_of(&claimed.relative)?,
             is_cut: claimed.is_cut,
+            is_late: false,
         })
+    }
+
+    /// A file was taken with the marker that it has now: earlier ones of it are of no use any more.
+    pub(crate) fn outdate_strays_of(&mut self, claimed: &Claimed) {
+        if self.strays.is_empty() {
+            return;
+        }
+        let marker = self.filter.marker_of(&claimed.relative);
+        for stray in &mut self.strays {
+            stray.is_late |= Some(&stray.relative) == marker.as_ref();
+        }
     }
 
     /// Whether nothing is left to do.
@@ -80,6 +94,9 @@ impl Collector {
         };
         if let Err(error) = from.facts(&stray.held) {
             return error.kind() == ErrorKind::NotFound;
+        }
+        if stray.is_late {
+            return from.remove(&stray.held).is_ok();
         }
         match from.rename(&stray.held, &folder, name(&stray.relative)) {
             // The same file has a new marker already.

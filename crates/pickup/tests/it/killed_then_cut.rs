@@ -224,10 +224,12 @@ fn an_original_is_whole_though_the_life_that_took_it_was_killed_before_its_sync(
 #[test]
 fn a_marker_whose_file_could_not_be_taken_goes_back_while_it_runs() {
     let mut strays = 0;
-    for (volume, stem) in [
-        (0, "x".to_owned()),
-        (1, "x".to_owned()),
-        (0, "y".repeat(250)),
+    let (short, long) = ("x".to_owned(), "y".repeat(250));
+    for (volume, stem, marks_again) in [
+        (0, &short, false),
+        (1, &short, false),
+        (0, &long, false),
+        (0, &short, true),
     ] {
         for after in 0..8 {
             let (_folder, tree) = tree(volume);
@@ -240,11 +242,13 @@ fn a_marker_whose_file_could_not_be_taken_goes_back_while_it_runs() {
             let mut pickup = Pickup::open(config, Arc::clone(&books), shared).unwrap();
             done(pickup.recover()).unwrap();
             turn(&mut pickup, &clock);
-            for (name, content) in [(stem.clone(), &CONTENT[..]), (format!("{stem}.done"), b"")] {
+            let drop_file = |name: &str, content: &[u8]| {
                 let path = format!("share/drop/{name}");
                 let modified = at(clock.wall() - 60_000);
                 tree.drop_file(&path, content, modified, None).unwrap();
-            }
+            };
+            drop_file(stem, &CONTENT);
+            drop_file(&format!("{stem}.done"), b"");
             tree.refuse(Some(Fault {
                 on: Some(On::Changes),
                 after,
@@ -254,16 +258,69 @@ fn a_marker_whose_file_could_not_be_taken_goes_back_while_it_runs() {
             turn(&mut pickup, &clock);
             let marker = |(name, _): &(String, Vec<u8>)| name.contains('@');
             let held = tree.contents("data/work").unwrap();
-            strays += usize::from(held.iter().any(marker));
+            let dropped = tree.contents("share/drop").unwrap();
+            let is_file = |(name, _): &(String, Vec<u8>)| name == stem;
+            if held.iter().any(marker) && dropped.iter().any(is_file) {
+                strays += 1;
+                if marks_again {
+                    // Its producer does not see it any more.
+                    drop_file(&format!("{stem}.done"), b"");
+                }
+            }
             tree.refuse(None);
             turn(&mut pickup, &clock);
             let stored = books.stored.lock().unwrap().len();
             assert_eq!(stored, 1, "volume {volume}, failing after {after}");
             for folder in ["data/work", "share/drop"] {
                 let left = tree.contents(folder).unwrap();
-                assert!(!left.iter().any(marker), "{folder}: {left:?}");
+                let is_marker = |(name, _): &(String, Vec<u8>)| name.contains(".done");
+                assert!(!left.iter().any(is_marker), "{folder}: {left:?}");
             }
         }
     }
     assert!(0 < strays, "no marker was ever without its file");
+}
+
+/// Its name in the work folder is cut; archived under that, nobody would find it again.
+#[test]
+fn a_path_that_cannot_be_read_at_a_start_is_not_done_without() {
+    let name = "y".repeat(250);
+    let mut refused = 0;
+    for volume in [0, 1] {
+        for (look, killed) in (0..30).flat_map(|look| (6..16).map(move |killed| (look, killed))) {
+            let (_folder, tree) = tree(volume);
+            let config = config(&tree);
+            let (books, clock) = (Arc::new(Books::default()), ManualClock::new());
+            let _started = start(Rc::clone(&tree) as Rc<dyn Machine>);
+            live(&config, &books, &clock);
+            let (path, modified) = (format!("share/drop/{name}"), at(clock.wall() - 60_000));
+            tree.drop_file(&path, &CONTENT, modified, None).unwrap();
+            // In some of them it is claimed, and not committed yet.
+            live_until(&tree, killed, || live(&config, &books, &clock));
+            tree.restart(Outcome::Killed).unwrap();
+            tree.refuse(Some(Fault {
+                on: Some(On::Looks),
+                after: look,
+                count: 1,
+                code: 5,
+            }));
+            let shared = Arc::new(clock.clone());
+            if let Ok(mut pickup) = Pickup::open(config.clone(), Arc::clone(&books), shared) {
+                match done(pickup.recover()) {
+                    Ok(_) => turn(&mut pickup, &clock),
+                    Err(_) => refused += 1,
+                }
+            }
+            tree.refuse(None);
+            live(&config, &books, &clock);
+            let archived = tree.contents("data/archive").unwrap();
+            let names: Vec<_> = archived
+                .iter()
+                .map(|(path, _)| &path[path.len() - 250..])
+                .collect();
+            assert_eq!(names, [&*name], "volume {volume}, {killed}, look {look}");
+            assert_eq!(books.stored.lock().unwrap().len(), 1);
+        }
+    }
+    assert!(0 < refused, "no start was ever refused");
 }
