@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::client::Shared;
-use crate::connectivity::Fact;
+use crate::connectivity::{Fact, fact_of};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{self, Doing, End, Failure, Phase, Reading, Taker};
 use crate::failure;
@@ -266,7 +266,7 @@ impl<'a> Way<'a> {
     /// What an error says of the network.
     fn note(&self, origin: &Origin, error: &Error) {
         let is_without_network = failure::is_without_network(error);
-        if let Some(fact) = Fact::of(error.kind(), is_without_network) {
+        if let Some(fact) = fact_of(error.kind(), is_without_network) {
             self.client.connectivity.note(origin.name(), fact);
         }
     }

@@ -1,7 +1,8 @@
 //! Trusts whom the machine's owner trusts, shows no secret, and hears what a server asks.
 //!
 //! What all who speak HTTP have in common, whatever they speak it with: [`Tls`] for rustls, a [`Secret`] that shows nowhere, texts
-//! of others that cannot break a line, and [`Told`], what a server says of its limits.
+//! of others that cannot break a line, [`Told`], what a server says of its limits, and [`Connectivity`], what all of their requests say
+//! of the network.
 //!
 //! ```
 //! use mainstay_wire::{Secret, Told, Tls, client_config, excerpt};
@@ -25,6 +26,7 @@
 //! - A [`Secret`] has neither `Display` nor `Serialize`, its `Debug` shows nothing, and its memory is overwritten.
 //! - Until when each certificate that was met is valid can be asked: [`Certificates`].
 //! - No server keeps anybody waiting for more than an hour by a header.
+//! - Whether there is a network is told by what was met, and called unknown where it is; asking sends nothing, and waits for nothing.
 //!
 //! # Does not promise
 //!
@@ -36,6 +38,8 @@
 //! | what | number | why |
 //! |---|---|---|
 //! | certificates that are remembered | 256 | a client asks fewer servers |
+//! | how long what was met counts | 30 s | as long as a person waits before looking again |
+//! | hosts that [`Connectivity`] remembers | 256 | the one heard of longest ago goes |
 //! | a wait that a server asks for | 1 h | a wrong year in a header must not stop a station for a year |
 //! | a secret that is struck out of texts | 4 bytes and more | shorter ones occur by chance |
 //!
@@ -66,9 +70,12 @@ mod secret;
 
 mod shown;
 
+mod connectivity;
+
 mod error;
 
 pub use certificates::{Certificates, Validity};
+pub use connectivity::{Connectivity, Fact, Host, Network, State, Why};
 pub use error::{Cause, Unusable};
 pub use proxy::{Proxy, SystemProxies};
 pub use secret::{Redactor, Secret};

@@ -1,6 +1,6 @@
 //! Asking the user's own destination, when somebody wants to know now.
 
-use super::{Fact, Network};
+use super::{Fact, Network, fact_of};
 use crate::client::Client;
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{self, Phase, Reading};
@@ -83,7 +83,7 @@ fn of_error(error: &Error) -> Option<Fact> {
         ErrorKind::Tls => ErrorKind::Unreachable,
         kind => kind,
     };
-    Fact::of(kind, failure::is_without_network(error))
+    fact_of(kind, failure::is_without_network(error))
 }
 
 async fn judge(
