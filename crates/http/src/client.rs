@@ -81,7 +81,7 @@ pub(crate) struct Shared {
     pub(crate) raw: reqwest::Client,
     pub(crate) origins: Origins,
     pub(crate) budget: Arc<RetryBudget>,
-    pub(crate) connectivity: Connectivity,
+    pub(crate) connectivity: Arc<Connectivity>,
     pub(crate) kept: Option<Arc<Kept>>,
 }
 
@@ -122,7 +122,10 @@ impl Client {
                     .map_err(unbuilt)?,
                 origins: Origins::new(registry),
                 budget,
-                connectivity: Connectivity::new(clock.clone()),
+                connectivity: settings
+                    .connectivity
+                    .clone()
+                    .unwrap_or_else(|| Arc::new(Connectivity::new(clock.clone()))),
                 kept: settings
                     .cache
                     .clone()
@@ -181,7 +184,7 @@ impl Client {
         kept.void_soon(&*self.shared.clock, vec![url]).await;
     }
 
-    /// What the requests so far say of the network.
+    /// What the requests so far say of the network, those of all who share it among them.
     pub fn connectivity(&self) -> &Connectivity {
         &self.shared.connectivity
     }

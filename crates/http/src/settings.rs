@@ -3,7 +3,7 @@
 use crate::limits::TimeLimits;
 use mainstay_cache::Cache;
 use mainstay_resilience::{BreakerSettings, BulkheadSettings, RateLimit, RetrySettings};
-use mainstay_wire::{Proxy, Tls};
+use mainstay_wire::{Connectivity, Proxy, Tls};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use std::time::Duration;
 /// | `tls` | the system's authorities | see [`Tls`] |
 /// | `proxy` | none | see [`Proxy`] |
 /// | `cache` | none | what is kept lies on a disk: whoever wants it says where; its bounds are those of [`CacheSettings`](mainstay_cache::CacheSettings) |
+/// | `connectivity` | its own | whoever else asks hosts from the same machine can share theirs |
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
     /// How long requests may take, by class.
@@ -69,6 +70,8 @@ pub struct ClientSettings {
     /// [`credential_parameters`](mainstay_cache::CacheSettings::credential_parameters)). Such a request always goes to the server. With a
     /// certificate of our own, which all answers may depend on, a cache is refused.
     pub cache: Option<Arc<Cache>>,
+    /// Where it is told what requests met of the network.
+    pub connectivity: Option<Arc<Connectivity>>,
 }
 
 impl Default for ClientSettings {
@@ -97,6 +100,7 @@ impl Default for ClientSettings {
             tls: Tls::default(),
             proxy: Proxy::default(),
             cache: None,
+            connectivity: None,
         }
     }
 }

@@ -16,9 +16,17 @@
 //! | a fresh answer, and one host failed after it | online | one host down |
 //! | no fresh answer, and one host failed, or several refused | unknown | one host down |
 //! | nothing fresh | unknown | nothing known |
+//!
+//! The log has a line for each change between online and offline, and between reasons to be offline. That nothing is known for a
+//! while is no change.
+
+mod witness;
+
+pub use witness::Witness;
 
 use mainstay_clock::{Moment, SharedClock};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -119,6 +127,8 @@ pub struct Connectivity {
     clock: SharedClock,
     known: Mutex<Known>,
     told: watch::Sender<Network>,
+    /// How often something was taken in that was no answer: what a witness knows still holds while nothing was.
+    troubles: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +142,10 @@ struct Known {
     reached: Option<(u64, Moment)>,
     /// When somebody was last told to probe.
     probed: Option<Moment>,
+    /// When somebody was last told to probe one host; none that is not fresh.
+    probes: HashMap<String, Moment>,
+    /// What the log has of it.
+    logged: Option<Network>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +155,58 @@ struct Heard {
     at: Moment,
 }
 
+impl State {
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Why {
+    /// In a word, for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NothingKnown => "nothing_known",
+            Self::Reached => "reached",
+            Self::OneHostDown => "one_host_down",
+            Self::SeveralHostsDown => "several_hosts_down",
+            Self::NoNetwork => "no_network",
+            Self::LinkDown => "link_down",
+            Self::CaptivePortal => "captive_portal",
+        }
+    }
+
+    /// In words, for people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::NothingKnown => "nothing was asked lately",
+            Self::Reached => "a host answered",
+            Self::OneHostDown => "a host does not answer, which says nothing of the network",
+            Self::SeveralHostsDown => "several hosts cannot be reached, and none answered since",
+            Self::NoNetwork => "the system says that it has no network",
+            Self::LinkDown => "the link is down",
+            Self::CaptivePortal => {
+                "something answers in the place of others: perhaps a person has to log in"
+            }
+        }
+    }
+}
+
+impl Network {
+    /// Whether it is to be told after what was told last. One host that is down has its own line, by who asked it.
+    fn is_news_after(self, last: Option<Self>) -> bool {
+        match self.state {
+            State::Unknown => false,
+            State::Online => last.is_none_or(|last| last.state != State::Online),
+            State::Offline => last != Some(self),
+        }
+    }
+}
+
 impl Connectivity {
     /// One that knows nothing.
     pub fn new(clock: SharedClock) -> Self {
@@ -148,6 +214,7 @@ impl Connectivity {
             clock,
             known: Mutex::default(),
             told: watch::Sender::new(Network::default()),
+            troubles: AtomicU64::new(0),
         }
     }
 
@@ -156,19 +223,24 @@ impl Connectivity {
         let mut known = self.known();
         let at = self.clock.now();
         let number = known.next();
-        if !known.hosts.contains_key(host) && known.hosts.len() >= HOSTS_MAX {
-            known.forget_oldest();
+        let heard = Heard { fact, number, at };
+        if let Some(before) = known.hosts.get_mut(host) {
+            *before = heard;
+        } else {
+            if known.hosts.len() >= HOSTS_MAX {
+                known.forget_oldest();
+            }
+            known.hosts.insert(host.to_owned(), heard);
         }
-        known
-            .hosts
-            .insert(host.to_owned(), Heard { fact, number, at });
         if fact == Fact::Reached {
             known.reached = Some((number, at));
             // Whatever the hint was: something came through.
             known.is_link_down = false;
+        } else {
+            self.troubles.fetch_add(1, Ordering::Release);
         }
         let network = known.network(at);
-        self.tell(&known, network);
+        self.tell(&mut known, network);
     }
 
     /// Takes in the hint that the link went up or down, as systems tell it: down is believed until something comes through,
@@ -177,14 +249,18 @@ impl Connectivity {
         let mut known = self.known();
         if is_up && known.is_link_down {
             // Perhaps it is another network.
-            *known = Known::default();
+            *known = Known {
+                logged: known.logged,
+                ..Known::default()
+            };
         } else if is_up {
             known.hosts.retain(|_, heard| heard.fact == Fact::Reached);
         } else {
             known.is_link_down = true;
         }
+        self.troubles.fetch_add(1, Ordering::Release);
         let network = known.network(self.clock.now());
-        self.tell(&known, network);
+        self.tell(&mut known, network);
     }
 
     /// Whether there is a network.
@@ -194,9 +270,9 @@ impl Connectivity {
 
     /// Whether there is a network, and why it is thought so.
     pub fn network(&self) -> Network {
-        let known = self.known();
+        let mut known = self.known();
         let network = known.network(self.clock.now());
-        self.tell(&known, network);
+        self.tell(&mut known, network);
         network
     }
 
@@ -228,20 +304,45 @@ impl Connectivity {
         wants
     }
 
+    /// The same for one host, whatever is known of others: for whoever wants to know of each how it stands.
+    pub fn wants_probe_of(&self, host: &str) -> bool {
+        let mut known = self.known();
+        let now = self.clock.now();
+        if known
+            .hosts
+            .get(host)
+            .is_some_and(|heard| heard.is_fresh(now))
+        {
+            return false;
+        }
+        known.probes.retain(|_, at| now.since(*at) <= FRESH);
+        if known.probes.contains_key(host) || known.probes.len() >= HOSTS_MAX {
+            return false;
+        }
+        known.probes.insert(host.to_owned(), now);
+        true
+    }
+
     /// Tells of each change from now on; that time has passed shows when somebody asks.
     pub fn subscribe(&self) -> watch::Receiver<Network> {
         self.told.subscribe()
     }
 
     /// Only while all that is known is held, so that nobody is told of an older state after a newer one.
-    fn tell(&self, _known: &MutexGuard<'_, Known>, network: Network) {
-        let has_changed = self.told.send_if_modified(|told| {
+    fn tell(&self, known: &mut MutexGuard<'_, Known>, network: Network) {
+        self.told.send_if_modified(|told| {
             let is_new = *told != network;
             *told = network;
             is_new
         });
-        if has_changed {
-            tracing::info!(state = ?network.state, why = ?network.why, "network");
+        if network.is_news_after(known.logged) {
+            known.logged = Some(network);
+            let (state, why) = (network.state.name(), network.why.told());
+            if network.state == State::Offline {
+                tracing::warn!(state, why, "network");
+            } else {
+                tracing::info!(state, why, "network");
+            }
         }
     }
 

@@ -75,7 +75,7 @@ mod connectivity;
 mod error;
 
 pub use certificates::{Certificates, Validity};
-pub use connectivity::{Connectivity, Fact, Host, Network, State, Why};
+pub use connectivity::{Connectivity, Fact, Host, Network, State, Why, Witness};
 pub use error::{Cause, Unusable};
 pub use proxy::{Proxy, SystemProxies};
 pub use secret::{Redactor, Secret};
