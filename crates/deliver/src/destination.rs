@@ -15,6 +15,9 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// A look at a destination that is under way.
 pub type Checking<'a> = Pin<Box<dyn Future<Output = Checked> + Send + 'a>>;
 
+/// Finding out whether the network leads to a destination.
+pub type Probing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// Something that documents can be delivered to.
 pub trait Destination: fmt::Debug + Send + Sync + 'static {
     /// Where it is, for people: no user information, no query, no secret.
@@ -33,6 +36,18 @@ pub trait Destination: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Checked::only_a_document_shows(
             "it cannot be asked without a document",
         )))
+    }
+
+    /// What [`Connectivity`](mainstay_wire::Connectivity) calls its host; none where no network leads there, or nobody is told.
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
+    /// Finds out whether the network leads there, without a document, and tells that to whoever is told what attempts meet.
+    ///
+    /// It ends in bounded time, and may be dropped at any moment.
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(std::future::ready(()))
     }
 
     /// Hears that the queue has recorded the delivery of `id`, so that this document is not sent again.

@@ -10,13 +10,14 @@ mod exchange;
 mod existing;
 mod failure;
 mod headers;
+mod network;
 mod proxy;
 mod resolver;
 mod sort;
 
 pub use config::{Auth, Compression, HttpConfig, Method};
 
-use crate::destination::{Checking, Sending};
+use crate::destination::{Checking, Probing, Sending};
 use crate::template::Place;
 use crate::{Content, Destination, Error, Outcome, Outgoing};
 use address::Address;
@@ -33,7 +34,7 @@ use http::{Method as Verb, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mainstay_clock::SharedClock;
-use mainstay_wire::{Redactor, client_config};
+use mainstay_wire::{Redactor, Witness, client_config};
 use proxy::Way;
 use resolver::Resolver;
 use sha2::{Digest, Sha256};
@@ -72,6 +73,7 @@ pub struct Http {
     client: Client<Connector, Outbound>,
     timeout: Duration,
     redactor: Redactor,
+    witness: Option<Witness>,
     clock: SharedClock,
 }
 
@@ -109,7 +111,9 @@ impl Http {
             .http2_keep_alive_interval(PING)
             .http2_keep_alive_timeout(PING)
             .build(connector);
+        let connectivity = config.connectivity.as_ref();
         Ok(Self {
+            witness: connectivity.map(|told| network::witness(told, &address)),
             address,
             fixed,
             method: config.method,
@@ -140,6 +144,7 @@ impl Http {
         if let Some(fault) = trace.fault() {
             return faulty(fault);
         }
+        self.tell(&answered);
         let answer = match answered {
             Ok(answer) => answer,
             Err(broken) => return failure::sort(&broken, self.address.shown(), &self.way.shown()),
@@ -276,6 +281,14 @@ impl Destination for Http {
 
     fn check<'a>(&'a self, route: &'a str) -> Checking<'a> {
         Box::pin(self.look(route))
+    }
+
+    fn host(&self) -> Option<&str> {
+        self.witness.as_ref().map(Witness::host)
+    }
+
+    fn probe(&self) -> Probing<'_> {
+        Box::pin(self.find_out())
     }
 }
 

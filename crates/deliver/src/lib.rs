@@ -143,7 +143,7 @@ mod percent;
 mod error;
 
 pub use checked::{Checked, Verdict};
-pub use destination::{Checking, Content, Destination, Outgoing, Sending};
+pub use destination::{Checking, Content, Destination, Outgoing, Probing, Sending};
 pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
 pub use http::{Auth, Compression, Http, HttpConfig, Method};

@@ -98,6 +98,14 @@ impl Address {
         self.authority.host()
     }
 
+    /// Scheme, host and port, which is always written: what others call the host by.
+    pub(super) fn origin(&self) -> String {
+        let usual = if self.is_https() { 443 } else { 80 };
+        let port = self.authority.port_u16().unwrap_or(usual);
+        let host = self.host().to_ascii_lowercase();
+        format!("{}://{host}:{port}", self.scheme)
+    }
+
     /// The host as an address, where it is written as one.
     pub(super) fn literal(&self) -> Option<IpAddr> {
         self.host()
@@ -263,6 +271,17 @@ mod tests {
             assert!(message.contains(part), "{url}: {message}");
             assert!(!message.contains("s3cr3t"), "{url}: {message}");
         }
+    }
+
+    #[test]
+    fn a_host_is_called_by_what_leads_to_it() {
+        let origin = |url: &str| Address::parse(url).unwrap().origin();
+        assert_eq!(
+            origin("http://Lab.example/in?key=x"),
+            "http://lab.example:80"
+        );
+        assert_eq!(origin("https://lab.example/"), "https://lab.example:443");
+        assert_eq!(origin("http://[::1]:8080/{id}"), "http://[::1]:8080");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use mainstay_queue::DocumentId;
 use std::time::Duration;
 
 /// A person waits for it; the usual limit of a minute is for bodies.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Http {
     pub(super) async fn look(&self, route: &str) -> Checked {
@@ -24,7 +24,9 @@ impl Http {
                 return Checked::failing(format!("the address `{shown}` cannot be used: {error}"));
             }
         };
-        let answer = match self.head(uri, self.timeout.min(PATIENCE)).await {
+        let answered = self.head(uri, self.timeout.min(PATIENCE)).await;
+        self.tell(&answered);
+        let answer = match answered {
             Ok(answer) => answer,
             Err(broken) => {
                 let outcome = failure::sort(&broken, shown, &self.way.shown());
@@ -58,7 +60,7 @@ impl Http {
 }
 
 /// A document that is nobody's: for an address with places for what a document is called.
-fn nobodys(route: &str) -> Outgoing {
+pub(super) fn nobodys(route: &str) -> Outgoing {
     Outgoing {
         id: DocumentId::new(),
         route: route.to_owned(),

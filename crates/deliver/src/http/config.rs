@@ -1,6 +1,7 @@
 //! What a person may choose about an HTTP destination.
 
-use mainstay_wire::{Proxy, Secret, Tls};
+use mainstay_wire::{Connectivity, Proxy, Secret, Tls};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How documents are sent to an HTTP server.
@@ -19,6 +20,7 @@ use std::time::Duration;
 /// | `timeout` | 60 s | longer than servers take to store one document; after it the answer is unknown and the same key is sent again |
 /// | `idle_connections` | 5 | one for each document that is under way by default |
 /// | `allow_metadata_address` | off | the address that hands out a cloud machine's credentials is no place for documents |
+/// | `connectivity` | none | whoever wants to know of the network shares one among all destinations |
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Where to: `http` or `https`, with `{id}`, `{name}` and `{route}` where the document's own are to stand.
@@ -52,6 +54,8 @@ pub struct HttpConfig {
     pub idle_connections: usize,
     /// Whether link-local addresses (169.254.169.254 and its kin) may be sent to.
     pub allow_metadata_address: bool,
+    /// Where it is told what each attempt met of the network.
+    pub connectivity: Option<Arc<Connectivity>>,
 }
 
 impl HttpConfig {
@@ -70,6 +74,7 @@ impl HttpConfig {
             timeout: Duration::from_mins(1),
             idle_connections: 5,
             allow_metadata_address: false,
+            connectivity: None,
         }
     }
 }

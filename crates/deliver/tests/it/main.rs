@@ -13,6 +13,7 @@ mod cancelled;
 mod checked;
 mod every_byte;
 mod http2;
+mod network;
 mod outage;
 mod proxy;
 mod requests;
