@@ -8,12 +8,13 @@
 //! | a portal answered in the place of the host | offline | captive portal |
 //! | the system says that it has no network | offline | no network |
 //! | the link was reported down | offline | link down |
-//! | two hosts or more cannot be reached | offline | several hosts down |
+//! | two hosts or more cannot be reached, and none that answered within a minute was left unasked since | offline | several hosts down |
 //!
 //! | otherwise | state | why |
 //! |---|---|---|
 //! | a fresh answer, and no failure after it | online | reached |
 //! | a fresh answer, and one host failed after it | online | one host down |
+//! | two hosts or more cannot be reached | online with a fresh answer, else unknown | several hosts down |
 //! | no fresh answer, and one host failed, or several refused | unknown | one host down |
 //! | nothing fresh | unknown | nothing known |
 //!
@@ -33,6 +34,10 @@ use tokio::sync::watch;
 
 /// A fact counts for so long.
 const FRESH: Duration = Duration::from_secs(30);
+
+/// For so long a host that answered speaks for the network, until it is asked again: whoever asks the silent ones each time that
+/// nothing fresh is known of them has its answer by then.
+const SPEAKS: Duration = Duration::from_mins(1);
 
 /// So many hosts are remembered; the one heard of longest ago goes.
 const HOSTS_MAX: usize = 256;
@@ -63,7 +68,7 @@ pub enum Why {
     Reached,
     /// A host does not answer; of the network that says nothing.
     OneHostDown,
-    /// Several hosts cannot be reached, and none answered since.
+    /// Several hosts cannot be reached; unless another one answers, that is the network.
     SeveralHostsDown,
     /// The system says that it has no network.
     NoNetwork,
@@ -183,10 +188,10 @@ impl Why {
     /// In words, for people.
     pub fn told(self) -> &'static str {
         match self {
-            Self::NothingKnown => "nothing was asked lately",
+            Self::NothingKnown => "nothing was heard lately",
             Self::Reached => "a host answered",
             Self::OneHostDown => "a host does not answer, which says nothing of the network",
-            Self::SeveralHostsDown => "several hosts cannot be reached, and none answered since",
+            Self::SeveralHostsDown => "several hosts cannot be reached",
             Self::NoNetwork => "the system says that it has no network",
             Self::LinkDown => "the link is down",
             Self::CaptivePortal => {
@@ -393,7 +398,9 @@ impl Known {
             return offline(Why::LinkDown);
         }
         let lost = failed(Fact::Lost);
-        if lost >= SEVERAL {
+        let are_several_down = lost >= SEVERAL;
+        let speaks = |heard: &Heard| heard.fact == Fact::Reached && now.since(heard.at) <= SPEAKS;
+        if are_several_down && !self.hosts.values().any(speaks) {
             return offline(Why::SeveralHostsDown);
         }
         let is_one_down = lost + failed(Fact::Refused) > 0;
@@ -404,6 +411,7 @@ impl Known {
                 State::Unknown
             },
             why: match (is_one_down, is_online) {
+                _ if are_several_down => Why::SeveralHostsDown,
                 (true, _) => Why::OneHostDown,
                 (false, true) => Why::Reached,
                 (false, false) => Why::NothingKnown,

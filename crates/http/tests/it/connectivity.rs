@@ -74,6 +74,32 @@ const TABLE: &[(&[Step], State, Why)] = &[
         Offline,
         Why::SeveralHostsDown,
     ),
+    // While another one answers, they are not.
+    (
+        &[Met("c", Reached), Met("a", Lost), Met("b", Lost)],
+        Online,
+        Why::SeveralHostsDown,
+    ),
+    (
+        &[
+            Met("c", Reached),
+            Met("a", Lost),
+            Met("b", Lost),
+            Met("c", Lost),
+        ],
+        Offline,
+        Why::SeveralHostsDown,
+    ),
+    (
+        &[Met("c", Reached), Pass(60), Met("a", Lost), Met("b", Lost)],
+        Unknown,
+        Why::SeveralHostsDown,
+    ),
+    (
+        &[Met("c", Reached), Pass(61), Met("a", Lost), Met("b", Lost)],
+        Offline,
+        Why::SeveralHostsDown,
+    ),
     (
         &[Met("a", Lost), Met("b", Lost), Met("c", Reached)],
         Online,
@@ -211,12 +237,17 @@ async fn requests_tell_by_themselves_and_only_changes_are_told() {
         get(&client, "http://other.invalid/").await,
         Err(ErrorKind::Dns)
     );
-    let offline = Network {
-        state: State::Offline,
+    let several_down = |state| Network {
+        state,
         why: Why::SeveralHostsDown,
     };
-    assert_eq!(*told.borrow_and_update(), offline);
+    assert_eq!(*told.borrow_and_update(), several_down(State::Online));
     assert_eq!(asked(&good), 6, "nothing was sent to find out");
+
+    let url = good.url("/");
+    drop(good);
+    assert!(get(&client, &url).await.is_err(), "it is gone");
+    assert_eq!(*told.borrow_and_update(), several_down(State::Offline));
 }
 
 /// What a probe finds that is answered so.
