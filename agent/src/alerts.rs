@@ -40,6 +40,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
+use mainstay_http::Connectivity;
 use mainstay_supervise::{Health, HealthChange, TaskContext};
 use notice::{Notice, Station};
 use std::sync::Arc;
@@ -116,10 +117,11 @@ pub(crate) fn tell(
     let mut tellers = Vec::new();
     for alert in alerts {
         let name = alert.to.to_string();
-        let by = By::build(&alert.to, clock).map_err(|why| {
-            let message = format!("the alert to {name} cannot work: {why}");
-            Failure::new(Exit::StartFailed, message)
-        })?;
+        let by =
+            By::build(&alert.to, Some(agent.network.connectivity()), clock).map_err(|why| {
+                let message = format!("the alert to {name} cannot work: {why}");
+                Failure::new(Exit::StartFailed, message)
+            })?;
         // First, so that no change is missed; what was seen before stands in the snapshot.
         let changes = health.subscribe();
         let (now, mut desk) = (clock.now(), Desk::new(alert.from, alert.checks.clone()));
@@ -150,7 +152,7 @@ pub(crate) fn tell(
 /// # Errors
 /// Why it cannot.
 pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
-    By::build(to, &mainstay_clock::system()).map(drop)
+    By::build(to, None, &mainstay_clock::system()).map(drop)
 }
 
 impl Untold {
@@ -163,9 +165,15 @@ impl Untold {
 }
 
 impl By {
-    fn build(to: &AlertTo, clock: &SharedClock) -> Result<Self, String> {
+    fn build(
+        to: &AlertTo,
+        network: Option<&Arc<Connectivity>>,
+        clock: &SharedClock,
+    ) -> Result<Self, String> {
         Ok(match to {
-            AlertTo::Url { url, token } => Self::Webhook(Webhook::new(url, token.as_ref(), clock)?),
+            AlertTo::Url { url, token } => {
+                Self::Webhook(Webhook::new(url, token.as_ref(), network, clock)?)
+            }
             AlertTo::Command(words) => Self::Command(words.as_slice().into()),
         })
     }

@@ -25,6 +25,7 @@ mod group;
 mod intake;
 mod life;
 pub(crate) mod lookups;
+mod network;
 mod others;
 mod progress;
 mod report;
@@ -55,6 +56,7 @@ use crate::terminal;
 use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
+use network::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -85,6 +87,7 @@ struct Process<'a> {
     manager: Option<&'a Arc<Manager>>,
     told: &'a alerts::Memory,
     met: &'a Met,
+    network: &'a Network,
     /// Whether a life runs, which ends in bounded time; none does while one starts.
     runs: &'a AtomicBool,
 }
@@ -152,6 +155,7 @@ async fn lives(
     let manager = Manager::of_this_process().map(Arc::new);
     let told = alerts::Memory::default();
     let met = Met::default();
+    let network = Network::new(&clock);
     let process = Process {
         args: &args,
         data: &data,
@@ -162,6 +166,7 @@ async fn lives(
         manager: manager.as_ref(),
         told: &told,
         met: &met,
+        network: &network,
         runs: &runs,
     };
     let (mut let_go_by, mut pause) = (None, LOOK_AGAIN);

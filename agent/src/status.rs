@@ -38,6 +38,9 @@ pub(crate) struct Status {
     pub(crate) ledger: Ledger,
     /// Where documents come from and go.
     pub(crate) routes: Vec<Route>,
+    /// Whether there is a network; none where nothing is delivered over one, or no agent runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Network>,
     /// The queue itself.
     pub(crate) queue: Queue,
     /// What the last scrub of the backups came to, if there was one.
@@ -60,6 +63,17 @@ pub(crate) struct Failing {
     /// When the first of them ended, as a date in UTC.
     pub(crate) since: String,
     pub(crate) attempts: u64,
+}
+
+/// Whether there is a network, by what all destinations and lookups met.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// `online`, `offline`, or `unknown` where nothing was heard for 30 s, or nothing that says it.
+    pub(crate) state: String,
+    /// `reached`, `one_host_down`, `several_hosts_down`, `no_network`, `link_down`, `captive_portal` or `nothing_known`.
+    pub(crate) why: String,
+    /// Why, in words; empty where there is one.
+    pub(crate) reason: String,
 }
 
 /// What runs in the agent.
@@ -235,7 +249,8 @@ pub(crate) struct To {
     pub(crate) state: String,
     /// Why, and what to do about it; empty where all is well.
     pub(crate) reason: String,
-    /// Whether a connection can be made: `online`, `offline`, or `unknown` before the first attempt.
+    /// `online` where it answered within 30 s, `down` where it did not and that says nothing of the network, `offline` where there is
+    /// no network, `unknown` where nothing was heard, and for a folder.
     #[serde(default)]
     pub(crate) connectivity: String,
     /// The breaker in front of it: `closed`, `open`, or `half_open` while one document tries whether it is back.
@@ -273,6 +288,17 @@ pub(crate) struct To {
 const OLDEST_SHOWN: Duration = Duration::from_mins(1);
 
 impl To {
+    /// Why it cannot be reached, in words: whether that is this machine's fault or its own. Nothing where it can, as far as is known.
+    pub(crate) fn unreached(&self, network: Option<&Network>) -> Option<&'static str> {
+        let is_online = network.is_some_and(|network| network.state == "online");
+        match self.connectivity.as_str() {
+            "offline" => Some("this machine is offline"),
+            "down" if is_online => Some("only this host is down"),
+            "down" => Some("cannot be reached"),
+            _ => None,
+        }
+    }
+
     /// For how long the oldest has been waiting, behind how many are queued; nothing where all goes as it comes.
     pub(crate) fn age(&self) -> String {
         let age = self.oldest_seconds.map(Duration::from_secs);

@@ -5,10 +5,11 @@ use super::notice::Notice;
 use crate::config::SecretRef;
 use mainstay_clock::SharedClock;
 use mainstay_http::{
-    Client, ClientSettings, Error, ErrorKind, Limits, Method, Secret, TimeLimits, Url,
+    Client, ClientSettings, Connectivity, Error, ErrorKind, Limits, Method, Secret, TimeLimits, Url,
 };
 use mainstay_resilience::{BreakerSettings, RateLimiter, RetrySettings, within};
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A request with its retries is over before the next about the same check may come.
@@ -57,6 +58,7 @@ impl Webhook {
     pub(super) fn new(
         url: &SecretRef,
         token: Option<&SecretRef>,
+        network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
     ) -> Result<Self, String> {
         let url = url.fetch()?;
@@ -88,6 +90,7 @@ impl Webhook {
             redirects_max: 0,
             // One connection, seldom used.
             idle_connections: 1,
+            connectivity: network.cloned(),
             ..usual
         };
         Ok(Self {
@@ -178,7 +181,7 @@ mod tests {
         });
         let clock = mainstay_clock::system();
         let url = SecretRef::parse(&url, std::path::Path::new(""));
-        let webhook = Webhook::new(&url, None, &clock).unwrap();
+        let webhook = Webhook::new(&url, None, None, &clock).unwrap();
         let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
         assert_eq!(untold.wait, Some(Duration::from_hours(1)), "{untold:?}");
     }
@@ -189,7 +192,7 @@ mod tests {
         // Longer than what is shown of an address.
         let url = format!("http://127.0.0.1:1/{}", "s3cr3t/".repeat(60));
         let url = SecretRef::parse(&url, std::path::Path::new(""));
-        let webhook = Webhook::new(&url, None, &clock).unwrap();
+        let webhook = Webhook::new(&url, None, None, &clock).unwrap();
         let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
         assert!(!untold.why.contains("s3cr3t"), "{untold:?}");
         let shown = "`http://127.0.0.1:1/…` refuses connections";

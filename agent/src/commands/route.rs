@@ -163,10 +163,11 @@ async fn try_out(
     file: Option<&Path>,
 ) -> Result<Tested, Failure> {
     let certificates = Certificates::default();
-    let destination = build(to, &certificates, &mainstay_clock::system()).map_err(|error| {
-        let message = format!("the destination `{}` cannot be made", to.lane);
-        Failure::new(Exit::ConfigInvalid, message).because(error)
-    })?;
+    let destination =
+        build(to, &certificates, None, &mainstay_clock::system()).map_err(|error| {
+            let message = format!("the destination `{}` cannot be made", to.lane);
+            Failure::new(Exit::ConfigInvalid, message).because(error)
+        })?;
     let checked = destination.check(&route.name).await;
     let is_folder = matches!(to.kind, Kind::Folder { .. });
     let sent = match file {

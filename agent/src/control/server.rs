@@ -113,8 +113,9 @@ pub(crate) async fn serve(
     }
 }
 
-/// What the checks saw last stands in it; none is run for it.
+/// What the checks saw last stands in it; none is run for it. What nothing was heard of is found out for the next one.
 async fn status(State(here): State<Here>) -> Response {
+    here.agent.network.find_out();
     let unwell = Unwell::all(here.health.snapshot());
     let status = here.agent.status();
     Json(Status { unwell, ..status }).into_response()

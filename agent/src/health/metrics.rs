@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 /// What one lane is asked for.
 type OfLane = fn(&To) -> u64;
 
-const OF_LANES: [(&str, &str, OfLane); 9] = [
+const OF_LANES: [(&str, &str, OfLane); 10] = [
     ("mainstay_lane_queued", "gauge", |to| to.queued),
     ("mainstay_lane_oldest_seconds", "gauge", |to| {
         to.oldest_seconds.unwrap_or_default()
@@ -27,6 +27,10 @@ const OF_LANES: [(&str, &str, OfLane); 9] = [
     ("mainstay_lane_buried_total", "counter", |to| to.buried),
     ("mainstay_lane_breaker_open", "gauge", |to| {
         u64::from(to.breaker == "open")
+    }),
+    // Its own fault, as far as is known: 0 while this machine is offline.
+    ("mainstay_lane_down", "gauge", |to| {
+        u64::from(to.connectivity == "down")
     }),
 ];
 
@@ -75,6 +79,16 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
             &mut text,
             format_args!("# TYPE {name} {kind}\n{name} {value}\n"),
         );
+    }
+    if let Some(network) = &status.network {
+        write(&mut text, format_args!("# TYPE mainstay_network gauge\n"));
+        for state in ["online", "offline", "unknown"] {
+            let is_so = u64::from(network.state == state);
+            write(
+                &mut text,
+                format_args!("mainstay_network{{state=\"{state}\"}} {is_so}\n"),
+            );
+        }
     }
     for (name, kind, value) in OF_LANES {
         write(&mut text, format_args!("# TYPE {name} {kind}\n"));

@@ -6,6 +6,7 @@ use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
 use super::lookups::{CACHE, Lookups, Room};
+use super::network::Network;
 use super::stops::LastStops;
 use super::tasks::Tasks;
 use crate::alerts;
@@ -29,7 +30,6 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub(crate) struct Agent {
     pub(crate) alerts: alerts::Counters,
     /// What they have told, in all its lives.
     pub(crate) told: alerts::Memory,
+    /// What all that it asks met of the network.
+    pub(crate) network: Network,
 }
 
 /// A running route.
@@ -105,6 +107,8 @@ pub(crate) struct Target {
     pub(crate) address: String,
     /// What its attempts are held to.
     pub(crate) rate: Option<Rate>,
+    /// The destination itself, with nothing in front of it.
+    pub(super) destination: AnyDestination,
     /// Its worker.
     pub(crate) handle: WorkerHandle,
     /// Those that it showed, and ours that it is shown.
@@ -130,7 +134,7 @@ impl Assembled {
         settings: &Settings,
         tasks: Tasks,
         measured: &Measured,
-        (told, met): (&alerts::Memory, &Met),
+        (told, met, network): (&alerts::Memory, &Met, &Network),
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,12 +142,13 @@ impl Assembled {
         let room = Room::new(opened.data.path());
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
-            let lookups = build_lookups(route, cache.as_ref(), &room, clock)?;
+            let lookups = build_lookups(route, cache.as_ref(), &room, network, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
-                let built = assemble_destination(destination, met, &lookups, measured, clock)?;
-                let (worker, target) =
-                    assemble_target(opened, destination, built, *lane, settings.grace, clock)?;
+                let built = build_destination(destination, met, network, clock)?;
+                let before = measured.measuring(lookups.before(Arc::clone(&built.0)));
+                let worker = build_worker(opened, destination, before, *lane, settings, clock)?;
+                let target = target(destination, built, &worker);
                 workers.push((format!("the delivery on `{}`", destination.lane), worker));
                 to.push(target);
             }
@@ -154,14 +159,10 @@ impl Assembled {
                     let intake = RouteIntake::new(opened.queue.clone(), template.clone(), measured);
                     let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
                     let pickup = folder.open()?;
-                    let handle = pickup.handle();
+                    let source = Folder::watched(drop, &pickup, clock);
                     let name = format!("the pickup of route `{}`", route.name);
                     pickups.push((name, pickup, folder));
-                    Some(Source::Folder(Folder {
-                        settings: drop.clone(),
-                        handle,
-                        clock: clock.clone(),
-                    }))
+                    Some(Source::Folder(source))
                 }
             };
             routes.push(Route {
@@ -187,6 +188,7 @@ impl Assembled {
             manager: None,
             alerts: alerts::Counters::default(),
             told: told.clone(),
+            network: network.clone(),
         };
         Ok(Self {
             agent,
@@ -336,6 +338,16 @@ impl Agent {
     }
 }
 
+impl Folder {
+    fn watched(drop: &config::Drop, pickup: &Pickup<RouteIntake>, clock: &SharedClock) -> Self {
+        Self {
+            settings: drop.clone(),
+            handle: pickup.handle(),
+            clock: clock.clone(),
+        }
+    }
+}
+
 impl Source {
     /// Where it is, for people.
     pub(crate) fn shown(&self) -> String {
@@ -366,26 +378,28 @@ fn build_lookups(
     route: &config::Route,
     cache: Option<&Arc<Cache>>,
     room: &Room,
+    network: &Network,
     clock: &SharedClock,
 ) -> Result<Arc<Lookups>, Failure> {
-    Lookups::build(&route.lookups, cache, room, clock).map_err(|error| {
+    let network = network.connectivity();
+    Lookups::build(&route.lookups, cache, room, Some(network), clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot work", route.name);
         Failure::new(Exit::StartFailed, message).because(error)
     })
 }
 
-/// The destination, with the lookups in front of it; what both take is measured.
-fn assemble_destination(
+/// The destination itself, and the certificates that are met there.
+fn build_destination(
     destination: &config::Destination,
     met: &Met,
-    lookups: &Arc<Lookups>,
-    measured: &Measured,
+    network: &Network,
     clock: &SharedClock,
 ) -> Result<(AnyDestination, Certificates), Failure> {
     let certificates = met.of(destination);
-    let built = build(destination, &certificates, clock)
-        .map_err(|error| cannot_work(destination).because(error))?;
-    Ok((measured.measuring(lookups.before(built)), certificates))
+    let told = Some(network.connectivity());
+    let built = build(destination, &certificates, told, clock);
+    let built = built.map_err(|error| cannot_work(destination).because(error))?;
+    Ok((built, certificates))
 }
 
 fn cannot_work(destination: &config::Destination) -> Failure {
@@ -395,15 +409,14 @@ fn cannot_work(destination: &config::Destination) -> Failure {
     )
 }
 
-fn assemble_target(
+fn build_worker(
     opened: &Opened,
     destination: &config::Destination,
-    (built, certificates): (AnyDestination, Certificates),
+    built: AnyDestination,
     lane: LaneId,
-    grace: Duration,
+    settings: &Settings,
     clock: &SharedClock,
-) -> Result<(Worker, Target), Failure> {
-    let address = built.address().to_owned();
+) -> Result<Worker, Failure> {
     let config = DeliverConfig {
         concurrency: usize::from(destination.concurrency),
         // As many as may be under way may also begin at once.
@@ -414,19 +427,26 @@ fn assemble_target(
         }),
         retry: Backoff::doubling(destination.retry_initial, destination.retry_max),
         bury_after: destination.bury_after,
-        drain: grace,
+        drain: settings.grace,
         ..DeliverConfig::default()
     };
-    let worker = Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
-        .map_err(|error| cannot_work(destination).because(error))?;
-    let target = Target {
+    Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
+        .map_err(|error| cannot_work(destination).because(error))
+}
+
+fn target(
+    destination: &config::Destination,
+    (built, certificates): (AnyDestination, Certificates),
+    worker: &Worker,
+) -> Target {
+    Target {
         lane: destination.lane.clone(),
-        address,
+        address: built.address().to_owned(),
         rate: destination.rate,
+        destination: built,
         handle: worker.handle(),
         certificates,
-    };
-    Ok((worker, target))
+    }
 }
 
 /// Work folders of routes that are not configured, with what lies in them.

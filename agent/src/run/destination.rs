@@ -3,8 +3,8 @@
 use crate::config::{Auth, Compress, Destination, Http, Kind};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{
-    Certificates, ClientCertificate, Compression, Folder, FolderConfig, HttpConfig, Method, Proxy,
-    Secret, Tls,
+    Certificates, ClientCertificate, Compression, Connectivity, Folder, FolderConfig, HttpConfig,
+    Method, Proxy, Secret, Tls,
 };
 use std::error::Error;
 use std::sync::Arc;
@@ -16,19 +16,21 @@ pub(crate) type AnyDestination = Arc<dyn mainstay_deliver::Destination>;
 pub(crate) type CannotBuild = Box<dyn Error + Send + Sync>;
 
 /// Makes the destination; nothing is sent, but its address, certificates and secrets are checked. Those that are met go into
-/// `certificates`.
+/// `certificates`, and what attempts meet of the network into `told`.
 ///
 /// # Errors
 /// A setting that cannot work, or a certificate or secret that cannot be read.
 pub(crate) fn build(
     destination: &Destination,
     certificates: &Certificates,
+    told: Option<&Arc<Connectivity>>,
     clock: &SharedClock,
 ) -> Result<AnyDestination, CannotBuild> {
     match &destination.kind {
         Kind::Http(http) => {
             let mut config = http_config(http, destination.concurrency)?;
             config.tls.certificates = certificates.clone();
+            config.connectivity = told.cloned();
             Ok(Arc::new(mainstay_deliver::Http::new(
                 &config,
                 clock.clone(),

@@ -160,7 +160,7 @@ async fn begin(
                 settings,
                 tasks,
                 measured,
-                (process.told, process.met),
+                (process.told, process.met, process.network),
                 clock,
             )
         })?;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Cause, Checking, Content, Destination, Outcome, Outgoing, Sending};
-use mainstay_http::{Client, ClientSettings, Limits, TimeLimits};
+use mainstay_http::{Client, ClientSettings, Connectivity, Limits, TimeLimits};
 use mainstay_lookup::{
     Failure, FailureKind, Lookup, OnFailure, Report, Secret, Verdict, check_len,
 };
@@ -84,6 +84,7 @@ impl Lookups {
         configs: &[Config],
         cache: Option<&Arc<Cache>>,
         room: &Room,
+        network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
     ) -> Result<Arc<Self>, CannotBuild> {
         let steps = configs.iter().map(|config| {
@@ -93,7 +94,8 @@ impl Lookups {
                 .map(|(name, value)| (name.clone(), Secret::new(value)))
                 .collect();
             settings.auth = config.auth.as_ref().map(header).transpose()?;
-            let client = client_settings(config, cache);
+            let mut client = client_settings(config, cache);
+            client.connectivity = network.cloned();
             let url = settings.url.to_string();
             let client = Client::new(client, clock.clone())?;
             let lookup = Lookup::new(settings, client.clone(), clock.clone())?;

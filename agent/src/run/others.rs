@@ -2,7 +2,7 @@
 
 use super::tasks::{Tasks, beside};
 use super::trash::Due;
-use super::{Agent, Display, progress, scrub, trash};
+use super::{Agent, Display, network, progress, scrub, trash};
 use crate::alerts;
 use crate::config::Settings;
 use crate::control::{self, Listener};
@@ -119,6 +119,10 @@ fn look_after(
     let (shown, display) = (Arc::clone(agent), display.clone());
     tasks.start(beside("the progress display"), move |context| {
         progress::show(display.clone(), Arc::clone(&shown), context)
+    })?;
+    let asked = Arc::clone(agent);
+    tasks.start(beside("the look at the network"), move |context| {
+        network::ask(Arc::clone(&asked), context)
     })?;
     let (kept, wish, by) = (Arc::clone(agent), settings.scrub, clock.clone());
     let turns: Arc<tokio::sync::Mutex<()>> = Arc::default();

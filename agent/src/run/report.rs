@@ -1,9 +1,10 @@
 //! What a running agent says of itself.
 
 use super::agent::{Agent, Folder, Route, Source, Target};
+use super::network::Network;
 use crate::hub;
 use crate::status::{self, Status, date};
-use mainstay_deliver::{Connectivity, State as DeliverState};
+use mainstay_deliver::State as DeliverState;
 use mainstay_pickup::State as PickupState;
 use mainstay_queue::{LaneStatus, Mode};
 use std::time::Duration;
@@ -19,7 +20,7 @@ impl Agent {
         let mut routes: Vec<status::Route> = self
             .routes
             .iter()
-            .map(|route| describe(route, &queue.lanes, wall))
+            .map(|route| describe(route, &queue.lanes, &self.network, wall))
             .collect();
         routes.extend(self.unassigned_routes(&queue.lanes));
         let mut status = Status {
@@ -35,6 +36,7 @@ impl Agent {
             },
             ledger: queue.ledger.into(),
             routes,
+            network: self.has_network().then(|| self.network.told()),
             queue: describe_queue(&queue, self.queue.has_room()),
             last_scrub: self.last_scrub(),
             service: Some(self.tasks.told()),
@@ -125,12 +127,12 @@ impl status::To {
     }
 }
 
-fn describe(route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
+fn describe(route: &Route, lanes: &[LaneStatus], network: &Network, wall: u64) -> status::Route {
     let lane_of = |to: &Target| lanes.iter().find(|lane| lane.name == to.lane);
     let to = route
         .to
         .iter()
-        .map(|to| describe_target(to, lane_of(to), wall));
+        .map(|to| describe_target(to, lane_of(to), network, wall));
     status::Route {
         name: route.template.route.clone(),
         from: route.from.as_ref().map(describe_source),
@@ -218,7 +220,12 @@ fn describe_folder(source: &Folder) -> status::From {
     }
 }
 
-fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> status::To {
+fn describe_target(
+    target: &Target,
+    lane: Option<&LaneStatus>,
+    network: &Network,
+    wall: u64,
+) -> status::To {
     let told = target.handle.status();
     let (state, reason, until) = match told.state {
         DeliverState::Idle => ("idle", String::new(), None),
@@ -233,15 +240,10 @@ fn describe_target(target: &Target, lane: Option<&LaneStatus>, wall: u64) -> sta
         ("held", true) => "half_open",
         _ => "closed",
     };
-    let connectivity = match told.connectivity {
-        Connectivity::Unknown => "unknown",
-        Connectivity::Online => "online",
-        Connectivity::Offline => "offline",
-    };
     status::To {
         address: target.address.clone(),
         reason,
-        connectivity: connectivity.to_owned(),
+        connectivity: network.connectivity_of(&target.destination).to_owned(),
         breaker: breaker.to_owned(),
         limit: target.rate.map(|rate| rate.to_string()),
         next_attempt_seconds: until.map(|until| until.saturating_sub(wall) as f64 / 1_000.0),

@@ -6,7 +6,7 @@
 //! | `the address of route R` | yes | its address, opened anew; senders ask again |
 //! | `the delivery on LANE` | yes | the queue; what was under way is sent again under the same ids |
 //! | `the control socket`, `the address of its health` | no | the socket, the address, opened anew |
-//! | `the checks of its health`, `the progress display`, `the scrub of the backups`, `the emptying of the trash` | no | nothing |
+//! | `the checks of its health`, `the progress display`, `the look at the network`, `the scrub of the backups`, `the emptying of the trash` | no | nothing |
 //!
 //! # Defaults
 //!

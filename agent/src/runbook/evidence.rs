@@ -1,6 +1,6 @@
 //! What of the present state belongs to a runbook, in lines for people; with the commands that fit, and the real names in them.
 
-use crate::status::{Status, To};
+use crate::status::{Network, Status, To};
 use crate::terminal::Count;
 use crate::units::Size;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,7 @@ fn destinations(status: &Status, tests: &BTreeMap<String, String>) -> Vec<String
         let mut any = false;
         for to in route.to.iter().filter(busy) {
             any = true;
-            lines.push(destination(to));
+            lines.push(destination(to, status.network.as_ref()));
         }
         let is_led_to = route.to.iter().any(|to| to.state != "unassigned");
         let test = tests.get(&route.name).filter(|_| any && is_led_to);
@@ -100,14 +100,14 @@ fn destinations(status: &Status, tests: &BTreeMap<String, String>) -> Vec<String
     lines
 }
 
-fn destination(to: &To) -> String {
+fn destination(to: &To, network: Option<&Network>) -> String {
     let mut line = format!("{} ({}) is {}", to.lane, to.address, to.state);
     let mut say = |words: String| {
         line.push_str(", ");
         line.push_str(&words);
     };
-    if to.connectivity == "offline" {
-        say("cannot be reached".to_owned());
+    if let Some(why) = to.unreached(network) {
+        say(why.to_owned());
     }
     let age = to.age();
     say(format!(

@@ -1,8 +1,8 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
 use super::{
-    From, FromFolder, FromKind, Ledger, Lookup, Queue, Route, Service, State, Status, To, Unwell,
-    date,
+    From, FromFolder, FromKind, Ledger, Lookup, Network, Queue, Route, Service, State, Status, To,
+    Unwell, date,
 };
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -16,8 +16,11 @@ pub(crate) fn page(status: &Status) -> String {
     let mut page = Page(Text::default());
     page.head(status);
     page.ledger(&status.ledger);
+    if let Some(network) = &status.network {
+        page.network(network);
+    }
     for route in &status.routes {
-        page.route(route);
+        page.route(route, status.network.as_ref());
     }
     page.queue(&status.queue);
     if let Some(last) = &status.last_scrub {
@@ -128,7 +131,21 @@ impl Page {
         }
     }
 
-    fn route(&mut self, route: &Route) {
+    fn network(&mut self, network: &Network) {
+        let colour = match network.state.as_str() {
+            "online" => GREEN,
+            "offline" => RED,
+            _ => DIM,
+        };
+        let reason = match network.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {}", visible(reason)),
+        };
+        let state = visible(&network.state);
+        self.line(format_args!("network   {colour}{state}{PLAIN}{reason}"));
+    }
+
+    fn route(&mut self, route: &Route, network: Option<&Network>) {
         self.line(format_args!("\n{BOLD}{}{PLAIN}", visible(&route.name)));
         if let Some(from) = &route.from {
             self.from(from);
@@ -137,7 +154,7 @@ impl Page {
             self.lookup(lookup);
         }
         for to in &route.to {
-            self.to(to);
+            self.to(to, network);
         }
     }
 
@@ -227,7 +244,7 @@ impl Page {
         }
     }
 
-    fn to(&mut self, to: &To) {
+    fn to(&mut self, to: &To, network: Option<&Network>) {
         let colour = match to.state.as_str() {
             "idle" | "delivering" => GREEN,
             "stopped" => DIM,
@@ -244,11 +261,8 @@ impl Page {
             Some(seconds) if to.queued > 0 => format!(", its rate lets one go in {seconds:.0} s"),
             _ => String::new(),
         };
-        let offline = if to.connectivity == "offline" {
-            " (cannot be reached)"
-        } else {
-            ""
-        };
+        let unreached = to.unreached(network);
+        let unreached = unreached.map_or_else(String::new, |why| format!(" ({why})"));
         let limit = match &to.limit {
             Some(limit) => format!(", at most {limit}"),
             None => String::new(),
@@ -259,7 +273,7 @@ impl Page {
             &to.address
         };
         self.line(format_args!(
-            "  to      {}  {colour}{}{offline}{PLAIN}, {} queued{}{}{}{probe}{limit}{limited}",
+            "  to      {}  {colour}{}{unreached}{PLAIN}, {} queued{}{}{}{probe}{limit}{limited}",
             visible(place),
             to.state,
             to.queued,

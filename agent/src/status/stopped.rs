@@ -36,6 +36,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
                 to,
             })
             .collect(),
+        network: None,
         queue: describe_queue(&queue, opened.queue.has_room()),
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,

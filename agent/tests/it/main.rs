@@ -28,6 +28,7 @@ mod lives;
 mod looking_up;
 mod measuring;
 mod moving_by_hand;
+mod network;
 mod places_by_hand;
 mod receiver;
 mod redelivering;

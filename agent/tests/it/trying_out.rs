@@ -113,7 +113,7 @@ fn a_running_agent_adds_what_it_knows_and_the_status_shows_breaker_and_connectiv
     let _agent = stage.agent(NOWHERE, &[]);
     let to = || stage.json(&["status"])["routes"][0]["to"][0].clone();
     until("the destination is held", || to()["state"] == "held");
-    assert_eq!(to()["connectivity"], "offline");
+    assert_eq!(to()["connectivity"], "down");
     let breaker = to()["breaker"].as_str().unwrap().to_owned();
     assert!(["open", "half_open"].contains(&&*breaker), "{breaker}");
     let page = say(&mut stage.command(&["status"]));

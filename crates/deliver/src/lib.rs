@@ -149,10 +149,10 @@ pub use folder::{Folder, FolderConfig};
 pub use http::{Auth, Compression, Http, HttpConfig, Method};
 pub use mainstay_resilience::{Backoff, RateLimit};
 pub use mainstay_wire::{
-    Certificates, ClientCertificate, Proxy, Secret, SystemProxies, Tls, Validity,
+    Certificates, ClientCertificate, Connectivity, Proxy, Secret, SystemProxies, Tls, Validity,
 };
 pub use outcome::{Cause, Outcome};
 pub use worker::{
-    Connectivity, DeliverConfig, DestinationStatus, Failing, LastError, Latency, State, Stopped,
-    Worker, WorkerHandle,
+    DeliverConfig, DestinationStatus, Failing, LastError, Latency, State, Stopped, Worker,
+    WorkerHandle,
 };

@@ -12,7 +12,7 @@ mod suspects;
 
 pub use config::DeliverConfig;
 pub use shared::WorkerHandle;
-pub use status::{Connectivity, DestinationStatus, Failing, LastError, Latency, State};
+pub use status::{DestinationStatus, Failing, LastError, Latency, State};
 
 use crate::{Destination, Error};
 use lane::QueueLane;

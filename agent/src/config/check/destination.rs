@@ -156,6 +156,7 @@ impl Check<'_> {
         if let Err(error) = crate::run::destination::build(
             destination,
             &Certificates::default(),
+            None,
             &mainstay_clock::system(),
         ) {
             let causes = std::iter::successors(error.source(), |error| error.source());

@@ -18,8 +18,6 @@ pub struct DestinationStatus {
     pub state: State,
     /// Since when it has been doing that.
     pub since: u64,
-    /// Whether a connection to it can be made, by what the last attempt showed.
-    pub connectivity: Connectivity,
     /// Documents that are being sent at this moment.
     pub in_flight: usize,
     /// Whether one of them finds out whether a destination that is held is back.
@@ -77,18 +75,6 @@ pub enum State {
     Stopped,
 }
 
-/// Whether a connection to a destination can be made. Nothing is sent to find out but documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Connectivity {
-    /// Nothing was tried yet.
-    Unknown,
-    /// The last attempt reached it, whatever became of the document there.
-    Online,
-    /// The last attempt found nobody: no name, no connection within its time, no folder.
-    Offline,
-}
-
 /// Attempts that failed one after the other, whichever documents they were for, without a destination being held for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Failing {
@@ -140,7 +126,6 @@ impl DestinationStatus {
             address: address.to_owned(),
             state: State::Idle,
             since: wall,
-            connectivity: Connectivity::Unknown,
             in_flight: 0,
             is_probing: false,
             delivered: 0,
@@ -165,7 +150,7 @@ impl DestinationStatus {
         self.state = state;
     }
 
-    /// What an attempt says of the destination and of the way there; what never went out says nothing.
+    /// What an attempt says of the destination; what never went out says nothing.
     pub(super) fn learn(&mut self, outcome: &Outcome, wall: u64) {
         let is_unsent = match outcome {
             Outcome::Unsendable { .. } | Outcome::NotSent { .. } => true,
@@ -175,13 +160,6 @@ impl DestinationStatus {
         if is_unsent {
             return;
         }
-        self.connectivity = match outcome {
-            Outcome::Hold {
-                cause: Cause::Unreachable,
-                ..
-            } => Connectivity::Offline,
-            _ => Connectivity::Online,
-        };
         self.failing = match outcome {
             Outcome::Retry { .. } | Outcome::Busy { .. } => {
                 let before = self.failing.unwrap_or(Failing {
@@ -254,33 +232,6 @@ mod tests {
     }
 
     #[test]
-    fn what_an_attempt_met_says_whether_there_is_a_way() {
-        let mut status = DestinationStatus::new("https://h/", 0);
-        let mut after = |outcome: Outcome| {
-            status.learn(&outcome, 0);
-            status.connectivity
-        };
-        assert_eq!(after(Outcome::unsendable("x")), Connectivity::Unknown);
-        let before = Outcome::Hold {
-            reason: "a lookup".to_owned(),
-            after: None,
-            cause: Cause::Before,
-        };
-        assert_eq!(after(before), Connectivity::Unknown);
-        let not_sent = Outcome::NotSent {
-            reason: "a disk".to_owned(),
-            after: None,
-        };
-        assert_eq!(after(not_sent), Connectivity::Unknown);
-        assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
-        assert_eq!(after(Outcome::unsendable("x")), Connectivity::Offline);
-        // Whoever refuses is there.
-        assert_eq!(after(Outcome::hold("401")), Connectivity::Online);
-        assert_eq!(after(Outcome::unreachable("x")), Connectivity::Offline);
-        assert_eq!(after(Outcome::Delivered), Connectivity::Online);
-    }
-
-    #[test]
     fn a_destination_fails_from_its_first_failure_to_its_next_answer() {
         let mut status = DestinationStatus::new("https://h/", 0);
         let mut after = |outcome: Outcome, wall| {
@@ -292,6 +243,18 @@ mod tests {
         assert_eq!(after(Outcome::retry("503"), 100), Some((100, 1)));
         assert_eq!(after(Outcome::retry("reset"), 200), Some((100, 2)));
         assert_eq!(after(Outcome::unsendable("x"), 300), Some((100, 2)));
+        // What stands before it has failed, or a disk.
+        let before = Outcome::Hold {
+            reason: "a lookup".to_owned(),
+            after: None,
+            cause: Cause::Before,
+        };
+        assert_eq!(after(before, 320), Some((100, 2)));
+        let not_sent = Outcome::NotSent {
+            reason: "a disk".to_owned(),
+            after: None,
+        };
+        assert_eq!(after(not_sent, 340), Some((100, 2)));
         assert_eq!(after(Outcome::reject("422"), 400), None);
         assert_eq!(after(Outcome::retry("503"), 500), Some((500, 1)));
         assert_eq!(after(Outcome::Delivered, 600), None);

@@ -70,7 +70,7 @@ async fn a_server_that_fails_everybody_is_not_asked_with_the_whole_backlog() {
         matches!(&status.state, State::Held { reason, .. } if reason == "10 documents in a row failed: 500"),
         "{status:?}"
     );
-    assert_eq!(status.connectivity, Connectivity::Online);
+    assert!(status.failing.is_some(), "{status:?}");
     for _ in 0..10 {
         bench.pass(MINUTE).await;
     }

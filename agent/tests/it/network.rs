@@ -1,0 +1,229 @@
+//! Whether there is a network is told by what the deliveries met, over all destinations: one that is down is told from a machine
+//! that is offline.
+
+use crate::health::Watched;
+use crate::hubs::{NOWHERE, quiet_port};
+use crate::support::{Receiver, Running, Stage, say, until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+
+/// A name of 64 letters, which the system says no to without asking the network.
+fn nameless(letter: &str) -> String {
+    format!("http://{}.invalid/in", letter.repeat(64))
+}
+
+/// An agent from `drop` to all of these.
+fn agent(stage: &Stage, to: &[(&str, &str)]) -> Running {
+    let to = to.iter().map(|(name, url)| {
+        format!(
+            "[route.to.{name}]\nurl = \"{url}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n"
+        )
+    });
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n{}",
+        stage.text("drop"),
+        to.collect::<String>()
+    );
+    stage.start(&mut stage.configured(&config))
+}
+
+/// How the network stands, and each destination, in the order of their names.
+fn standing(stage: &Stage) -> (String, String, Vec<String>) {
+    let status = stage.json(&["status"]);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut to: Vec<&Value> = status["routes"][0]["to"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
+    to.sort_by_key(|to| to["lane"].as_str());
+    (
+        text(&status["network"]["state"]),
+        text(&status["network"]["why"]),
+        to.into_iter().map(|to| text(&to["connectivity"])).collect(),
+    )
+}
+
+fn stands(stage: &Stage, state: &str, to: &[&str]) -> bool {
+    let (is, _, are) = standing(stage);
+    is == state && are == to
+}
+
+/// The lines of its log in which the network goes or comes.
+fn told(agent: &Running) -> Vec<String> {
+    let log = agent.log();
+    let lines = log.lines().filter(|line| line.contains(" network state="));
+    lines.map(ToOwned::to_owned).collect()
+}
+
+/// A server that answers every request with this, whatever it is, and hangs up.
+fn always(answer: &'static str) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/in", listener.local_addr().unwrap());
+    let serve = move |stream: TcpStream| {
+        let mut request = BufReader::new(stream.try_clone()?);
+        let mut line = String::new();
+        while request.read_line(&mut line)? > 2 {
+            line.clear();
+        }
+        let mut stream = stream;
+        stream.write_all(answer.as_bytes())
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            // Who goes before the end has what it wants.
+            drop(stream.and_then(serve));
+        }
+    });
+    url
+}
+
+#[test]
+fn of_several_destinations_the_one_that_is_down_is_told_from_the_network() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let agent = agent(&stage, &[("a", &receiver.url()), ("b", NOWHERE)]);
+    stage.drop_file("one.csv", b"1");
+    until("one answers and the other does not", || {
+        stands(&stage, "online", &["online", "down"])
+    });
+    let page = say(&mut stage.command(&["status"])).out;
+    assert!(page.contains("network   online\n"), "{page}");
+    assert!(page.contains("(only this host is down)"), "{page}");
+    let told = told(&agent);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("online"), "{told:?}");
+}
+
+#[test]
+fn where_no_destination_can_be_reached_the_machine_is_offline_and_its_return_is_told_once() {
+    let (stage, port) = (Stage::new(), quiet_port());
+    let here = format!("http://127.0.0.1:{port}/ingest");
+    let (a, b) = (nameless("a"), nameless("b"));
+    let agent = agent(&stage, &[("a", &a), ("b", &b), ("c", &here)]);
+    stage.drop_file("one.csv", b"1");
+    until("the machine is offline", || {
+        stands(&stage, "offline", &["offline", "offline", "offline"])
+    });
+    assert_eq!(standing(&stage).1, "several_hosts_down");
+    let page = say(&mut stage.command(&["status"])).out;
+    let line = "network   offline: several hosts cannot be reached\n";
+    assert!(page.contains(line), "{page}");
+    assert!(page.contains("(this machine is offline)"), "{page}");
+
+    let receiver = Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
+    until("it is back", || {
+        stands(&stage, "online", &["down", "down", "online"])
+    });
+    assert_eq!(receiver.stored().len(), 1);
+    let told = told(&agent);
+    let states = ["offline", "online"];
+    assert_eq!(told.len(), states.len(), "{told:?}");
+    let is_told = |(line, state): (&String, &str)| line.contains(state);
+    assert!(told.iter().zip(states).all(is_told), "{told:?}");
+}
+
+#[test]
+fn a_network_in_which_a_person_has_to_log_in_is_told_from_a_host_that_is_down() {
+    for answer in [
+        "HTTP/1.1 302 Found\r\nlocation: http://portal.example/login\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 511 Network Authentication Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    ] {
+        let stage = Stage::new();
+        let agent = agent(&stage, &[("a", &always(answer)), ("b", NOWHERE)]);
+        stage.drop_file("one.csv", b"1");
+        until("the portal is told", || {
+            stands(&stage, "offline", &["offline", "offline"])
+        });
+        assert_eq!(standing(&stage).1, "captive_portal");
+        let page = say(&mut stage.command(&["status"])).out;
+        assert!(page.contains("perhaps a person has to log in"), "{page}");
+        agent.kill();
+    }
+}
+
+#[test]
+fn a_destination_without_documents_is_asked_once_somebody_wants_to_know() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let _agent = agent(&stage, &[("a", &receiver.url()), ("b", NOWHERE)]);
+    let (state, why, to) = standing(&stage);
+    assert_eq!((&*state, &*why), ("unknown", "nothing_known"));
+    assert_eq!(to, ["unknown", "unknown"]);
+    until("both were asked", || {
+        stands(&stage, "online", &["online", "down"])
+    });
+    assert!(receiver.stored().is_empty());
+    assert_eq!(stage.ledger("accepted"), 0);
+}
+
+#[test]
+fn while_one_cannot_be_reached_a_silent_one_is_asked_although_nobody_looks() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    std::fs::create_dir(stage.path("quiet")).unwrap();
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{NOWHERE}\"\n[[route]]\nname = \"quiet\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n",
+        stage.text("drop"),
+        stage.text("quiet"),
+        receiver.url()
+    );
+    let agent = stage.start(&mut stage.configured(&config));
+    stage.drop_file("one.csv", b"1");
+    until("the other one was asked", || told(&agent).len() == 1);
+    assert!(told(&agent)[0].contains("online"));
+    assert!(receiver.stored().is_empty());
+}
+
+#[test]
+fn a_lookup_that_fails_makes_no_destination_look_as_if_it_were_down() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[[route.lookup]]\nurl = \"http://127.0.0.1:1/{{n}}\"\neach = \"*\"\ntake = {{ a = \"b\" }}\n[route.to.server]\nurl = \"{}\"\n",
+        stage.text("drop"),
+        receiver.url()
+    );
+    let _agent = stage.start(&mut stage.configured(&config));
+    stage.drop_file("one.json", b"[{\"n\": 1}]");
+    until("the lookup has to wait", || {
+        stage.json(&["status"])["routes"][0]["to"][0]["state"] == "held"
+    });
+    until("the destination itself was asked", || {
+        stands(&stage, "online", &["online"])
+    });
+    assert!(receiver.stored().is_empty());
+}
+
+#[test]
+fn a_folder_that_is_missing_says_nothing_of_the_network() {
+    let stage = Stage::new();
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.share]\npath = \"{}\"\n",
+        stage.text("drop"),
+        stage.text("missing")
+    );
+    let _agent = stage.start(&mut stage.configured(&config));
+    stage.drop_file("one.csv", b"1");
+    let status = || stage.json(&["status"]);
+    until("the folder is missed", || {
+        status()["routes"][0]["to"][0]["state"] == "held"
+    });
+    let status = status();
+    assert_eq!(status["routes"][0]["to"][0]["connectivity"], "unknown");
+    assert_eq!(status["network"], Value::Null, "there is none");
+}
+
+#[test]
+fn the_metrics_say_whether_there_is_a_network_and_which_lane_is_down() {
+    let watched = Watched::start(NOWHERE, "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("the lane is down", || {
+        let metrics = watched.get("/metrics").1;
+        metrics.contains("\nmainstay_lane_down{lane=\"lab/server\"} 1\n")
+            // One host says nothing of the network.
+            && metrics.contains("\nmainstay_network{state=\"unknown\"} 1\n")
+            && metrics.contains("\nmainstay_network{state=\"offline\"} 0\n")
+    });
+}
