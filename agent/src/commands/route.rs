@@ -9,9 +9,10 @@ use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::hash::sha256;
 use crate::run::destination::{AnyDestination, build};
+use crate::run::lookups::{Lookups, Room};
 use crate::run::{STATION, content_type};
-use crate::status::{Status, To, date};
-use crate::terminal::{self, BOLD, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
+use crate::status::{Lookup, Status, To, date};
+use crate::terminal::{self, BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
 use futures_util::future::join_all;
 use mainstay_deliver::{Certificates, Checked, Content, Outcome, Outgoing, Verdict};
 use mainstay_queue::DocumentId;
@@ -19,6 +20,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Lists the routes, or tries their destinations.
 ///
@@ -62,6 +64,9 @@ struct Tested {
     address: String,
     #[serde(flatten)]
     checked: Checked,
+    /// What is asked elsewhere about its documents, and what that came to for the file that was sent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lookups: Vec<Lookup>,
     /// What became of the file that was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     sent: Option<Sent>,
@@ -96,7 +101,7 @@ async fn test(args: &RouteTestArgs) -> Result<Exit, Failure> {
     let mut destinations = Vec::new();
     for route in routes {
         for to in &route.to {
-            destinations.push(try_out(&settings, route, to, file.as_deref()));
+            destinations.push(try_out(&settings, route, to, file.as_deref(), data.path()));
         }
     }
     // Side by side: a person waits, and one that hangs takes its ten seconds.
@@ -161,6 +166,7 @@ async fn try_out(
     route: &Route,
     to: &Destination,
     file: Option<&Path>,
+    data: &Path,
 ) -> Result<Tested, Failure> {
     let certificates = Certificates::default();
     let destination =
@@ -168,6 +174,7 @@ async fn try_out(
             let message = format!("the destination `{}` cannot be made", to.lane);
             Failure::new(Exit::ConfigInvalid, message).because(error)
         })?;
+    let lookups = build_lookups(route, data)?;
     let checked = destination.check(&route.name).await;
     let is_folder = matches!(to.kind, Kind::Folder { .. });
     let sent = match file {
@@ -177,7 +184,7 @@ async fn try_out(
             delivered: false,
             reason: checked.said.clone(),
         }),
-        Some(file) => Some(send(settings, route, &destination, file).await?),
+        Some(file) => Some(send(settings, route, &lookups.before(destination), file).await?),
         None => None,
     };
     Ok(Tested {
@@ -185,9 +192,19 @@ async fn try_out(
         lane: to.lane.clone(),
         address: to.shown(),
         checked,
+        lookups: lookups.status(),
         sent,
         certificates: until(&certificates),
         agent: None,
+    })
+}
+
+/// Those of the route, which keep nothing; what they complete and is long lies in `data` until it is sent, under no name.
+fn build_lookups(route: &Route, data: &Path) -> Result<Arc<Lookups>, Failure> {
+    let (room, clock) = (Room::new(data), mainstay_clock::system());
+    Lookups::build(&route.lookups, None, &room, None, &clock).map_err(|error| {
+        let message = format!("a lookup of route `{}` cannot be made", route.name);
+        Failure::new(Exit::ConfigInvalid, message).because(error)
     })
 }
 
@@ -268,6 +285,10 @@ fn page(tested: &[Tested]) -> String {
         };
         let said = visible(&tested.checked.said);
         text.line(format_args!("          {colour}{word}{PLAIN}: {said}"));
+        for lookup in &tested.lookups {
+            let words = looked_up(lookup, tested.sent.is_some());
+            text.line(format_args!("          {words}"));
+        }
         for (whose, until) in &tested.certificates {
             let whose = visible(whose);
             text.line(format_args!(
@@ -301,6 +322,20 @@ fn page(tested: &[Tested]) -> String {
         }
     }
     text.finish()
+}
+
+/// What a lookup came to; without a document there is nothing to ask.
+fn looked_up(lookup: &Lookup, is_sent: bool) -> String {
+    let url = visible(&lookup.url);
+    if !is_sent {
+        return format!("lookup {url}: only a document is looked up: add `--send FILE`");
+    }
+    let fields = Count(lookup.fields, "field");
+    match lookup.reason.as_str() {
+        "" if lookup.documents == 0 => format!("lookup {url}: not asked"),
+        "" => format!("lookup {url}: {fields} set, {} unknown", lookup.unknown),
+        reason => format!("lookup {url}: {YELLOW}{}{PLAIN}", visible(reason)),
+    }
 }
 
 fn agent_says(to: &To) -> String {

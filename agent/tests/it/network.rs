@@ -58,7 +58,7 @@ fn told(agent: &Running) -> Vec<String> {
 }
 
 /// A server that answers every request with this, whatever it is, and hangs up.
-fn always(answer: &'static str) -> String {
+pub(crate) fn always(answer: &'static str) -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/in", listener.local_addr().unwrap());
     let serve = move |stream: TcpStream| {

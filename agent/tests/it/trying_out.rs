@@ -1,6 +1,7 @@
 //! `mainstay route test` says in words what is wrong with a destination, and delivers nothing that nobody asked for.
 
 use crate::hubs::{Hub, NOWHERE};
+use crate::network::always;
 use crate::support::{Said, Stage, say, until};
 use serde_json::Value;
 
@@ -104,6 +105,45 @@ fn a_file_is_sent_once_on_wish_and_what_became_of_it_is_said() {
         "{said:?}"
     );
     assert_eq!(json[0]["sent"]["delivered"], false);
+}
+
+#[test]
+fn what_a_route_looks_up_is_tried_with_a_document_and_said_to_be_untried_without_one() {
+    let stage = Stage::new();
+    let knows = always(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 7\r\nconnection: close\r\n\r\n{\"b\":7}",
+    );
+    std::fs::create_dir(stage.path("out")).unwrap();
+    let lookup = |url: &str| {
+        let to = format!("[route.to.share]\npath = \"{}\"", stage.text("out"));
+        format!("[[route.lookup]]\nurl = \"{url}/{{n}}\"\ntake = {{ a = \"b\" }}\n{to}")
+    };
+    std::fs::write(stage.path("probe.json"), b"{\"n\":1}").unwrap();
+    let file = stage.text("probe.json");
+
+    let (said, json) = test(&stage, &lookup(&knows), &[]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("only a document is looked up"),
+        "{said:?}"
+    );
+    assert_eq!(json[0]["lookups"][0]["documents"], 0, "{json}");
+
+    let (said, json) = test(&stage, &lookup(&knows), &["--send", &file]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("1 field set, 0 unknown"), "{said:?}");
+    assert_eq!(json[0]["lookups"][0]["documents"], 1, "{json}");
+    let stored = std::fs::read(stage.path("out/probe.json")).unwrap();
+    let stored: Value = serde_json::from_slice(&stored).unwrap();
+    assert_eq!(stored["a"], 7, "{stored}");
+
+    let (said, json) = test(&stage, &lookup("http://127.0.0.1:1"), &["--send", &file]);
+    assert_eq!(said.code, Some(41), "{said:?}");
+    assert!(
+        said.out.contains("not delivered: a lookup has to wait"),
+        "{said:?}"
+    );
+    assert_eq!(json[0]["sent"]["delivered"], false, "{json}");
 }
 
 #[test]
