@@ -62,9 +62,9 @@
 //! |---|---|
 //! | 2xx, to its end | acknowledged |
 //! | 409 or 412 with our key in `Idempotency-Key` or `Mainstay-Receipt`; 409 or 412 to a POST whose body names our key and says "already", "exists" or "duplicate" (not where the address holds `{id}`: an error page may quote it); 412 to our `If-None-Match: *`, if what is there has the document's length | acknowledged: it is there |
-//! | 408, 425, 429, 5xx, 409 with `Retry-After`, time-outs, resets, answers cut short, nonsense | this document waits: 1 s to 5 min, doubling, full jitter, or longer if the server says so |
+//! | 408, 425, 5xx, 409 with `Retry-After`, time-outs, resets, answers cut short, nonsense | this document waits: 1 s to 5 min, doubling, full jitter, or longer if the server says so |
 //! | the same for 10 different documents in a row | one document at a time is sent, 50 in a second at most, until one is taken: what fails everybody is not asked with a whole backlog |
-//! | 429 and 503 with `Retry-After` | as above, and nothing else is sent to this destination before that time: who says so speaks for the whole server, and asking it with other documents would only make it later |
+//! | 503 with `Retry-After`; 429, where it names no time until its `X-RateLimit-Reset`, or for a second | as above, and nothing else is sent to this destination before that time: who says so speaks for the whole server, and asking it with other documents would only make it later |
 //! | 401, 403, 404, 407, 3xx; no connection: name, refused, unreachable, not within 5 s, proxy, TLS; a folder that is missing, full or not writable | the destination is held: its documents wait without an attempt being counted, and one at a time probes it, 1 s to 60 s apart. One success opens it fully |
 //! | every other 4xx; a body that does not match its hash; a name that cannot be sent | this document alone: buried after 5 in a row |
 //!

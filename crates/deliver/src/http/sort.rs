@@ -5,8 +5,8 @@
 //! | 2xx | delivered |
 //! | 409, 412 that name our key and say that it is there | already there |
 //! | 412 to `If-None-Match: *` | already there |
-//! | 408, 425, 429, 5xx, anything that HTTP does not define | retry |
-//! | 429, 503 with `Retry-After` | retry, and send nothing else before that time |
+//! | 408, 425, 5xx, anything that HTTP does not define | retry |
+//! | 503 with `Retry-After`, 429 | retry, and send nothing else before that time; without one, `X-RateLimit-Reset`, or a second |
 //! | 3xx, 401, 403, 404, 407 | hold the destination |
 //! | every other 4xx | reject this document |
 //!
@@ -26,6 +26,10 @@ const RECEIPT: HeaderName = HeaderName::from_static("mainstay-receipt");
 /// How much of an answer's body is shown to people, in characters.
 const EXCERPT_MAX: usize = 200;
 
+/// Who says that it is too much and not for how long is left alone for this long: until the first retry of a document on average,
+/// so that others do not go on meanwhile as if nothing had been said.
+const UNSAID: Duration = Duration::from_secs(1);
+
 /// What has to be known of the question to understand the answer.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
@@ -43,7 +47,8 @@ pub(super) struct Question<'a> {
 
 /// What to do after this answer.
 pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
-    let after = Told::read(&answer.headers, question.wall).retry_after;
+    let told = Told::read(&answer.headers, question.wall);
+    let after = told.retry_after;
     let said = || said(answer, question);
     match answer.status.as_u16() {
         200..=299 => Outcome::Delivered,
@@ -68,7 +73,11 @@ pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
             reason: said(),
             after,
         },
-        429 | 503 => match after {
+        429 => Outcome::Busy {
+            reason: said(),
+            after: after.or(reset_of(&told)).unwrap_or(UNSAID),
+        },
+        503 => match after {
             Some(after) => Outcome::Busy {
                 reason: said(),
                 after,
@@ -82,6 +91,11 @@ pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
         400..=499 => Outcome::reject(said()),
         _ => Outcome::retry(said()),
     }
+}
+
+/// When there is more again, where the server says that nothing is left.
+fn reset_of(told: &Told) -> Option<Duration> {
+    told.reset_in.filter(|_| told.remaining == Some(0))
 }
 
 fn hold(reason: String, after: Option<Duration>, cause: Cause) -> Outcome {

@@ -53,7 +53,8 @@ fn every_status_is_sorted_by_its_cause() {
         let expected = match status {
             200..=299 => "delivered",
             300..=399 | 401 | 403 | 404 | 407 => "hold",
-            408 | 425 | 429 | 500..=599 => "retry",
+            429 => "busy",
+            408 | 425 | 500..=599 => "retry",
             400..=499 => "reject",
             _ => "retry",
         };
@@ -148,6 +149,21 @@ fn a_failed_precondition_is_already_there_only_if_we_made_it() {
         kind(&sorted_for(&conflict, |question| question.if_none_match = true)),
         "reject"
     );
+}
+
+#[test]
+fn a_server_that_says_too_many_and_no_time_is_left_alone_by_all_documents_for_a_moment() {
+    let after = |headers: &[(&'static str, &str)]| match sorted(429, headers, "") {
+        Outcome::Busy { after, .. } => after.as_secs(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(after(&[]), 1);
+    let used_up = ("x-ratelimit-remaining", "0");
+    let reset = ("x-ratelimit-reset", "30");
+    assert_eq!(after(&[used_up, reset]), 30);
+    assert_eq!(after(&[used_up, reset, ("retry-after", "7")]), 7);
+    assert_eq!(after(&[("x-ratelimit-remaining", "3"), reset]), 1);
+    assert_eq!(kind(&sorted(503, &[used_up, reset], "")), "retry");
 }
 
 #[test]
