@@ -129,4 +129,4 @@ pub use cache::{Cache, Listed, Pruned};
 pub use counters::CacheStats;
 pub use error::{Error, ErrorKind};
 pub use flights::{Flights, Lead, Turn};
-pub use settings::{CacheSettings, Rule};
+pub use settings::{CacheSettings, RULES_MAX, Rule};

@@ -7,7 +7,7 @@ use http::header::{self, HeaderName};
 use std::time::Duration;
 
 /// More rules than this are refused: each is looked at for every request.
-const RULES_MAX: usize = 256;
+pub const RULES_MAX: usize = 256;
 
 /// A pattern that is longer is refused: compiled it takes some hundred times its length.
 const PATTERN_MAX: usize = 1024;
@@ -124,6 +124,119 @@ impl Default for CacheSettings {
     }
 }
 
+// === impl Rule ===
+
+impl Rule {
+    /// Refuses a pattern that is none, or that nothing which is ever asked for can fit.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), with what to write instead.
+    pub fn check(&self) -> Result<(), Error> {
+        self.compiled()?;
+        let Self { pattern, .. } = self;
+        if self.can_fit() {
+            return Ok(());
+        }
+        let what = if self.is_of_host() {
+            format!(
+                "`{pattern}` fits no host, which has no port and no path: write `example.org`, `*.example.org`, or a whole address such as `https://example.org/api/*`"
+            )
+        } else {
+            format!(
+                "`{pattern}` fits no address: write it as it is asked for, such as `https://example.org/api/*`, without a user and without what begins at `#`, and what is not ASCII as `%C3%BC`"
+            )
+        };
+        Err(Error::invalid(&what, None))
+    }
+
+    /// Whether all that fits `later` fits this one, too, so that `later`, standing behind it, never counts.
+    ///
+    /// A `true` is certain. With `?`, `[…]` or `{…}` in this one, or with `[…]` or `{…}` in the other, `false` is said of what is
+    /// not the same, as nobody looks further.
+    pub fn covers(&self, later: &Self) -> bool {
+        let pattern = later.spelt();
+        if self.is_of_host() == later.is_of_host() && self.spelt() == pattern {
+            return true;
+        }
+        let Ok(of_this) = self.compiled() else {
+            return false;
+        };
+        // Of what has no other signs each star takes in a whole stretch, with the stars that are in it.
+        if self.pattern.contains(['?', '[', '{', '\\']) || pattern.contains(['[', '{', '\\']) {
+            return false;
+        }
+        match (self.is_of_host(), later.is_of_host()) {
+            (true, true) | (false, false) => of_this.is_match(&pattern),
+            (true, false) => {
+                let (scheme, rest) = pattern.split_once("://").unwrap_or_default();
+                let host = rest.split(['/', ':']).next().unwrap_or_default();
+                // A star may go on into the path, and then the host is another one.
+                let is_open = scheme.contains(['*', '?']) || host.contains(['*', '?']);
+                self.pattern == "*" || (!is_open && of_this.is_match(host))
+            }
+            (false, true) => false,
+        }
+    }
+
+    fn is_of_host(&self) -> bool {
+        !self.pattern.contains("://")
+    }
+
+    /// The pattern in the spelling of what it is compared with.
+    fn spelt(&self) -> String {
+        if self.is_of_host() {
+            self.pattern.to_ascii_lowercase()
+        } else {
+            as_addresses_are_spelt(&self.pattern)
+        }
+    }
+
+    fn compiled(&self) -> Result<GlobMatcher, Error> {
+        if self.is_of_host() {
+            glob(&self.pattern.to_ascii_lowercase())
+        } else {
+            glob(&self.pattern)
+        }
+    }
+
+    /// Whether there is an address for it; a pattern with `[…]` or `{…}` in it is believed.
+    fn can_fit(&self) -> bool {
+        let pattern = self.spelt();
+        // With `::` it is an address of IPv6, whose brackets a star stands for.
+        if pattern.contains(['[', '{', '\\', '`']) || (self.is_of_host() && pattern.contains("::"))
+        {
+            return true;
+        }
+        // In the place of a star a digit may stand everywhere: in a host, in a port, in a path.
+        let sample = |pattern: &str| pattern.replace(['*', '?'], "1");
+        let is_asked = |url: &str| {
+            let address = url.parse().ok().and_then(|url| Address::of(&url));
+            url.is_ascii() && address.is_some_and(|address| address.url == url)
+        };
+        if self.is_of_host() {
+            return is_asked(&format!("https://{}/", sample(&pattern)))
+                && !pattern.contains(['/', ':']);
+        }
+        let (scheme, rest) = pattern.split_once("://").unwrap_or_default();
+        let is_open = scheme.contains(['*', '?']);
+        // The last star may stand for a path, too.
+        let ends = if rest.ends_with('*') {
+            &["", "/"][..]
+        } else {
+            &[""]
+        };
+        let known = ["http", "https"].into_iter();
+        let mut samples = known
+            .filter(|known| is_open || scheme == *known)
+            .flat_map(|known| {
+                ends.iter()
+                    .map(move |end| format!("{known}://{}{end}", sample(rest)))
+            });
+        samples.any(|sample| is_asked(&sample))
+    }
+}
+
 /// The rules, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -140,13 +253,8 @@ impl Rules {
             return Err(Error::invalid(&what, None));
         }
         let compiled = rules.iter().map(|rule| {
-            let is_of_host = !rule.pattern.contains("://");
-            let pattern = if is_of_host {
-                rule.pattern.to_ascii_lowercase()
-            } else {
-                rule.pattern.clone()
-            };
-            Ok((glob(&pattern)?, rule.clone()))
+            rule.check()?;
+            Ok((rule.compiled()?, rule.clone()))
         });
         Ok(Self {
             rules: compiled.collect::<Result<_, Error>>()?,
@@ -156,8 +264,7 @@ impl Rules {
     /// The first rule that fits.
     pub(crate) fn of(&self, address: &Address) -> Option<&Rule> {
         let fits = |(matcher, rule): &&(GlobMatcher, Rule)| {
-            let is_of_host = !rule.pattern.contains("://");
-            matcher.is_match(if is_of_host {
+            matcher.is_match(if rule.is_of_host() {
                 &address.host
             } else {
                 &address.url

@@ -231,11 +231,102 @@ fn a_rule_holds_for_what_is_stored_already() {
 
 #[test]
 fn rules_that_cannot_work_are_refused_by_name() {
-    for pattern in ["", "a[", &"x".repeat(2_000)] {
+    for pattern in ["", "a[", &"x".repeat(2_000), "example.org:80"] {
         let folder = tempfile::tempdir().unwrap();
         let settings = rules(&[(pattern, None, true)]);
         let opened = mainstay_cache::Cache::open(folder.path(), settings, mainstay_clock::system());
         assert_eq!(opened.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
+fn of(pattern: &str) -> Rule {
+    Rule {
+        pattern: pattern.to_owned(),
+        ttl: None,
+        never: true,
+    }
+}
+
+/// A rule that nothing fits looks as if it were obeyed.
+#[test]
+fn a_pattern_that_nothing_can_fit_is_refused_and_no_other_is() {
+    for pattern in [
+        "localhost:8099",
+        "localhost:*",
+        "example.org/api/*",
+        "*/api/*",
+        "exa mple.org",
+        "user@example.org",
+        "bücher.example",
+        "ftp://example.org/*",
+        "://example.org/",
+        "https:///api/*",
+        "https://*.example.org",
+        "https://user@example.org/*",
+        "https://example.org/page#part",
+        "https://example.org/a b",
+        "https://example.org/ü",
+        "https://example.org:99999/",
+    ] {
+        let refused = of(pattern).check().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Invalid);
+        let said = refused.to_string();
+        assert!(
+            said.contains(&format!("`{pattern}` fits no")) && said.contains("https://example.org/"),
+            "{said}"
+        );
+    }
+    for pattern in [
+        "*",
+        "example.org",
+        "EXAMPLE.org",
+        "*.example.org",
+        "127.0.0.?",
+        "*::1*",
+        "\\[::1\\]",
+        "{a,b}.example.org",
+        "http://localhost:8099/*",
+        "http://localhost:*",
+        "https://*",
+        "*://*.example.org:443/*",
+        "http*://example.org/tracks?artist=*&title=*",
+        "https://example.org:443",
+        "{http,https}://example.org/*",
+        "https://example.org/%C3%BC",
+    ] {
+        assert!(of(pattern).check().is_ok(), "{pattern}");
+    }
+}
+
+#[test]
+fn a_rule_that_stands_behind_one_that_fits_all_of_it_never_counts() {
+    for (first, later) in [
+        ("example.org", "EXAMPLE.ORG"),
+        ("*", "example.org"),
+        ("*", "https://*/api/*"),
+        ("*.example.org", "api.example.org"),
+        ("*.example.org", "*.api.example.org"),
+        ("*.org", "https://example.org:8443/api/*"),
+        ("https://*", "https://example.org/?*"),
+        (
+            "https://example.org/api/*",
+            "HTTPS://example.org:443/api/v1/*",
+        ),
+        ("a[bc].org", "a[bc].org"),
+    ] {
+        assert!(of(first).covers(&of(later)), "{first} {later}");
+    }
+    for (first, later) in [
+        ("api.example.org", "*.example.org"),
+        ("https://example.org/*", "example.org"),
+        ("http://example.org/*", "https://example.org/*"),
+        ("*.example.org", "https://*.example.org/api/*"),
+        ("example.org", "*://example.org/api/*"),
+        ("a?c.org", "a*c.org"),
+        ("*", "["),
+        ("example.org", "other.org"),
+    ] {
+        assert!(!of(first).covers(&of(later)), "{first} {later}");
     }
 }
 
