@@ -70,7 +70,8 @@
 //! about the server, which may work later. A limit of our own is nobody's failure: the document waits, whatever was chosen. A
 //! value that is too long, or that the document has no way to write, is the server's; nothing of such an answer is kept, and where one
 //! was kept before, the server is asked again. A server that does not know something (404, 410) is no failure: the document goes
-//! on without, and the [`Report`] counts it.
+//! on without, and the [`Report`] counts it. So are answers counted whose time was over: the cache gives them where the server fails, and
+//! where nobody is to be asked ([`offline`](LookupSettings::offline)).
 //!
 //! # Platforms
 //!

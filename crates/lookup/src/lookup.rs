@@ -10,7 +10,7 @@ use mainstay_clock::SharedClock;
 use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder, Source};
 use mainstay_resilience::{PartStatus, within};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -56,8 +56,19 @@ pub struct Report {
     pub unasked: u64,
     /// Fields that got something.
     pub fields: u64,
+    /// Answers that were kept, and were given although their time was over.
+    pub stale: u64,
     /// Why it went on without, where it did.
     pub without: Option<Failure>,
+}
+
+/// What the questions of one document have in common.
+#[derive(Debug, Default)]
+struct Asking {
+    /// Nothing more is asked.
+    is_given_up: AtomicBool,
+    /// Answers whose time was over.
+    stale: AtomicU64,
 }
 
 impl Lookup {
@@ -173,14 +184,14 @@ impl Lookup {
     ) -> Result<Vec<Option<Found>>, Failure> {
         let mut found = Vec::with_capacity(urls.len());
         let mut bytes = 0;
-        let is_given_up = AtomicBool::new(false);
-        let is_given_up = &is_given_up;
+        let asking = Asking::default();
+        let asking = &asking;
         // Owned, so that the future may run on any thread.
         let answers = stream::iter(urls).map(|url| async move {
-            if is_given_up.load(Ordering::Relaxed) {
+            if asking.is_given_up.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            self.ask(&url, form, is_given_up).await
+            self.ask(&url, form, asking).await
         });
         let mut answers = answers.buffered(self.settings.concurrency);
         let mut failed = None;
@@ -215,11 +226,12 @@ impl Lookup {
                 // Nothing more is asked. What is under way comes to its end, and is kept: of four questions to a server that has just
                 // come back three are turned away, and the fourth is how it is found out that it is back.
                 Err(failure) => {
-                    is_given_up.store(true, Ordering::Relaxed);
+                    asking.is_given_up.store(true, Ordering::Relaxed);
                     failed = Some(failure);
                 }
             }
         }
+        report.stale = asking.stale.load(Ordering::Relaxed);
         let Some(failure) = failed else {
             return Ok(found);
         };
@@ -229,20 +241,23 @@ impl Lookup {
         Err(failure)
     }
 
-    /// What is taken of the answer; of one that cannot be used nothing is kept, and where it was kept, the server is asked.
-    async fn ask(
-        &self,
-        url: &str,
-        form: Form,
-        is_given_up: &AtomicBool,
-    ) -> Result<Option<Found>, Failure> {
+    /// What is taken of the answer; of one that cannot be used nothing is kept, and where it was kept, the server is asked. Where
+    /// nobody is asked, it stays: there is no other one to be had.
+    async fn ask(&self, url: &str, form: Form, asking: &Asking) -> Result<Option<Found>, Failure> {
         let mut is_anew = false;
         loop {
-            let Some(answer) = self.answer_in_turn(url, is_given_up).await? else {
+            let answer = self.answer_in_turn(url, &asking.is_given_up).await?;
+            let Some(answer) = answer else {
                 return Ok(None);
             };
             let taken = self.taken(&answer.body, form);
             if taken.is_ok() {
+                asking
+                    .stale
+                    .fetch_add(u64::from(is_stale(answer.source)), Ordering::Relaxed);
+                return taken.map(Some);
+            }
+            if self.settings.offline {
                 return taken.map(Some);
             }
             // It would be served for as long as it says, or for days: to every try, and nobody would ask the server.
@@ -269,6 +284,7 @@ impl Lookup {
                     let pause = error.retry_after().unwrap_or(PAUSE);
                     self.clock.sleep(pause).await;
                 }
+                Err(error) if error.kind() == ErrorKind::Offline => return Err(self.nothing_kept()),
                 Err(error) => {
                     return Err(Failure {
                         retry_after: error.retry_after(),
@@ -290,6 +306,11 @@ impl Lookup {
 
     fn request(&self, url: &str) -> RequestBuilder {
         let request = self.client.get(url).header("accept", "application/json");
+        let request = if self.settings.offline {
+            request.offline()
+        } else {
+            request
+        };
         let with = |request: RequestBuilder, (name, value): &(String, _)| {
             let value: &mainstay_http::Secret = value;
             if self.settings.is_credential(name) {
@@ -349,6 +370,15 @@ impl Lookup {
         Failure::new(FailureKind::Server, message)
     }
 
+    /// It is about this question alone: of others something may be kept.
+    fn nothing_kept(&self) -> Failure {
+        let message = format!(
+            "nothing is kept of what `{}` would be asked, and nobody is asked while `offline` is set",
+            self.settings.url
+        );
+        Failure::new(FailureKind::Server, message)
+    }
+
     fn out_of_time(&self) -> Failure {
         let message = format!(
             "not all was answered within {:.0} s; what was is kept where answers are: check `rate`, `concurrency` and the server",
@@ -356,6 +386,14 @@ impl Lookup {
         );
         Failure::new(FailureKind::Limit, message)
     }
+}
+
+/// Whether its time was over when it was given.
+fn is_stale(source: Source) -> bool {
+    matches!(
+        source,
+        Source::Stale { .. } | Source::Offline { is_stale: true, .. }
+    )
 }
 
 /// Refuses a document by its length alone, which may be known before it is read.

@@ -17,6 +17,7 @@ use std::time::Duration;
 /// | `on_failure` | wait | nothing is lost by it, and what arrives is whole |
 /// | `headers`, `auth` | none | |
 /// | `keeps_any` | no | nobody knows whether an answer to `x-tenant` is another one's, too |
+/// | `offline` | no | whoever wants nobody asked says so |
 /// | `total` | 1 h | a document of 36,000 things at ten in a second; longer is a place of the queue that nothing comes out of |
 /// | `concurrency` | 4 | hides the latency of a line, and is no burden; the client has its own limits besides |
 #[derive(Debug, Clone)]
@@ -39,6 +40,9 @@ pub struct LookupSettings {
     /// Whether answers are kept although a header goes along that may change them. Without it, one that is not
     /// [harmless](is_harmless) is sent as a credential is, and nothing is kept. What [holds a secret](holds_a_secret) stays one.
     pub keeps_any: bool,
+    /// Whether nobody is asked: what the client's cache keeps is the answer, also when its time is over. What is not kept is a failure,
+    /// with which is done what [`on_failure`](Self::on_failure) says.
+    pub offline: bool,
     /// A document is asked about for so long, waiting for turns included; then it waits, whatever was chosen.
     pub total: Duration,
     /// So many requests are under way at a time for each document; 1 to 64.
@@ -72,6 +76,7 @@ impl LookupSettings {
             headers: Vec::new(),
             auth: None,
             keeps_any: false,
+            offline: false,
             total: Duration::from_hours(1),
             concurrency: 4,
         }

@@ -328,27 +328,29 @@ async fn answers_are_kept_unless_they_may_be_for_whoever_asked_alone() {
 struct Keeping {
     _folder: tempfile::TempDir,
     client: Client,
-    clock: SharedClock,
+    clock: ManualClock,
 }
 
 impl Keeping {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock: SharedClock = Arc::new(ManualClock::new());
-        let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone()).unwrap();
+        let clock = ManualClock::new();
+        let shared: SharedClock = Arc::new(clock.clone());
+        let cache = Cache::open(folder.path(), CacheSettings::default(), shared.clone()).unwrap();
         let settings = ClientSettings {
             cache: Some(Arc::new(cache)),
             ..ClientSettings::default()
         };
         Self {
             _folder: folder,
-            client: Client::new(settings, clock.clone()).unwrap(),
+            client: Client::new(settings, shared).unwrap(),
             clock,
         }
     }
 
     fn lookup(&self, settings: LookupSettings) -> Lookup {
-        Lookup::new(settings, self.client.clone(), self.clock.clone()).unwrap()
+        let clock = Arc::new(self.clock.clone());
+        Lookup::new(settings, self.client.clone(), clock).unwrap()
     }
 }
 
@@ -405,4 +407,70 @@ async fn what_stays_of_no_use_is_asked_for_once_in_each_try() {
         assert!(failure.reason.contains("no way to write"), "{failure}");
         assert_eq!(server.conversation().requests().len(), 1 + tries);
     }
+}
+
+/// E3: nobody is asked, what is kept is the answer however old, and what is not kept ends as was chosen.
+#[tokio::test]
+async fn where_nobody_is_to_be_asked_what_is_kept_is_the_answer_and_the_rest_is_as_was_chosen() {
+    let server = server(|_, _| Reaction::answer(200).body(r#"{"b":1}"#)).await;
+    let keeping = Keeping::new();
+    let online = settings(&server, "/{n}", &[("a", "b")]);
+    let verdict = keeping
+        .lookup(online.clone())
+        .apply("{\"n\":1}".into())
+        .await;
+    assert!(matches!(verdict, Verdict::Go(..)), "{verdict:?}");
+    let offline = |on_failure| {
+        keeping.lookup(LookupSettings {
+            offline: true,
+            on_failure,
+            ..online.clone()
+        })
+    };
+    for stale in [0, 1] {
+        let verdict = offline(OnFailure::Wait).apply("{\"n\":1}".into()).await;
+        let Verdict::Go(completed, report) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(completed, "{\"n\":1,\"a\":1}");
+        assert_eq!(report.stale, stale);
+        keeping.clock.advance(Duration::from_hours(30 * 24));
+    }
+    for on_failure in CHOICES {
+        let verdict = offline(on_failure).apply("{\"n\":2}".into()).await;
+        let failure = match (on_failure, verdict) {
+            (OnFailure::Wait, Verdict::Wait(failure))
+            | (OnFailure::Bury, Verdict::Bury(failure)) => failure,
+            (OnFailure::Pass, Verdict::Go(same, report)) => {
+                assert_eq!(same, "{\"n\":2}");
+                report.without.unwrap()
+            }
+            (_, other) => panic!("{other:?}"),
+        };
+        assert_eq!(failure.kind, FailureKind::Server);
+        assert!(
+            failure.reason.contains("nothing is kept")
+                && failure.reason.contains("while `offline` is set"),
+            "{failure}"
+        );
+    }
+    assert_eq!(server.conversation().requests().len(), 1);
+}
+
+/// What is of no use to one document may be of use to another, and there is no other one to be had.
+#[tokio::test]
+async fn what_is_of_no_use_is_kept_where_nobody_is_to_be_asked_for_another() {
+    let server = server(|_, _| Reaction::answer(200).body("{\"b\":\"\\u0001\"}")).await;
+    let keeping = Keeping::new();
+    let mut settings = settings(&server, "/a", &[("a", "b")]);
+    keeping.lookup(settings.clone()).apply("{}".into()).await;
+    settings.offline = true;
+    let lookup = keeping.lookup(settings);
+    for _ in 0..2 {
+        let failure = failure(lookup.apply("<a/>".into()).await);
+        assert!(failure.reason.contains("no way to write"), "{failure}");
+    }
+    let verdict = lookup.apply("{}".into()).await;
+    assert!(matches!(verdict, Verdict::Go(..)), "{verdict:?}");
+    assert_eq!(server.conversation().requests().len(), 1);
 }

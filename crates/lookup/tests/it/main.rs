@@ -94,6 +94,7 @@ async fn each_thing_is_asked_once_and_gets_what_was_answered() {
         unknown: 1,
         unasked: 1,
         fields: 4,
+        stale: 0,
         without: None,
     };
     assert_eq!(report, expected);
