@@ -13,9 +13,7 @@ pub(crate) use backups::{
     PruneArgs, RestoreArgs, RetentionArgs, ScrubArgs, StoreArgs, TrashEmptyArgs, TrashListArgs,
     TrashPutArgs, TrashRestoreArgs, TrashVerb, VersionArgs,
 };
-pub(crate) use caching::{
-    CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb,
-};
+pub(crate) use caching::{CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb};
 pub(crate) use configuring::{ConfigVerb, RouteTestArgs, RouteVerb, RunbookArgs};
 pub(crate) use files::{
     CheckArgs, ChecksumArgs, FilesStatusArgs, FilesVerb, VerifyArgs, WatchArgs,

@@ -17,7 +17,7 @@ pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
 pub(crate) use secret::SecretRef;
 pub(crate) use settings::{
-    Alert, AlertTo, Auth, Destination, Drop, From, Http, Ingest, Kind, Lookup, Route, Scrub,
+    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Http, Ingest, Kind, Lookup, Route, Scrub,
     Settings, Station,
 };
 pub(crate) use show::Shown;
@@ -57,6 +57,30 @@ pub(crate) fn load(place: &PlaceArgs, data: &DataDir) -> Result<Settings, Failur
             None => defaults(data),
         },
     }
+}
+
+/// What the configuration says of the cache alone. Secrets of other sections are not looked for: whoever looks at the cache from a
+/// shell need not have them.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_cache(place: &PlaceArgs, data: &DataDir) -> Result<Cache, Failure> {
+    let path = match &place.config {
+        Some(path) => path.clone(),
+        None => match default_file()? {
+            Some(path) => path,
+            None => return Ok(Cache::default()),
+        },
+    };
+    let text = read_text(&path)?;
+    let source = Source::new(&path, &text);
+    let checked = match reading::read(&text, &source) {
+        Read::Document(document, problems) if problems.is_empty() => {
+            check::cache(document.cache, &source, data)
+        }
+        Read::Document(_, problems) | Read::Problems(problems) => Err(problems),
+    };
+    checked.map_err(|problems| cannot_be_used(&path, &problems))
 }
 
 /// One route, called `cli`, from the command line; whichever end is missing is the data folder's own.
@@ -165,11 +189,12 @@ fn read(path: &Path, data: &DataDir) -> Result<Settings, Failure> {
         }
         Read::Problems(problems) => problems,
     };
-    Err(refused(
-        Exit::ConfigInvalid,
-        &format!("the configuration `{shown}` cannot be used"),
-        &problems,
-    ))
+    Err(cannot_be_used(path, &problems))
+}
+
+fn cannot_be_used(path: &Path, problems: &[Problem]) -> Failure {
+    let what = format!("the configuration `{}` cannot be used", path.display());
+    refused(Exit::ConfigInvalid, &what, problems)
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

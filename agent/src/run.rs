@@ -23,6 +23,7 @@ mod fault;
 mod folders;
 mod group;
 mod intake;
+mod kept;
 mod life;
 pub(crate) mod lookups;
 mod network;

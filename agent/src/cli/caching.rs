@@ -1,41 +1,29 @@
 //! `mainstay cache …`: what lookups keep.
 
+use super::LookArgs;
 use crate::units::Span;
 use clap::{Args, Subcommand};
-use std::path::PathBuf;
 
 /// `mainstay cache …`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheVerb {
     /// How much is kept, and what it was good for.
-    Stats(CacheArgs),
+    Stats(LookArgs),
     /// List the answers that are kept, by their addresses.
     List(CacheListArgs),
-    /// Put it in order: drop what is damaged and what belongs to nothing, and give the room back.
-    Prune(CacheArgs),
+    /// Put it in order: come within the limit of the configuration, drop what is damaged or belongs to nothing, and give the room back.
+    Prune(LookArgs),
     /// Let go of everything.
     Clear(CacheClearArgs),
     /// Let go of an address, a host, a pattern of addresses, or what is old.
     Invalidate(CacheInvalidateArgs),
 }
 
-/// Where the cache is.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct CacheArgs {
-    /// The data folder [default: the user's or the service's].
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
-
-    /// Print JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 /// `mainstay cache list`.
 #[derive(Debug, Args)]
 pub(crate) struct CacheListArgs {
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) look: LookArgs,
 
     /// How many.
     #[arg(long, value_name = "N", default_value_t = 100)]
@@ -46,7 +34,7 @@ pub(crate) struct CacheListArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CacheClearArgs {
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) look: LookArgs,
 
     /// Do not ask.
     #[arg(long)]
@@ -74,5 +62,5 @@ pub(crate) struct CacheInvalidateArgs {
     pub(crate) older_than: Option<Span>,
 
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) look: LookArgs,
 }

@@ -1,9 +1,8 @@
 //! `mainstay cache`: what lookups keep of other servers' answers.
 
 use crate::asking;
-use crate::cli::{
-    CacheArgs, CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb, PlaceArgs,
-};
+use crate::cli::{CacheClearArgs, CacheInvalidateArgs, CacheListArgs, CacheVerb, LookArgs};
+use crate::config;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::run::lookups::CACHE;
@@ -12,6 +11,12 @@ use crate::terminal::{self, Count, Text, visible};
 use crate::units::Size;
 use mainstay_cache::{Cache, CacheSettings, CacheStats, ErrorKind, Listed};
 use serde_json::json;
+
+/// The cache of a data folder, and what the configuration says of it.
+struct Opened {
+    cache: Cache,
+    configured: config::Cache,
+}
 
 /// Runs the verb; an agent may run beside it.
 ///
@@ -27,18 +32,34 @@ pub(crate) fn cache(verb: &CacheVerb) -> Result<Exit, Failure> {
     }
 }
 
-/// The cache of the data folder; none is made where there is none.
-fn open(args: &CacheArgs) -> Result<Cache, Failure> {
-    let data = DataDir::of(&PlaceArgs {
-        config: None,
-        data: args.data.clone(),
-    })?;
+/// The cache of the data folder, to be looked at; without a configuration that can be used, with the defaults, unless it was asked for
+/// by name.
+fn open(args: &LookArgs) -> Result<Opened, Failure> {
+    let data = DataDir::of(&args.place)?;
+    let configured = match config::load_cache(&args.place, &data) {
+        Err(failure) if args.place.config.is_none() => {
+            terminal::warn(&format!(
+                "the configuration cannot be used, and the defaults are taken\n{failure}"
+            ));
+            config::Cache::default()
+        }
+        loaded => loaded?,
+    };
+    open_with(&data, configured)
+}
+
+/// Opens it, and makes none where there is none.
+///
+/// Without a limit: nothing goes because somebody looks, be it with another configuration than the agent's.
+fn open_with(data: &DataDir, configured: config::Cache) -> Result<Opened, Failure> {
     let folder = data.path().join(CACHE);
     let settings = CacheSettings {
         enabled: folder.exists(),
-        ..CacheSettings::default()
+        limit_bytes: u64::MAX,
+        ..configured.kept.clone()
     };
-    Cache::open(&folder, settings, mainstay_clock::system()).map_err(failed)
+    let cache = Cache::open(&folder, settings, mainstay_clock::system()).map_err(failed)?;
+    Ok(Opened { cache, configured })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
@@ -55,19 +76,24 @@ fn failed(error: mainstay_cache::Error) -> Failure {
     }
 }
 
-fn stats(args: &CacheArgs) -> Result<Exit, Failure> {
-    let stats = open(args)?.stats().map_err(failed)?;
+fn stats(args: &LookArgs) -> Result<Exit, Failure> {
+    let Opened { cache, configured } = open(args)?;
+    let mut stats = cache.stats().map_err(failed)?;
+    stats.limit_bytes = configured.kept.limit_bytes;
+    stats.usage_percent = stats.bytes as f64 * 100.0 / stats.limit_bytes.max(1) as f64;
     if args.json {
-        terminal::print_json(&told(&stats))?;
+        terminal::print_json(&told(&stats, &configured))?;
     } else {
         terminal::print(&page(&stats))?;
     }
     Ok(Exit::Done)
 }
 
-fn told(stats: &CacheStats) -> serde_json::Value {
+fn told(stats: &CacheStats, configured: &config::Cache) -> serde_json::Value {
     json!({
         "enabled": stats.enabled,
+        "ttl_seconds": configured.kept.default_ttl.as_secs(),
+        "rules": configured.kept.rules.len(),
         "entries": stats.entries,
         "bytes": stats.bytes,
         "limit_bytes": stats.limit_bytes,
@@ -125,8 +151,8 @@ fn page(stats: &CacheStats) -> String {
 }
 
 fn list(args: &CacheListArgs) -> Result<Exit, Failure> {
-    let kept = open(&args.cache)?.list(args.limit).map_err(failed)?;
-    if args.cache.json {
+    let kept = open(&args.look)?.cache.list(args.limit).map_err(failed)?;
+    if args.look.json {
         let told = |kept: &Listed| {
             json!({
                 "url": kept.url,
@@ -155,8 +181,15 @@ fn list(args: &CacheListArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn prune(args: &CacheArgs) -> Result<Exit, Failure> {
-    let pruned = open(args)?.prune().map_err(failed)?;
+/// By the configuration alone: with another limit than was meant it would let go of what is to stay.
+fn prune(args: &LookArgs) -> Result<Exit, Failure> {
+    let data = DataDir::of(&args.place)?;
+    let Opened { cache, configured } = open_with(&data, config::load_cache(&args.place, &data)?)?;
+    let evicted = cache
+        .prune_to(configured.kept.limit_bytes)
+        .map_err(failed)?;
+    let mut pruned = cache.prune().map_err(failed)?;
+    pruned.evicted += evicted;
     if args.json {
         let told = json!({ "evicted": pruned.evicted, "damaged": pruned.damaged, "orphans": pruned.orphans });
         terminal::print_json(&told)?;
@@ -170,7 +203,7 @@ fn prune(args: &CacheArgs) -> Result<Exit, Failure> {
 }
 
 fn clear(args: &CacheClearArgs) -> Result<Exit, Failure> {
-    let cache = open(&args.cache)?;
+    let Opened { cache, .. } = open(&args.look)?;
     let stats = cache.stats().map_err(failed)?;
     if stats.entries > 0 {
         let answers = Count(stats.entries, "answer");
@@ -179,11 +212,11 @@ fn clear(args: &CacheClearArgs) -> Result<Exit, Failure> {
             &format!("{answers} will be asked for again when they are needed"),
         )?;
     }
-    say_gone(cache.clear().map_err(failed)?, args.cache.json)
+    say_gone(cache.clear().map_err(failed)?, args.look.json)
 }
 
 fn invalidate(args: &CacheInvalidateArgs) -> Result<Exit, Failure> {
-    let cache = open(&args.cache)?;
+    let Opened { cache, .. } = open(&args.look)?;
     let gone = if let Some(url) = &args.url {
         let address = url.parse().map_err(|_| {
             Failure::new(Exit::Usage, format!("`{}` is no address", visible(url)))
@@ -197,7 +230,7 @@ fn invalidate(args: &CacheInvalidateArgs) -> Result<Exit, Failure> {
     } else {
         cache.older_than(args.older_than.map(|age| age.0).unwrap_or_default())
     };
-    say_gone(gone.map_err(failed)?, args.cache.json)
+    say_gone(gone.map_err(failed)?, args.look.json)
 }
 
 fn say_gone(gone: usize, json: bool) -> Result<Exit, Failure> {

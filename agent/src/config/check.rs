@@ -1,6 +1,7 @@
 //! From what stands in the file to what holds: all that cannot be is found at once, each with its place.
 
 mod alert;
+mod cache;
 mod destination;
 mod folders;
 mod health;
@@ -8,6 +9,7 @@ mod http;
 mod ingest;
 mod lookup;
 
+pub(super) use cache::cache;
 pub(super) use health::or_never;
 pub(crate) use ingest::CONCURRENT_MAX;
 
@@ -33,6 +35,8 @@ struct Check<'a> {
     data: &'a DataDir,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// Whether lookups ask nobody.
+    is_offline: bool,
 }
 
 /// Checks everything and fills in the defaults.
@@ -45,15 +49,11 @@ pub(super) fn check(
     data: &DataDir,
     origin: String,
 ) -> Result<Settings, Vec<Problem>> {
-    let mut check = Check {
-        source,
-        data,
-        problems: Vec::new(),
-        warnings: Vec::new(),
-    };
+    let mut check = Check::new(source, data);
     let station = check.station(document.station);
     let told_at = check.health_place(document.health.as_ref());
     let health = check.health(document.health);
+    let cache = check.cache(document.cache);
     check.route_names(&document.route);
     check.folders(&document.route);
     check.addresses(&document.route, health.listen.zip(told_at).as_ref());
@@ -82,6 +82,7 @@ pub(super) fn check(
             .backups
             .empty_trash_after
             .map_or(Duration::ZERO, |after| after.0),
+        cache,
         health,
         alerts,
         routes,
@@ -95,6 +96,18 @@ fn scrub(document: &document::Backups) -> Scrub {
         every: document.scrub_every.map_or(default.every, |every| every.0),
         rate: document.scrub_rate.map_or(default.rate, |rate| rate.0),
         repair: document.repair.unwrap_or(default.repair),
+    }
+}
+
+impl<'a> Check<'a> {
+    fn new(source: &'a Source, data: &'a DataDir) -> Self {
+        Self {
+            source,
+            data,
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            is_offline: false,
+        }
     }
 }
 

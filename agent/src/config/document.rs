@@ -22,6 +22,8 @@ pub(crate) struct Document {
     pub(crate) shutdown: Shutdown,
     #[serde(default)]
     pub(crate) backups: Backups,
+    #[serde(default)]
+    pub(crate) cache: Cache,
     pub(crate) health: Option<Health>,
     #[serde(default)]
     pub(crate) alert: Vec<Spanned<Alert>>,
@@ -104,6 +106,28 @@ pub(crate) struct Backups {
     pub(crate) scrub_rate: Option<Size>,
     pub(crate) repair: Option<bool>,
     pub(crate) empty_trash_after: Option<Span>,
+}
+
+/// `[cache]`: what lookups keep.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cache {
+    pub(crate) limit: Option<Spanned<Size>>,
+    pub(crate) ttl: Option<Span>,
+    pub(crate) stale_if_error: Option<Span>,
+    pub(crate) stale_while_revalidate: Option<Span>,
+    pub(crate) offline: Option<Spanned<bool>>,
+    #[serde(default)]
+    pub(crate) rule: Vec<Spanned<CacheRule>>,
+}
+
+/// `[[cache.rule]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CacheRule {
+    pub(crate) pattern: Spanned<String>,
+    pub(crate) ttl: Option<Spanned<Span>>,
+    pub(crate) never: Option<bool>,
 }
 
 /// `[[route]]`.

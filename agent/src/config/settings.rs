@@ -7,6 +7,7 @@ use crate::alerts;
 use crate::health::Limits;
 use crate::hub::{self, Kinds};
 use crate::units::Rate;
+use mainstay_cache::CacheSettings;
 use mainstay_lookup::LookupSettings;
 use mainstay_queue::WhenFull;
 use mainstay_supervise::HealthState;
@@ -32,6 +33,12 @@ use std::time::Duration;
 /// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
 /// | `backups.repair` | false | a person may want to see what is damaged first |
 /// | `backups.empty_trash_after` | 0, never | what a person deleted only a person gives up |
+/// | `cache.limit` | 100 MiB, at least 64 KiB | a week of lists and metadata of one machine; small beside any disk that holds documents |
+/// | `cache.ttl` | 7 days, where the answer does not say | what says nothing seldom changes; 0: asked again each time |
+/// | `cache.stale_if_error` | 1 day; 0: never | a server that is down over a day needs a person, not an old answer |
+/// | `cache.stale_while_revalidate` | 60 s, and no more than the answer allows | who is answered from before a minute does not notice |
+/// | `cache.offline` | false | whoever wants nobody asked says so |
+/// | `cache.rule` | none, 256 at most | the server knows best until a person does |
 /// | `health` | off | a machine opens no port that nobody asked for; `mainstay health` asks by the control socket |
 /// | `health.listen` | 127.0.0.1:9464 | what it tells is for this machine; 9464 is what exporters for Prometheus use |
 /// | `health.queue_warning`, `queue_critical` | 100, 500 | what the programs before this one warned of |
@@ -78,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) scrub: Scrub,
     /// Deleted files go for good after so long; zero: never.
     pub(crate) empty_trash_after: Duration,
+    /// What lookups keep.
+    pub(crate) cache: Cache,
     /// How the agent tells whether it is well.
     pub(crate) health: Health,
     /// Who is told when that changes.
@@ -104,6 +113,15 @@ pub(crate) struct Queue {
     pub(crate) max_bytes: u64,
     pub(crate) when_full: WhenFull,
     pub(crate) retain_after_ack: Duration,
+}
+
+/// What lookups keep.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cache {
+    /// How much, and for how long.
+    pub(crate) kept: CacheSettings,
+    /// Whether nobody is asked: what is kept is all there is.
+    pub(crate) offline: bool,
 }
 
 /// How the agent tells whether it is well.

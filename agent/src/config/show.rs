@@ -3,7 +3,7 @@
 use super::check::or_never;
 use super::document::{After, Compress};
 use super::settings::{
-    Alert, AlertTo, Auth, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings,
+    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings,
 };
 use crate::health::Limits;
 use crate::units::{Size, Span};
@@ -22,6 +22,7 @@ pub(crate) struct Shown {
     queue: QueueShown,
     shutdown: BTreeMap<&'static str, String>,
     backups: BackupsShown,
+    cache: CacheShown,
     /// Where no address was asked for, nothing could be said of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<HealthShown>,
@@ -46,6 +47,26 @@ struct BackupsShown {
     scrub_rate: String,
     repair: bool,
     empty_trash_after: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheShown {
+    limit: String,
+    ttl: String,
+    stale_if_error: String,
+    stale_while_revalidate: String,
+    offline: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rule: Vec<CacheRuleShown>,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheRuleShown {
+    pattern: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    never: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,6 +172,7 @@ impl Shown {
                 repair: settings.scrub.repair,
                 empty_trash_after: Span(settings.empty_trash_after).to_string(),
             },
+            cache: cache(&settings.cache),
             health: settings.health.listen.map(|listen| {
                 let Limits { queued, age } = settings.health.limits;
                 HealthShown {
@@ -164,6 +186,23 @@ impl Shown {
             alert: settings.alerts.iter().map(alert).collect(),
             route: settings.routes.iter().map(route).collect(),
         }
+    }
+}
+
+fn cache(cache: &Cache) -> CacheShown {
+    let kept = &cache.kept;
+    let rules = kept.rules.iter().map(|rule| CacheRuleShown {
+        pattern: rule.pattern.clone(),
+        ttl: rule.ttl.map(|ttl| Span(ttl).to_string()),
+        never: rule.never,
+    });
+    CacheShown {
+        limit: Size(kept.limit_bytes).to_string(),
+        ttl: Span(kept.default_ttl).to_string(),
+        stale_if_error: Span(kept.stale_if_error_max).to_string(),
+        stale_while_revalidate: Span(kept.stale_while_revalidate_max).to_string(),
+        offline: cache.offline,
+        rule: rules.collect(),
     }
 }
 

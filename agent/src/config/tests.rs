@@ -59,6 +59,15 @@ fn what_is_left_out_gets_its_default() {
         (settings.scrub.rate, settings.scrub.repair),
         (5 << 20, false)
     );
+    let cache = &settings.cache;
+    assert_eq!((cache.kept.limit_bytes, cache.offline), (100 << 20, false));
+    assert_eq!(cache.kept.default_ttl, Duration::from_hours(7 * 24));
+    assert_eq!(cache.kept.stale_if_error_max, Duration::from_hours(24));
+    assert_eq!(
+        cache.kept.stale_while_revalidate_max,
+        Duration::from_mins(1)
+    );
+    assert!(cache.kept.rules.is_empty() && settings.warnings.is_empty());
     assert_eq!(settings.queue.max_documents, 1_000_000);
     assert_eq!(settings.queue.max_bytes, 10 << 30);
     let route = &settings.routes[0];
@@ -93,6 +102,19 @@ retain_after_ack = "1h"
 dir = "q"
 [shutdown]
 grace = "5s"
+[cache]
+limit = "2 MiB"
+ttl = "0s"
+stale_if_error = "2h"
+stale_while_revalidate = "5s"
+[[cache.rule]]
+pattern = "api.example.org"
+[[cache.rule]]
+pattern = "*.example.org"
+ttl = "1h"
+[[cache.rule]]
+pattern = "http://localhost:8099/*"
+never = true
 [[route]]
 name = "lab"
 priority = 1
@@ -145,6 +167,26 @@ name = "{id}-{name}"
         (http.method.as_str(), http.compress, http.timeout),
         ("PUT", Compress::Zstd, Duration::from_secs(10))
     );
+    let kept = &settings.cache.kept;
+    assert_eq!(
+        (kept.limit_bytes, kept.default_ttl),
+        (2 << 20, Duration::ZERO)
+    );
+    assert_eq!(kept.stale_if_error_max, Duration::from_hours(2));
+    assert_eq!(kept.stale_while_revalidate_max, Duration::from_secs(5));
+    let rules: Vec<_> = kept
+        .rules
+        .iter()
+        .map(|rule| (rule.pattern.as_str(), rule.ttl, rule.never))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            ("api.example.org", None, false),
+            ("*.example.org", Some(Duration::from_hours(1)), false),
+            ("http://localhost:8099/*", None, true),
+        ]
+    );
     let shown = toml::to_string(&Shown::of(&settings)).unwrap() + &format!("{settings:?}");
     assert!(
         shown.contains("file:") && !shown.contains("s3cret"),
@@ -156,6 +198,9 @@ name = "{id}-{name}"
 fn what_is_shown_can_be_written_back() {
     for text in [
         ROUTE.to_owned(),
+        format!(
+            "[cache]\nlimit = \"2 MiB\"\noffline = true\n[[cache.rule]]\npattern = \"a.*\"\nttl = \"0s\"\n[[cache.rule]]\npattern = \"b\"\nnever = true\n[health]\nqueue_warning = 7\n{ROUTE}"
+        ),
         format!("[health]\nqueue_warning = 7\nage_warning = \"2h\"\nage_critical = \"0\"\n{ROUTE}"),
     ] {
         let shown = toml::to_string(&Shown::of(&Written::new(&text).load().unwrap())).unwrap();
@@ -166,6 +211,130 @@ fn what_is_shown_can_be_written_back() {
         );
         let again = Written::new(&shown).load().unwrap();
         assert_eq!(toml::to_string(&Shown::of(&again)).unwrap(), shown);
+    }
+}
+
+/// What people copy from.
+#[test]
+fn the_example_of_the_readme_is_read_without_a_problem() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    assert!(example.contains("[cache]") && example.contains("[[route]]"));
+    let source = Source::new(Path::new("README.md"), example);
+    match reading::read(example, &source) {
+        Read::Document(_, problems) => assert_eq!(problems, []),
+        Read::Problems(problems) => panic!("{problems:?}"),
+    }
+}
+
+/// A rule that is not obeyed, or a limit that keeps nothing, would look as if all were well.
+#[test]
+fn a_cache_that_cannot_be_is_refused_at_each_place() {
+    let text = r#"
+[cache]
+limit = 10
+[[cache.rule]]
+pattern = "localhost:8099"
+never = true
+[[cache.rule]]
+pattern = "*.example.org"
+ttl = "1h"
+never = true
+[[cache.rule]]
+pattern = "https://api.example.org/v1/*"
+ttl = "0s"
+[[cache.rule]]
+pattern = "ftp://example.org/*"
+ttl = "0s"
+[[cache.rule]]
+pattern = "a["
+never = true
+[[cache.rule]]
+pattern = "example.com"
+"#;
+    let expected = "\
+m.toml:3:9: `limit` is 10 B, and less than 64 KiB keeps next to nothing
+  help: write it like \"100 MiB\"; to keep nothing, write `cache = false` at each lookup
+m.toml:5:11: `localhost:8099` fits no host, which has no port and no path: write `example.org`, `*.example.org`, or a whole address \
+such as `https://example.org/api/*`
+  help: see docs/operating/lookups.md
+m.toml:9:7: what is never kept has no `ttl`
+  help: remove it, or `never`
+m.toml:12:11: `https://api.example.org/v1/*` never counts: all that fits it fits the rule at m.toml:8:11, and the first that fits counts
+  help: write it in front of that one, or remove it
+m.toml:15:11: `ftp://example.org/*` fits no address: write it as it is asked for, such as `https://example.org/api/*`, without a user \
+and without what begins at `#`, and what is not ASCII as `%C3%BC`
+  help: see docs/operating/lookups.md
+m.toml:18:11: `a[` is no pattern, see the cause: error parsing glob 'a[': unclosed character class; missing ']'
+  help: see docs/operating/lookups.md
+m.toml:20:1: the rule says nothing, and stands in front of no other
+  help: give it a `ttl`, or write `never = true`";
+    assert_eq!(Written::new(&format!("{text}{ROUTE}")).refused(), expected);
+    for (section, place) in [
+        (
+            "[cache]\nlimit = \"much\"\n",
+            "m.toml:2:9: `much` is not a size",
+        ),
+        (
+            "[cache]\nlimit = -1\n",
+            "m.toml:2:9: a size cannot be negative",
+        ),
+        (
+            "[cache]\nttl = 7\n",
+            "m.toml:2:7: invalid type: integer `7`, expected a duration",
+        ),
+        (
+            "[cache]\noffline = \"yes\"\n",
+            "m.toml:2:11: invalid type: string \"yes\", expected a boolean",
+        ),
+        (
+            "[cache]\nlimits = 7\n",
+            "m.toml:2:1: unknown field `limits`",
+        ),
+        (
+            "[[cache.rule]]\npattern = \"a\"\nnevr = true\n",
+            "m.toml:3:1: unknown field `nevr`, expected one of `pattern`, `ttl`, `never`\n  help: did you mean `never`?",
+        ),
+        (
+            "[[cache.rule]]\nttl = \"1h\"\n",
+            "m.toml:1:1: missing field `pattern`",
+        ),
+    ] {
+        let refused = Written::new(&format!("{section}{ROUTE}")).refused();
+        assert!(refused.starts_with(place), "{section}{refused}");
+    }
+    let many: Vec<String> = (0..257)
+        .map(|number| format!("[[cache.rule]]\npattern = \"a{number}.org\"\nnever = true\n"))
+        .collect();
+    assert_eq!(
+        Written::new(&format!("{}{ROUTE}", many.concat())).refused(),
+        "m.toml:769:1: there are more than 256 rules\n  \
+         help: each is looked at for every request: let one pattern stand for many"
+    );
+}
+
+#[test]
+fn a_cache_that_is_offline_is_warned_of_and_so_is_a_lookup_that_keeps_nothing() {
+    let lookup = "[[route.lookup]]\nurl = \"http://127.0.0.1:1/{n}\"\ntake = { a = \"b\" }\n";
+    for (more, warnings) in [
+        ("", 1),
+        ("cache = false\n", 2),
+        ("headers = { X-Tenant = \"7\" }\n", 2),
+    ] {
+        let text = format!("[cache]\noffline = true\n{ROUTE}{lookup}{more}");
+        let settings = Written::new(&text).load().unwrap();
+        assert!(settings.cache.offline && settings.routes[0].lookups[0].settings.offline);
+        let told: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), warnings, "{told:?}");
+        assert!(
+            told[0].contains("m.toml:2:11: lookups ask nobody"),
+            "{told:?}"
+        );
+        if let Some(of_lookup) = told.get(1) {
+            let place = "m.toml:10:1: nothing is kept of what this lookup asks";
+            assert!(of_lookup.contains(place), "{told:?}");
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use super::certificates::Met;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
-use super::lookups::{CACHE, Lookups, Room};
+use super::kept;
+use super::lookups::{Lookups, Room};
 use super::network::Network;
 use super::stops::LastStops;
 use super::tasks::Tasks;
@@ -19,7 +20,7 @@ use crate::opened::Opened;
 use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
 use crate::units::Rate;
-use mainstay_cache::{Cache, CacheSettings};
+use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, Certificates, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
@@ -138,8 +139,7 @@ impl Assembled {
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        let cache = open_cache(opened, settings, clock);
-        let room = Room::new(opened.data.path());
+        let (cache, room) = kept::shared(&opened.data, settings, clock);
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
             let lookups = build_lookups(route, cache.as_ref(), &room, network, clock)?;
@@ -354,22 +354,6 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.settings.folder.display().to_string(),
             Self::Http(source) => hub::shown(source.address),
-        }
-    }
-}
-
-/// What lookups keep; without it they ask more often, and nothing else.
-fn open_cache(opened: &Opened, settings: &Settings, clock: &SharedClock) -> Option<Arc<Cache>> {
-    let mut lookups = settings.routes.iter().flat_map(|route| &route.lookups);
-    if !lookups.any(|lookup| lookup.cache) {
-        return None;
-    }
-    let folder = opened.data.path().join(CACHE);
-    match Cache::open(&folder, CacheSettings::default(), clock.clone()) {
-        Ok(cache) => Some(Arc::new(cache)),
-        Err(error) => {
-            tracing::warn!(%error, "answers to lookups are not kept");
-            None
         }
     }
 }

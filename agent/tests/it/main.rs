@@ -11,6 +11,7 @@ mod alerts;
 mod alerts_kept;
 mod budgets;
 mod by_hand;
+mod caching;
 mod carrying;
 mod certificates;
 mod configuration;

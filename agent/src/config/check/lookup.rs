@@ -72,6 +72,8 @@ impl Check<'_> {
             settings.concurrency = concurrency;
         }
         self.or_refuse(span, settings.check());
+        settings.offline = self.is_offline;
+        self.warn_of_offline(span, cache && lookup.auth.is_none(), &lookup.headers);
         let headers: BTreeMap<String, String> = lookup
             .headers
             .into_iter()
@@ -105,6 +107,22 @@ impl Check<'_> {
             let message = "no answer is kept of what is asked with credentials: it may be for the one alone who asks";
             let help = "leave `cache` out, or write `cache = false`";
             self.warn(&cache.span(), message, help);
+        }
+    }
+
+    /// Says that nothing is ever known by a lookup that keeps nothing, and asks nobody.
+    fn warn_of_offline(
+        &mut self,
+        span: &Range<usize>,
+        is_kept: bool,
+        headers: &BTreeMap<Spanned<String>, Spanned<String>>,
+    ) {
+        let is_kept = is_kept && !headers.keys().any(|name| holds_a_secret(name.get_ref()));
+        if self.is_offline && !is_kept {
+            let message = "nothing is kept of what this lookup asks, and `offline` in [cache] asks nobody: it knows nothing";
+            let help =
+                "remove `offline`, or let its answers be kept, see docs/operating/lookups.md";
+            self.warn(span, message, help);
         }
     }
 
