@@ -43,6 +43,9 @@ pub(crate) struct Status {
     pub(crate) network: Option<Network>,
     /// The queue itself.
     pub(crate) queue: Queue,
+    /// The bounds of what lookups keep; none where they keep nothing, and where no agent runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cache: Option<Cache>,
     /// What the last scrub of the backups came to, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_scrub: Option<LastScrub>,
@@ -179,6 +182,12 @@ pub(crate) struct Lookup {
     pub(crate) waits: u64,
     /// How often a document was refused.
     pub(crate) refused: u64,
+    /// Whether nobody is asked: what is kept is the answer.
+    #[serde(default)]
+    pub(crate) offline: bool,
+    /// Answers that were kept, and were given although their time was over.
+    #[serde(default)]
+    pub(crate) stale: u64,
     /// Why it last came to nothing; empty once it works again.
     pub(crate) reason: String,
 }
@@ -322,6 +331,14 @@ pub(crate) struct Queue {
     pub(crate) bytes: u64,
     /// Places in its files that cannot be read.
     pub(crate) damage: Vec<String>,
+}
+
+/// The bounds of what lookups keep; `mainstay cache stats` says how much that is.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Cache {
+    pub(crate) limit_bytes: u64,
+    /// Whether lookups ask nobody.
+    pub(crate) offline: bool,
 }
 
 impl Station {

@@ -84,7 +84,7 @@ fn stats(args: &LookArgs) -> Result<Exit, Failure> {
     if args.json {
         terminal::print_json(&told(&stats, &configured))?;
     } else {
-        terminal::print(&page(&stats))?;
+        terminal::print(&page(&stats, &configured))?;
     }
     Ok(Exit::Done)
 }
@@ -92,6 +92,7 @@ fn stats(args: &LookArgs) -> Result<Exit, Failure> {
 fn told(stats: &CacheStats, configured: &config::Cache) -> serde_json::Value {
     json!({
         "enabled": stats.enabled,
+        "offline": configured.offline,
         "ttl_seconds": configured.kept.default_ttl.as_secs(),
         "rules": configured.kept.rules.len(),
         "entries": stats.entries,
@@ -115,8 +116,13 @@ fn told(stats: &CacheStats, configured: &config::Cache) -> serde_json::Value {
     })
 }
 
-fn page(stats: &CacheStats) -> String {
+fn page(stats: &CacheStats, configured: &config::Cache) -> String {
     let mut text = Text::default();
+    if configured.offline {
+        text.line(format_args!(
+            "offline   lookups ask nobody, until `offline` in [cache] is removed"
+        ));
+    }
     if !stats.enabled {
         text.line(format_args!(
             "nothing is kept: no lookup of this data folder was ever answered"

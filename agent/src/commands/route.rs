@@ -73,6 +73,9 @@ struct Tested {
     /// Until when each certificate is valid that was met.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     certificates: BTreeMap<String, String>,
+    /// Whether the route's lookups ask nobody.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    lookups_offline: bool,
     /// What the running agent says of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     agent: Option<To>,
@@ -195,6 +198,7 @@ async fn try_out(
         lookups: lookups.status(),
         sent,
         certificates: until(&certificates),
+        lookups_offline: settings.cache.offline && !route.lookups.is_empty(),
         agent: None,
     })
 }
@@ -276,6 +280,11 @@ fn page(tested: &[Tested]) -> String {
         if route != Some(&tested.route) {
             text.line(format_args!("{BOLD}{}{PLAIN}", visible(&tested.route)));
             route = Some(&tested.route);
+            if tested.lookups_offline {
+                text.line(format_args!(
+                    "  lookup  {YELLOW}asks nobody{PLAIN}: `offline` is set in [cache]; documents get what is kept, and of the rest nothing is known"
+                ));
+            }
         }
         text.line(format_args!("  to      {}", visible(&tested.address)));
         let (colour, word) = match tested.checked.verdict {

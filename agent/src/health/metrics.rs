@@ -90,6 +90,18 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
             );
         }
     }
+    if let Some(cache) = &status.cache {
+        let (limit, offline) = (cache.limit_bytes, u64::from(cache.offline));
+        for (name, value) in [
+            ("mainstay_cache_limit_bytes", limit),
+            ("mainstay_cache_offline", offline),
+        ] {
+            write(
+                &mut text,
+                format_args!("# TYPE {name} gauge\n{name} {value}\n"),
+            );
+        }
+    }
     for (name, kind, value) in OF_LANES {
         write(&mut text, format_args!("# TYPE {name} {kind}\n"));
         for to in status.routes.iter().flat_map(|route| &route.to) {

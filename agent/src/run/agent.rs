@@ -49,6 +49,8 @@ pub(crate) struct Agent {
     pub(crate) since: u64,
     /// What the last scrub of the backups came to, as it was last read.
     last_scrub: Mutex<Option<LastScrub>>,
+    /// The bounds of what its lookups keep, where they keep anything.
+    pub(crate) cache: Option<config::Cache>,
     /// How its earlier lives ended.
     pub(crate) last_stops: LastStops,
     /// What runs, and how that is.
@@ -181,6 +183,7 @@ impl Assembled {
             station: settings.station.clone(),
             since: clock.wall(),
             last_scrub: Mutex::new(LastScrub::read(&opened.data.path().join(scrubbing::FOLDER))),
+            cache: cache.as_ref().map(|_| settings.cache.clone()),
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
             measured: measured.clone(),

@@ -102,6 +102,7 @@ impl Lookups {
             let told = status::Lookup {
                 name: config.name.clone(),
                 url,
+                offline: config.settings.offline,
                 ..status::Lookup::default()
             };
             Ok(Step {
@@ -342,7 +343,12 @@ impl Step {
                 told.reason = failure.to_string();
             }
             Verdict::Go(_, report) => {
+                if report.stale > 0 {
+                    let answers = report.stale;
+                    tracing::info!(document = %id, lookup = told.name, answers, "looked up in what is kept, whose time is over");
+                }
                 told.documents += 1;
+                told.stale += report.stale;
                 told.fields += report.fields;
                 told.unknown += report.unknown;
                 told.reason.clear();

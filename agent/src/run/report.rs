@@ -38,6 +38,10 @@ impl Agent {
             routes,
             network: self.has_network().then(|| self.network.told()),
             queue: describe_queue(&queue, self.queue.has_room()),
+            cache: self.cache.as_ref().map(|cache| status::Cache {
+                limit_bytes: cache.kept.limit_bytes,
+                offline: cache.offline,
+            }),
             last_scrub: self.last_scrub(),
             service: Some(self.tasks.told()),
             unwell: Vec::new(),

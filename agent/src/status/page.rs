@@ -1,8 +1,8 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
 use super::{
-    From, FromFolder, FromKind, Ledger, Lookup, Network, Queue, Route, Service, State, Status, To,
-    Unwell, date,
+    Cache, From, FromFolder, FromKind, Ledger, Lookup, Network, Queue, Route, Service, State,
+    Status, To, Unwell, date,
 };
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -23,6 +23,9 @@ pub(crate) fn page(status: &Status) -> String {
         page.route(route, status.network.as_ref());
     }
     page.queue(&status.queue);
+    if let Some(cache) = &status.cache {
+        page.cache(*cache);
+    }
     if let Some(last) = &status.last_scrub {
         page.last_scrub(last);
     }
@@ -159,12 +162,17 @@ impl Page {
     }
 
     fn lookup(&mut self, lookup: &Lookup) {
-        let colour = if lookup.reason.is_empty() {
+        let colour = if lookup.reason.is_empty() && !lookup.offline {
             GREEN
         } else {
             YELLOW
         };
         let server = lookup.server.as_deref().unwrap_or("not asked yet");
+        let server = if lookup.offline {
+            "asks nobody"
+        } else {
+            server
+        };
         // A breaker that is closed lets everything through, which is not what people take it for.
         let server = if server == "closed" {
             "answering"
@@ -172,12 +180,13 @@ impl Page {
             server
         };
         self.line(format_args!(
-            "  lookup  {}  {colour}{}{PLAIN}, {} looked up{}{}{}{}",
+            "  lookup  {}  {colour}{}{PLAIN}, {} looked up{}{}{}{}{}",
             visible(&lookup.url),
             visible(server),
             lookup.documents,
             counted(lookup.fields, "fields set"),
             counted(lookup.unknown, "unknown"),
+            counted(lookup.stale, "answered by what is out of date"),
             counted(lookup.without, "went on without"),
             counted(lookup.refused, "refused"),
         ));
@@ -314,6 +323,18 @@ impl Page {
                 last.damaged, last.failed
             ));
         }
+    }
+
+    fn cache(&mut self, cache: Cache) {
+        let limit = Size(cache.limit_bytes);
+        let offline = if cache.offline {
+            format!(
+                ", {YELLOW}offline{PLAIN}: lookups ask nobody, until `offline` in [cache] is removed"
+            )
+        } else {
+            String::new()
+        };
+        self.line(format_args!("cache     at most {limit}{offline}"));
     }
 
     fn queue(&mut self, queue: &Queue) {

@@ -38,6 +38,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
             .collect(),
         network: None,
         queue: describe_queue(&queue, opened.queue.has_room()),
+        cache: None,
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,
         unwell: Vec::new(),

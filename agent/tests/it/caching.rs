@@ -1,8 +1,11 @@
-//! A3, A4: what lookups keep is bounded and held as `[cache]` says, by the agent and by hand.
+//! A3, A4, E3, S13: what lookups keep is bounded, held and asked for as `[cache]` says, by the agent and by hand.
 
+use crate::hubs::quiet_port;
 use crate::support::{Running, Stage, say, until};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use tokio::runtime::Runtime;
 
 /// A server that knows something of every number, and an agent that asks it.
@@ -105,11 +108,19 @@ fn a_limit_in_the_configuration_bounds_the_cache_from_the_start_and_from_a_reloa
         assert!(stats["bytes"].as_u64() <= Some(128 << 10), "{stats}");
     }
     assert_eq!(lab.cache("stats")["entries"], 3);
+    let status = lab.stage.json(&["status"]);
+    assert_eq!(status["cache"]["limit_bytes"], 128 << 10, "{status}");
+    let page = say(&mut lab.stage.command(&["status"])).out;
+    assert!(page.contains("cache     at most 128 KiB\n"), "{page}");
 
     lab.configure("[cache]\nlimit = \"64 KiB\"", "");
     agent.signal("HUP");
     until("the new limit holds", || lab.cache("stats")["entries"] == 1);
     assert!(lab.keeps(5), "what was used last stays");
+    until("the new life answers", || {
+        let said = say(lab.stage.command(&["status"]).arg("--json")).out;
+        said.contains("\"limit_bytes\": 65536")
+    });
 }
 
 #[test]
@@ -154,8 +165,110 @@ fn prune_reads_the_limit_of_the_configuration_and_looking_evicts_nothing() {
     assert_eq!(lab.cache("stats")["entries"], 1);
 }
 
-/// How often the server is asked when two documents are about the same.
-fn asked_twice(section: &str, headers: &'static [(&'static str, &'static str)]) -> usize {
+/// `/metrics` of an agent.
+fn metrics(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    write!(
+        stream,
+        "GET /metrics HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn an_offline_agent_answers_lookups_from_what_it_has_and_says_so() {
+    // Over as soon as it is there.
+    let lab = Laboratory::new(|_, _| {
+        Reaction::answer(200)
+            .header("cache-control", "max-age=0")
+            .header("etag", "\"1\"")
+            .body("{\"b\":1}")
+    });
+    lab.configure("", "");
+    let agent = lab.start();
+    assert_eq!(lab.pass("known.json", &[1]), "[{\"n\":1,\"a\":1}]");
+    until("it is kept", || lab.keeps(1));
+    assert_eq!(lab.asked(), 1);
+
+    let port = quiet_port();
+    let health = format!("[health]\nlisten = \"127.0.0.1:{port}\"\n");
+    lab.configure(&format!("[cache]\noffline = true\n{health}"), "");
+    agent.signal("HUP");
+    until("it is offline", || {
+        let said = say(lab.stage.command(&["status"]).arg("--json")).out;
+        said.contains("\"offline\": true")
+    });
+    assert_eq!(lab.pass("again.json", &[1]), "[{\"n\":1,\"a\":1}]");
+    lab.drop("unknown.json", &[2]);
+    until("the unknown waits", || {
+        lab.lookup()["waits"].as_u64() > Some(0)
+    });
+    let lookup = lab.lookup();
+    assert_eq!(
+        (&lookup["offline"], &lookup["stale"], &lookup["documents"]),
+        (&true.into(), &1.into(), &1.into())
+    );
+    let reason = lookup["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("nothing is kept") && reason.contains("`offline`"),
+        "{reason}"
+    );
+    let page = say(&mut lab.stage.command(&["status"])).out;
+    for words in [
+        "asks nobody, 1 looked up",
+        "1 answered by what is out of date",
+        "cache     at most 100 MiB, offline: lookups ask nobody",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let log = agent.log();
+    assert!(log.contains("lookups ask nobody") && log.contains("whose time is over"));
+    let numbers = metrics(port);
+    assert!(
+        numbers.contains("\nmainstay_cache_offline 1\n"),
+        "{numbers}"
+    );
+    assert!(numbers.contains("\nmainstay_cache_limit_bytes 104857600\n"));
+    assert_eq!(lab.cache("stats")["offline"], true);
+    let config = lab.stage.text("lab.toml");
+    let tested = say(&mut lab.stage.command(&["route", "test", "--config", &config]));
+    assert!(tested.out.contains("lookup  asks nobody"), "{tested:?}");
+    assert_eq!(lab.asked(), 1, "it was to ask nobody");
+
+    lab.configure("", "");
+    agent.signal("HUP");
+    assert_eq!(lab.arrived("unknown.json"), "[{\"n\":2,\"a\":1}]");
+    assert_eq!(lab.asked(), 2);
+}
+
+#[test]
+fn without_an_answer_an_offline_agent_does_as_was_chosen_and_says_why() {
+    for choice in ["pass", "bury"] {
+        let lab = Laboratory::new(|_, _| Reaction::answer(200).body("{\"b\":1}"));
+        let tail = format!("on_failure = \"{choice}\"");
+        lab.configure("[cache]\noffline = true", &tail);
+        let config = std::fs::read_to_string(lab.stage.path("lab.toml")).unwrap();
+        let config = config.replace("path = \"out\"", "path = \"out\"\nbury_after = 1");
+        std::fs::write(lab.stage.path("lab.toml"), config).unwrap();
+        let _agent = lab.start();
+        lab.drop("a.json", &[1]);
+        if choice == "pass" {
+            assert_eq!(lab.arrived("a.json"), "[{\"n\":1}]");
+            until("it is counted", || lab.lookup()["without"] == 1);
+        } else {
+            until("it is a dead letter", || lab.stage.ledger("dead") == 1);
+        }
+        let reason = lab.lookup()["reason"].to_string();
+        assert!(reason.contains("while `offline` is set"), "{reason}");
+        assert_eq!(lab.asked(), 0);
+    }
+}
+
+/// How often the server is asked when two documents are about the same, and how many answers were given after their time.
+fn asked_twice(section: &str, headers: &'static [(&'static str, &'static str)]) -> (usize, u64) {
     let lab = Laboratory::new(|_, _| {
         let answer = Reaction::answer(200).header("etag", "\"1\"");
         let with = |answer: Reaction, (name, value): &(&str, &str)| answer.header(name, value);
@@ -169,7 +282,8 @@ fn asked_twice(section: &str, headers: &'static [(&'static str, &'static str)]) 
     }
     lab.pass("second.json", &[1]);
     until("both are counted", || lab.lookup()["documents"] == 2);
-    lab.asked()
+    let stale = lab.lookup()["stale"].as_u64().unwrap();
+    (lab.asked(), stale)
 }
 
 #[test]
@@ -191,6 +305,39 @@ fn times_and_rules_of_the_configuration_hold_for_what_is_kept() {
             2,
         ),
     ] {
-        assert_eq!(asked_twice(section, headers), asked, "{section}");
+        assert_eq!(asked_twice(section, headers), (asked, 0), "{section}");
+    }
+}
+
+#[test]
+fn an_older_answer_is_given_within_the_bounds_of_the_configuration() {
+    const WHILE: &[(&str, &str)] = &[("cache-control", "max-age=0, stale-while-revalidate=60")];
+    assert_eq!(asked_twice("", WHILE).1, 1);
+    let section = "[cache]\nstale_while_revalidate = \"0s\"";
+    assert_eq!(asked_twice(section, WHILE), (2, 0));
+
+    for (section, is_given) in [("", true), ("[cache]\nstale_if_error = \"0s\"", false)] {
+        let lab = Laboratory::new(|_, number| {
+            if number == 0 {
+                let answer = Reaction::answer(200).header("etag", "\"1\"");
+                answer
+                    .header("cache-control", "max-age=0")
+                    .body("{\"b\":1}")
+            } else {
+                Reaction::answer(500)
+            }
+        });
+        lab.configure(section, "");
+        let _agent = lab.start();
+        lab.pass("first.json", &[1]);
+        until("it is kept", || lab.keeps(1));
+        lab.drop("second.json", &[1]);
+        if is_given {
+            assert_eq!(lab.arrived("second.json"), "[{\"n\":1,\"a\":1}]");
+            until("it is counted", || lab.lookup()["stale"] == 1);
+        } else {
+            until("it waits", || lab.lookup()["waits"].as_u64() > Some(0));
+            assert_eq!(lab.lookup()["stale"], 0);
+        }
     }
 }
