@@ -9,7 +9,8 @@
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
 //! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
-//! | `to LANE` | held | | destination-held |
+//! | `to LANE` | held; for the credentials | | destination-held; credentials-refused |
+//! | `to LANE` | three attempts in a row failed; by a rate that was exceeded | | persistent-errors; rate-limited |
 //! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |
 //! | `account` | something cannot be read | the ledger does not add up | damaged-segment |
 //! | `lanes` | documents wait where nobody leads to any more | | queue-growing |

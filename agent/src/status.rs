@@ -258,6 +258,9 @@ pub(crate) struct To {
     pub(crate) state: String,
     /// Why, and what to do about it; empty where all is well.
     pub(crate) reason: String,
+    /// Whether that is about the credentials that it is shown.
+    #[serde(default)]
+    pub(crate) credentials_refused: bool,
     /// `online` where it answered within 30 s, `down` where it did not and that says nothing of the network, `offline` where there is
     /// no network, `unknown` where nothing was heard, and for a folder.
     #[serde(default)]

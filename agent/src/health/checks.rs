@@ -393,8 +393,18 @@ fn destination(status: &Status, lane: &str) -> Observed {
     match to.state.as_str() {
         "stopped" => Observed::degraded("its delivery does not run: see the check `tasks`")
             .with("queued", to.queued),
-        "held" => Observed::degraded(&to.reason).with("queued", to.queued),
+        "held" => held(to).with("queued", to.queued),
         _ => failing(to).with("queued", to.queued),
+    }
+}
+
+/// A destination that nothing is sent to until something is put right, with where it is written how.
+fn held(to: &To) -> Observed {
+    let held = Observed::degraded(&to.reason);
+    if to.credentials_refused {
+        held.runbook("credentials-refused")
+    } else {
+        held
     }
 }
 

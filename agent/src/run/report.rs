@@ -111,6 +111,7 @@ impl status::To {
             address: String::new(),
             state: state.to_owned(),
             reason: String::new(),
+            credentials_refused: false,
             connectivity: "unknown".to_owned(),
             breaker: "closed".to_owned(),
             limit: None,
@@ -231,11 +232,20 @@ fn describe_target(
     wall: u64,
 ) -> status::To {
     let told = target.handle.status();
+    let credentials_refused = matches!(
+        told.state,
+        DeliverState::Held {
+            credentials: true,
+            ..
+        }
+    );
     let (state, reason, until) = match told.state {
         DeliverState::Idle => ("idle", String::new(), None),
         DeliverState::Delivering => ("delivering", String::new(), None),
         DeliverState::Waiting { reason, until } => ("waiting", reason, Some(until)),
-        DeliverState::Held { reason, next_probe } => ("held", reason, Some(next_probe)),
+        DeliverState::Held {
+            reason, next_probe, ..
+        } => ("held", reason, Some(next_probe)),
         DeliverState::Paused => ("paused", String::new(), None),
         _ => ("stopped", String::new(), None),
     };
@@ -247,6 +257,7 @@ fn describe_target(
     status::To {
         address: target.address.clone(),
         reason,
+        credentials_refused,
         connectivity: network.connectivity_of(&target.destination).to_owned(),
         breaker: breaker.to_owned(),
         limit: target.rate.map(|rate| rate.to_string()),

@@ -57,7 +57,7 @@ impl Watched {
             .collect()
     }
 
-    fn check(&self, name: &str) -> Value {
+    pub(crate) fn check(&self, name: &str) -> Value {
         let all: Value = serde_json::from_str(&self.get("/health").1).unwrap();
         all["checks"][name].clone()
     }

@@ -74,6 +74,33 @@ fn a_destination_that_answers_with_nothing_but_errors_is_told_and_forgotten_at_i
     until("it is well", || unwell(stage, "to lab/server").is_none());
 }
 
+/// The page of destinations that are held was named for all of them: what helps here stood in another one.
+#[test]
+fn who_refuses_the_credentials_is_told_with_the_runbook_of_credentials_and_others_with_theirs() {
+    for (answer, runbook) in [
+        ("401", "credentials-refused"),
+        ("403", "credentials-refused"),
+        ("404", "destination-held"),
+    ] {
+        let home = Stage::new();
+        let refusing = home.receiver(&["--fail", &format!("{answer}:1")]);
+        let watched = Watched::start(&refusing.url(), "");
+        watched.stage.drop_file("one.csv", b"1");
+        until("it is told", || {
+            watched.check("to lab/server")["state"] == "degraded"
+        });
+        let lane = unwell(&watched.stage, "to lab/server").unwrap();
+        let message = lane["message"].as_str().unwrap();
+        assert!(message.contains(&format!("answered {answer}")), "{lane}");
+        assert_eq!(lane["runbook"], runbook, "{lane}");
+        let page = page(&watched.stage);
+        assert!(
+            page.contains(&format!("`mainstay runbook {runbook}`")),
+            "{page}"
+        );
+    }
+}
+
 #[test]
 fn dead_letters_are_told_until_somebody_has_decided_on_them() {
     let home = Stage::new();

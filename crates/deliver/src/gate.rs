@@ -34,11 +34,19 @@ pub(crate) struct Gate {
 /// The destination is held until something is delivered again.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Held {
-    pub(crate) reason: String,
+    pub(crate) why: Why,
     pub(crate) next_probe: Moment,
     failures: u32,
     /// How far apart its probes are.
     backoff: Backoff,
+}
+
+/// What has to be put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Why {
+    pub(crate) reason: String,
+    /// Whether that is about the credentials.
+    pub(crate) credentials: bool,
 }
 
 /// The destination asked for quiet.
@@ -105,7 +113,7 @@ impl Gate {
     /// Only a failed probe lengthens the wait: five requests that were under way together and all failed are one failure.
     pub(crate) fn hold(
         &mut self,
-        reason: &str,
+        why: impl Into<Why>,
         after: Option<Duration>,
         was_probe: bool,
         now: Moment,
@@ -116,7 +124,7 @@ impl Gate {
             None => {
                 let wait = self.backoff.wait(1, Duration::ZERO, random).max(after);
                 self.held = Some(Held {
-                    reason: reason.to_owned(),
+                    why: why.into(),
                     next_probe: now + wait,
                     failures: 1,
                     backoff: self.backoff,
@@ -131,7 +139,7 @@ impl Gate {
                         .backoff
                         .wait(held.failures, Duration::ZERO, random)
                         .max(after);
-                reason.clone_into(&mut held.reason);
+                held.why = why.into();
                 false
             }
             Some(held) => {
@@ -148,7 +156,7 @@ impl Gate {
             return false;
         }
         self.held = Some(Held {
-            reason: reason.to_owned(),
+            why: reason.into(),
             next_probe: now + SLOW.wait(1, Duration::ZERO, random),
             failures: 1,
             backoff: SLOW,
@@ -179,6 +187,15 @@ impl Gate {
                 reason: reason.to_owned(),
                 until,
             });
+        }
+    }
+}
+
+impl From<&str> for Why {
+    fn from(reason: &str) -> Self {
+        Self {
+            reason: reason.to_owned(),
+            credentials: false,
         }
     }
 }
@@ -246,7 +263,7 @@ mod tests {
             longest = longest.max(wait);
         }
         assert!(longest > Duration::from_secs(50), "{longest:?}");
-        assert_eq!(gate.held().unwrap().reason, "still refused");
+        assert_eq!(gate.held().unwrap().why.reason, "still refused");
     }
 
     #[test]
@@ -268,7 +285,7 @@ mod tests {
             longest = longest.max(gate.held().unwrap().next_probe.since(now));
         }
         assert!(Duration::from_secs(30) < longest, "{longest:?}");
-        assert_eq!(gate.held().unwrap().reason, "refused");
+        assert_eq!(gate.held().unwrap().why.reason, "refused");
         assert!(gate.succeeded());
         assert_eq!(gate.permission(at(3_000)), Permission::Any);
     }
@@ -283,7 +300,7 @@ mod tests {
         assert_eq!(
             gate.held().unwrap(),
             &Held {
-                reason: "refused".into(),
+                why: "refused".into(),
                 next_probe: due,
                 failures: 1,
                 backoff: BACKOFF,

@@ -62,14 +62,25 @@ pub enum Outcome {
 pub enum Cause {
     /// The destination alone: no connection to it can be made, or its folder is not there.
     Unreachable,
-    /// The destination alone: untrusted, not authorised, full.
+    /// The destination alone: untrusted, full.
     Destination,
+    /// The destination alone, or a proxy before it: it does not believe the credentials that it was shown.
+    Credentials,
     /// What stands before the destination, a server that is asked about each document, say: nothing was sent.
     Before,
-    /// Most likely the destination, but one document may cause it alone: a 403 or 404 for just this name, say.
+    /// Most likely the destination, but one document may cause it alone: a 404 for just this name, say.
     ///
     /// If other documents are delivered all the same, it is counted as a rejection of this document.
     Unclear,
+    /// As [`Unclear`](Self::Unclear), and most likely the credentials may not do there what they are shown for.
+    Forbidden,
+}
+
+impl Cause {
+    /// Whether a person has to look at the credentials.
+    pub fn is_about_credentials(self) -> bool {
+        matches!(self, Self::Credentials | Self::Forbidden)
+    }
 }
 
 impl Outcome {

@@ -56,12 +56,12 @@ pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
         401 | 407 => hold(
             format!("{}; check the credentials of this destination", said()),
             after,
-            Cause::Destination,
+            Cause::Credentials,
         ),
         403 => hold(
             format!("{}; check what these credentials may do there", said()),
             after,
-            Cause::Unclear,
+            Cause::Forbidden,
         ),
         404 => hold(
             format!("{}; check the address of this destination", said()),

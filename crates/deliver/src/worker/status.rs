@@ -66,6 +66,8 @@ pub enum State {
     Held {
         /// What, and what to do about it.
         reason: String,
+        /// Whether that is about the credentials that it is shown.
+        credentials: bool,
         /// When one document tries whether it is.
         next_probe: u64,
     },
@@ -200,7 +202,8 @@ pub(super) fn date(moment: Moment, clock: &SharedClock) -> u64 {
 impl State {
     pub(super) fn held(held: &Held, clock: &SharedClock) -> Self {
         Self::Held {
-            reason: held.reason.clone(),
+            reason: held.why.reason.clone(),
+            credentials: held.why.credentials,
             next_probe: date(held.next_probe, clock),
         }
     }
@@ -222,6 +225,7 @@ mod tests {
         let mut status = DestinationStatus::new("https://h/", 1000);
         let held = |next_probe| State::Held {
             reason: "down".into(),
+            credentials: false,
             next_probe,
         };
         status.enter(held(2000), 1500);

@@ -74,8 +74,8 @@ async fn retry_after_is_understood_in_both_forms() {
 #[tokio::test]
 async fn what_concerns_all_documents_holds_the_destination() {
     for (status, cause) in [
-        (401, Cause::Destination),
-        (403, Cause::Unclear),
+        (401, Cause::Credentials),
+        (403, Cause::Forbidden),
         (404, Cause::Unclear),
         (302, Cause::Unclear),
     ] {

@@ -110,7 +110,7 @@ async fn plain_http_is_forwarded_by_the_proxy() {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Credentials,
                 ..
             }
         ),

@@ -195,8 +195,9 @@ fn a_403_may_be_about_one_document_and_a_401_is_not() {
         Outcome::Hold { cause, .. } => cause,
         other => panic!("{other:?}"),
     };
-    assert_eq!([401, 407].map(cause), [Cause::Destination; 2]);
-    assert_eq!([301, 403, 404].map(cause), [Cause::Unclear; 3]);
+    assert_eq!([401, 407].map(cause), [Cause::Credentials; 2]);
+    assert_eq!([301, 404].map(cause), [Cause::Unclear; 2]);
+    assert_eq!(cause(403), Cause::Forbidden);
 }
 
 #[test]

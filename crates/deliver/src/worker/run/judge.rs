@@ -1,6 +1,7 @@
 //! What follows from what became of an attempt: for its document, and for all others.
 
 use super::Run;
+use crate::gate::Why;
 use crate::worker::attempt::Attempted;
 use crate::worker::lane::{InHand, Lane, Settlement};
 use crate::worker::rejections;
@@ -120,13 +121,13 @@ impl<L: Lane> Run<L> {
         if self.gate.held().is_none() && self.suspects.is_to_blame(id, self.delivered) {
             // Others go through, so it is this document after all.
             match cause {
-                Cause::Unclear => self.rejected(
+                Cause::Unclear | Cause::Forbidden => self.rejected(
                     document,
                     &format!("refused while others are taken: {reason}"),
                     true,
                     was_probe,
                 ),
-                Cause::Destination | Cause::Unreachable | Cause::Before => {
+                Cause::Destination | Cause::Credentials | Cause::Unreachable | Cause::Before => {
                     self.again(document, reason, after, was_probe);
                 }
             }
@@ -135,7 +136,11 @@ impl<L: Lane> Run<L> {
         self.suspects.note(id, self.delivered);
         self.count_failure(reason, |status| status.held_back += 1);
         let now = self.clock.now();
-        if self.gate.hold(reason, after, was_probe, now, &self.random) {
+        let why = Why {
+            reason: reason.to_owned(),
+            credentials: cause.is_about_credentials(),
+        };
+        if self.gate.hold(why, after, was_probe, now, &self.random) {
             tracing::warn!(
                 address = self.destination.address(),
                 reason,

@@ -37,7 +37,7 @@ impl<L: Lane> Run<L> {
                 let now = self.clock.now();
                 if self
                     .gate
-                    .hold(&reason, None, settled.was_probe, now, &self.random)
+                    .hold(reason.as_str(), None, settled.was_probe, now, &self.random)
                 {
                     tracing::error!(
                         address = self.destination.address(),
