@@ -5,7 +5,7 @@
 //!
 //! | check | degraded | unhealthy | runbook |
 //! |---|---|---|---|
-//! | `intake` (readiness) | | no document could be taken now | disk-full |
+//! | `intake` (readiness) | | no document could be taken now: the queue takes none; none of its folders and addresses does | disk-full; crash-loop, queue-growing |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
 //! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |

@@ -220,13 +220,16 @@ fn intake(agent: &Agent) -> Observed {
     if agent.is_stopping() {
         return Observed::unhealthy("it is stopping, and takes nothing new");
     }
-    if status.queue.mode == "writable" {
-        Observed::healthy()
-    } else {
-        Observed::unhealthy(format!(
+    if status.queue.mode != "writable" {
+        return Observed::unhealthy(format!(
             "the queue is {}: {}",
             status.queue.mode, status.queue.reason
-        ))
+        ));
+    }
+    match agent.takes(&status) {
+        Ok(()) => Observed::healthy(),
+        Err(untaken) => Observed::unhealthy(format!("nobody takes documents: {}", untaken.why))
+            .runbook(untaken.runbook),
     }
 }
 

@@ -8,6 +8,7 @@ use super::intake::{RouteIntake, Template, claim_id, template};
 use super::kept;
 use super::lookups::{Lookups, Room};
 use super::network::Network;
+use super::readiness::{address_of, pickup_of};
 use super::stops::LastStops;
 use super::tasks::Tasks;
 use crate::alerts;
@@ -162,7 +163,7 @@ impl Assembled {
                     let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
                     let pickup = folder.open()?;
                     let source = Folder::watched(drop, &pickup, clock);
-                    let name = format!("the pickup of route `{}`", route.name);
+                    let name = pickup_of(&route.name);
                     pickups.push((name, pickup, folder));
                     Some(Source::Folder(source))
                 }
@@ -222,7 +223,7 @@ impl Assembled {
                 Failure::new(Exit::CannotListen, message).because(error)
             })?;
             route.from = Some(Source::Http(source));
-            let name = format!("the address of route `{}`", configured.name);
+            let name = address_of(&configured.name);
             self.hubs.push((name, hub, address));
         }
         Ok(())

@@ -25,6 +25,11 @@ impl Watched {
         Self { stage, port, agent }
     }
 
+    /// One that was started already, with its health at this port.
+    pub(crate) fn of(stage: Stage, port: u16, agent: Running) -> Self {
+        Self { stage, port, agent }
+    }
+
     /// Status and body of what stands at `path`.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();

@@ -31,6 +31,7 @@ mod measuring;
 mod moving_by_hand;
 mod network;
 mod places_by_hand;
+mod readiness;
 mod receiver;
 mod redelivering;
 mod runbooks;
