@@ -1,10 +1,12 @@
 //! What the agent says of itself: one form for people, one for programs, the same beside a running agent and without one.
 
 mod page;
+mod stop;
 mod stopped;
 mod unwell;
 
 pub(crate) use page::page;
+pub(crate) use stop::Stop;
 pub(crate) use stopped::read_stopped;
 pub(crate) use unwell::Unwell;
 
@@ -55,6 +57,9 @@ pub(crate) struct Status {
     /// The checks of the agent's health that are not well, as they were looked at last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unwell: Vec<Unwell>,
+    /// How far its stop is; none while it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stop: Option<Stop>,
     /// How the run before this one ended, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_stop: Option<String>,

@@ -26,12 +26,12 @@ use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, Certificates, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
 use mainstay_queue::{LaneId, Queue};
-use mainstay_supervise::ServiceState;
+use mainstay_supervise::{ServiceState, StopSignal};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub(crate) struct Agent {
     pub(crate) tasks: Tasks,
     /// What it takes for what it does.
     pub(crate) measured: Measured,
+    /// What its stop is asked for by, once that is known.
+    pub(super) stop: OnceLock<StopSignal>,
     /// Attempts that were given up when it stopped.
     pub(super) abandoned: Arc<AtomicUsize>,
     /// The service manager that started it.
@@ -163,8 +165,7 @@ impl Assembled {
                     let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
                     let pickup = folder.open()?;
                     let source = Folder::watched(drop, &pickup, clock);
-                    let name = pickup_of(&route.name);
-                    pickups.push((name, pickup, folder));
+                    pickups.push((pickup_of(&route.name), pickup, folder));
                     Some(Source::Folder(source))
                 }
             };
@@ -188,6 +189,7 @@ impl Assembled {
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
             measured: measured.clone(),
+            stop: OnceLock::new(),
             abandoned: Arc::default(),
             manager: None,
             alerts: alerts::Counters::default(),

@@ -205,6 +205,7 @@ fn stopping(
     let (queue, socket, clock) = (opened.queue.clone(), opened.data.socket(), clock.clone());
     let register = move || {
         let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
+        agent.stop.get_or_init(|| stopping.signal());
         stopping.register(Closing(queue))?;
         stopping.register(delivery)?;
         stopping.register(intake)?;

@@ -45,6 +45,7 @@ impl Agent {
             last_scrub: self.last_scrub(),
             service: Some(self.tasks.told()),
             unwell: Vec::new(),
+            stop: self.stop_under_way(wall),
             last_stop: self.last_stops.last(),
         };
         if self.is_stopping() {
@@ -53,6 +54,12 @@ impl Agent {
             status.state = status::State::Degraded;
         }
         status
+    }
+
+    /// How far its stop is, where it was asked for one.
+    fn stop_under_way(&self, wall: u64) -> Option<status::Stop> {
+        let signal = self.stop.get().filter(|_| self.is_stopping())?;
+        status::Stop::of(signal.look(), wall)
     }
 
     /// Lanes with documents that no route leads to any more; they wait until one does, or a person moves them.

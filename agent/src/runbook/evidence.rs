@@ -1,6 +1,6 @@
 //! What of the present state belongs to a runbook, in lines for people; with the commands that fit, and the real names in them.
 
-use crate::status::{Network, Status, To};
+use crate::status::{Network, Status, Stop, To};
 use crate::terminal::Count;
 use crate::units::Size;
 use serde::{Deserialize, Serialize};
@@ -212,8 +212,8 @@ fn process(status: &Status) -> Vec<String> {
     if let Ok(open) = std::fs::read_dir(folder.join("fd")) {
         line.push(format!("{} files open", open.count()));
     }
-    vec![
-        line.join(", "),
-        format!("  end it at once, which is safe: kill -9 {pid}"),
-    ]
+    let mut lines = vec![line.join(", ")];
+    lines.extend(status.stop.iter().flat_map(Stop::lines));
+    lines.push(format!("  end it at once, which is safe: kill -9 {pid}"));
+    lines
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Cache, From, FromFolder, FromKind, Ledger, Lookup, Network, Queue, Route, Service, State,
-    Status, To, Unwell, date,
+    Status, Stop, To, Unwell, date,
 };
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -52,6 +52,11 @@ impl Page {
         ));
         if let (Some(pid), Some(since)) = (status.pid, &status.since) {
             self.line(format_args!("agent     process {pid}, since {since}"));
+        }
+        let stop = status.stop.iter().flat_map(Stop::lines);
+        for (number, line) in stop.enumerate() {
+            let word = if number == 0 { "stop" } else { "" };
+            self.line(format_args!("{word:8}  {YELLOW}{}{PLAIN}", visible(&line)));
         }
         if let (State::Stopped, Some(last)) = (status.state, &status.last_stop) {
             self.line(format_args!("last run  {}", visible(last)));

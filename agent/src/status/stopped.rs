@@ -42,6 +42,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,
         unwell: Vec::new(),
+        stop: None,
         last_stop: LastStops::begin(data, &mainstay_clock::system()).last(),
     }
 }

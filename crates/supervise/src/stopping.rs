@@ -113,7 +113,7 @@ impl Stopping {
         Ok(Self {
             supervisor: supervisor.clone(),
             settings,
-            signal: StopSignal::new(),
+            signal: StopSignal::new(Arc::clone(&supervisor.shared().clock)),
             steps: Vec::new(),
             verifications: Vec::new(),
         })

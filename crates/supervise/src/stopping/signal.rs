@@ -1,7 +1,8 @@
 //! What asks for a stop, and shows how far it is.
 
-use super::progress::StopProgress;
+use super::progress::{StopPhase, StopProgress};
 use crate::shared::locked;
+use mainstay_clock::{Moment, SharedClock};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ pub struct StopSignal {
     at_once: CancellationToken,
     by: Arc<Mutex<Option<String>>>,
     progress: watch::Sender<StopProgress>,
+    clock: SharedClock,
+    /// When that was told; before the first time, when it was asked.
+    told: Arc<Mutex<Moment>>,
 }
 
 /// What a request to stop came to.
@@ -25,8 +29,10 @@ pub enum Asked {
 }
 
 impl StopSignal {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(clock: SharedClock) -> Self {
         Self {
+            told: Arc::new(Mutex::new(clock.now())),
+            clock,
             asked: CancellationToken::new(),
             at_once: CancellationToken::new(),
             by: Arc::default(),
@@ -44,6 +50,7 @@ impl StopSignal {
         }
         tracing::info!(by, "asked to stop");
         *first = Some(by.to_owned());
+        *locked(&self.told) = self.clock.now();
         self.asked.cancel();
         Asked::InOrder
     }
@@ -63,11 +70,35 @@ impl StopSignal {
         self.progress.subscribe()
     }
 
+    /// How far it is at this moment: what was told last, with all times counted up to now. Before it was asked, and
+    /// once it is over, there is no time to count.
+    pub fn look(&self) -> StopProgress {
+        let told = locked(&self.told);
+        let mut progress = self.progress.borrow().clone();
+        let is_under_way = match progress.phase {
+            StopPhase::NotBegun => self.asked.is_cancelled(),
+            StopPhase::Over => false,
+            _ => true,
+        };
+        if !is_under_way {
+            return progress;
+        }
+        let since = self.clock.now().since(*told).as_millis() as u64;
+        progress.for_ms += since;
+        for one in &mut progress.remaining {
+            one.for_ms += since;
+        }
+        progress
+    }
+
     pub(super) fn by(&self) -> Option<String> {
         locked(&self.by).clone()
     }
 
     pub(super) fn show(&self, progress: StopProgress) {
+        // Held, so that nobody who looks takes one for the time of the other.
+        let mut told = locked(&self.told);
+        *told = self.clock.now();
         self.progress.send_replace(progress);
     }
 }

@@ -476,6 +476,12 @@ async fn it_is_shown_what_is_still_under_way_and_for_how_long() {
     assert_eq!(remaining.who, "the delivery");
     assert_eq!(remaining.what.as_deref(), Some("document 7"));
     assert!(shown.for_ms <= remaining.for_ms);
+    // Whoever looks between two times at which it is told sees the time go on.
+    let before = signal.look();
+    clock.advance(Duration::from_millis(1));
+    let after = signal.look();
+    assert_eq!(after.for_ms, before.for_ms + 1);
+    assert_eq!(after.remaining[0].for_ms, before.remaining[0].for_ms + 1);
     passes(&clock, running).await.unwrap();
     assert_eq!(progress.borrow().phase, StopPhase::Over);
 }
