@@ -35,6 +35,7 @@ mod readiness;
 mod receiver;
 mod redelivering;
 mod runbooks;
+mod runbooks_followed;
 mod runbooks_machine;
 mod runbooks_walked;
 mod selftest;

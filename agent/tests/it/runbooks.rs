@@ -201,34 +201,3 @@ fn an_agent_that_does_not_stop_is_ended_at_once_and_loses_nothing() {
     let _agent = stage.agent(&receiver.url(), &[]);
     until("it arrives", || receiver.stored().len() == 1);
 }
-
-#[test]
-fn a_data_folder_that_was_carried_to_another_machine_delivers_what_waited() {
-    let (stage, port) = (Stage::new(), quiet_port());
-    stage.drop_files("a", 5);
-    let agent = stage.agent(&format!("http://127.0.0.1:{port}/ingest"), &[]);
-    until("all are queued", || stage.ledger("queued") == 5);
-    agent.kill();
-    let copied = std::process::Command::new("cp")
-        .arg("-a")
-        .arg(stage.path("data"))
-        .arg(stage.path("copy"))
-        .status();
-    assert!(copied.unwrap().success());
-    let verify = ["queue", "verify"];
-    let mut verify = crate::support::mainstay(&verify);
-    assert_eq!(
-        say(verify.arg("--data").arg(stage.path("copy"))).code,
-        Some(0)
-    );
-    let receiver = receiver_at(&stage, port, &[]);
-    let mut there = crate::support::mainstay(&["run", "--until-empty"]);
-    there.arg("--data").arg(stage.path("copy"));
-    there
-        .arg("--from")
-        .arg(stage.path("drop"))
-        .args(["--to", &receiver.url()]);
-    let said = say(&mut there);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(receiver.stored().len(), 5);
-}

@@ -296,39 +296,3 @@ fn an_agent_that_does_not_stay_says_why_and_three_bad_ends_are_told_at_the_next_
     });
     stop(agent);
 }
-
-/// The steps of `deployment`, behind the self-test, which has tests of its own.
-#[test]
-fn a_machine_is_deployed_step_by_step_and_each_step_says_what_is_missing() {
-    let (stage, port) = (Stage::new(), quiet_port());
-    let to = format!("http://127.0.0.1:{port}/ingest");
-    let config = route(&stage, &to, "");
-    std::fs::write(stage.path("lab.toml"), &config).unwrap();
-    let run = |arguments: &[&str]| {
-        let mut command = stage.command(arguments);
-        say(command.arg("--config").arg(stage.path("lab.toml")))
-    };
-    let said = run(&["config", "check"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("0 warnings"), "{said:?}");
-    let said = run(&["route", "test"]);
-    assert_eq!(said.code, Some(41), "nobody is there yet: {said:?}");
-    let receiver = Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
-    let said = run(&["route", "test"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let sample = stage.path("sample.csv");
-    std::fs::write(&sample, b"a sample").unwrap();
-    let sample = sample.display().to_string();
-    let said = run(&["route", "test", "lab", "--send", &sample]);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert_eq!(receiver.stored()["sample.csv"], b"a sample");
-
-    let agent = configured(&stage, &config, |_| ());
-    stage.drop_file("first.csv", b"the first");
-    until("it arrives", || receiver.stored().len() == 2);
-    until("it is counted", || stage.ledger("delivered") == 1);
-    assert_eq!(stage.ledger("accepted"), 1);
-    let said = say(&mut stage.command(&["health"]));
-    assert_eq!(said.code, Some(0), "{said:?}");
-    stop(agent);
-}

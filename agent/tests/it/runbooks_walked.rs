@@ -165,6 +165,29 @@ fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, step)
 }
 
+/// A queue whose format is that of a newer program, until this is dropped.
+pub(crate) struct Newer {
+    format: PathBuf,
+    before: Vec<u8>,
+}
+
+impl Drop for Newer {
+    fn drop(&mut self) {
+        std::fs::write(&self.format, &self.before).unwrap();
+    }
+}
+
+pub(crate) fn written_by_a_newer_one(stage: &Stage) -> Newer {
+    let format = stage.path("data/queue/FORMAT");
+    let before = std::fs::read(&format).unwrap();
+    let text = String::from_utf8_lossy(&before).into_owned();
+    let queue = text.split_whitespace().nth(2).unwrap();
+    let newer = format!("mainstay-queue 2 {queue}");
+    let newer = format!("{newer} {:08x}\n", checksum(newer.as_bytes()));
+    std::fs::write(&format, newer).unwrap();
+    Newer { format, before }
+}
+
 #[test]
 fn a_program_is_replaced_while_documents_wait_and_one_that_is_too_old_touches_nothing() {
     let (stage, port) = (Stage::new(), quiet_port());
@@ -184,18 +207,13 @@ fn a_program_is_replaced_while_documents_wait_and_one_that_is_too_old_touches_no
     };
 
     // What a newer one has written is refused, and is as it was.
-    let format = stage.path("data/queue/FORMAT");
-    let whole = std::fs::read(&format).unwrap();
-    let text = String::from_utf8_lossy(&whole).into_owned();
-    let queue = text.split_whitespace().nth(2).unwrap();
-    let newer = format!("mainstay-queue 2 {queue}");
-    let newer = format!("{newer} {:08x}\n", checksum(newer.as_bytes()));
-    std::fs::write(&format, &newer).unwrap();
+    let written = written_by_a_newer_one(&stage);
+    let newer = std::fs::read(&written.format).unwrap();
     let said = say(&mut run(&url));
     assert_ne!(said.code, Some(0), "{said:?}");
     assert!(said.err.contains("newer"), "{said:?}");
-    assert_eq!(std::fs::read(&format).unwrap(), newer.as_bytes());
-    std::fs::write(&format, whole).unwrap();
+    assert_eq!(std::fs::read(&written.format).unwrap(), newer);
+    drop(written);
 
     stage.drop_file("b.csv", b"b");
     let receiver = Receiver::start(&stage, &format!("127.0.0.1:{port}"), &[]);
