@@ -4,6 +4,7 @@ use mainstay_supervise::TaskError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -27,6 +28,9 @@ pub(crate) enum Fault {
 pub(crate) struct Wish {
     pub(crate) task: String,
     pub(crate) fault: Fault,
+    /// It is met again at each new start of the task, for as long as there is such a file; without one it is met once.
+    #[serde(default)]
+    pub(crate) while_there: Option<PathBuf>,
 }
 
 /// The faults that were asked for, and that no task has met yet: one at most for each.
@@ -35,7 +39,7 @@ pub(crate) struct Faults(Arc<Asked>);
 
 #[derive(Debug, Default)]
 struct Asked {
-    faults: Mutex<BTreeMap<String, Fault>>,
+    faults: Mutex<BTreeMap<String, Wish>>,
     changed: Notify,
 }
 
@@ -54,7 +58,7 @@ impl std::error::Error for OnPurpose {}
 impl Faults {
     /// The task of this name meets it as soon as it runs.
     pub(crate) fn ask(&self, wish: Wish) {
-        self.asked().insert(wish.task, wish.fault);
+        self.asked().insert(wish.task.clone(), wish);
         self.0.changed.notify_waiters();
     }
 
@@ -89,14 +93,28 @@ impl Faults {
         loop {
             let mut changed = pin!(self.0.changed.notified());
             changed.as_mut().enable();
-            if let Some(fault) = self.asked().remove(task) {
+            if let Some(fault) = self.next(task) {
                 return fault;
             }
             changed.await;
         }
     }
 
-    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Fault>> {
+    fn next(&self, task: &str) -> Option<Fault> {
+        let mut asked = self.asked();
+        let wish = asked.remove(task)?;
+        let fault = wish.fault;
+        match &wish.while_there {
+            None => Some(fault),
+            Some(file) if file.try_exists().unwrap_or(false) => {
+                asked.insert(task.to_owned(), wish);
+                Some(fault)
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<String, Wish>> {
         self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,23 +1,60 @@
 //! Each task of the agent is made to panic, to fail, to end and to hang: it is seen with its cause, started again, and the rest goes on.
 
-use crate::hubs::quiet_port;
-use crate::support::{Receiver, Running, Stage, say, until};
+use crate::hubs::{self, quiet_port};
+use crate::support::{PATIENCE, Receiver, Running, Stage, say, until};
 use serde_json::Value;
+use std::cell::Cell;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// The task that tests ask, and that faults are asked of.
+const SOCKET: &str = "the control socket";
 
 /// An agent with every task that there is: a folder and an address, to two receivers, and its health.
 struct Whole {
     stage: Stage,
     agent: Running,
     lab: Receiver,
-    _home: Stage,
+    home: Stage,
+    /// Where its hub takes documents.
+    address: String,
+    /// How many documents it was given.
+    given: Cell<u32>,
+}
+
+/// The ways that a document can take through it while a task is down.
+///
+/// | task that is down | from the folder to the receiver | from the address to the folder |
+/// |---|---|---|
+/// | the pickup of route `lab` | no: it is taken once that runs again | yes |
+/// | the delivery on `lab/server` | no: it is delivered once that runs again | yes |
+/// | the address of route `hub` | yes | no: whoever sends asks again |
+/// | the delivery on `hub/folder` | yes | no: it is delivered once that runs again |
+/// | each of the others | yes | yes |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Lab,
+    Hub,
+}
+
+impl Way {
+    /// The one that a task stands on; none where no document meets it.
+    fn over(task: &str) -> Option<Self> {
+        match task {
+            "the pickup of route `lab`" | "the delivery on `lab/server`" => Some(Self::Lab),
+            "the address of route `hub`" | "the delivery on `hub/folder`" => Some(Self::Hub),
+            _ => None,
+        }
+    }
 }
 
 impl Whole {
     fn start() -> Self {
         let (stage, home, health) = (Stage::new(), Stage::new(), quiet_port());
         let lab = stage.receiver(&[]);
+        std::fs::create_dir(home.path("out")).unwrap();
         let config = format!(
             "[health]\nlisten = \"127.0.0.1:{health}\"\n\
              [[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n\
@@ -27,13 +64,19 @@ impl Whole {
             home.text("out"),
         );
         let agent = stage.start(stage.configured(&config).arg("--test-faults"));
-        let whole = Self {
+        let mut whole = Self {
             stage,
             agent,
             lab,
-            _home: home,
+            home,
+            address: String::new(),
+            given: Cell::new(0),
         };
         until("the agent answers", || whole.service().is_some());
+        let from = whole.stage.json(&["status"])["routes"][1]["from"]["http"].clone();
+        let address = from.as_str().unwrap().trim_start_matches("http://");
+        let address = address.trim_end_matches("/ingest");
+        address.clone_into(&mut whole.address);
         whole
     }
 
@@ -44,12 +87,16 @@ impl Whole {
         Some(status["service"].take()).filter(|service| !service.is_null())
     }
 
+    /// All of them; the control socket is the last, as nobody can ask without it.
     fn tasks(&self) -> Vec<String> {
         let service = self.service().unwrap();
         let tasks = service["tasks"].as_array().unwrap().iter();
-        tasks
+        let mut tasks: Vec<String> = tasks
             .map(|task| task["name"].as_str().unwrap().to_owned())
-            .collect()
+            .collect();
+        tasks.sort_by_key(|task| task == SOCKET);
+        assert!(tasks.len() >= 10, "{tasks:?}");
+        tasks
     }
 
     fn task(&self, name: &str) -> Option<Value> {
@@ -63,56 +110,138 @@ impl Whole {
         meets(&self.stage, task, fault);
     }
 
-    fn is_well(&self, task: &str, failures: u64) -> bool {
+    /// Has a task meet this fault, and at each new start again, until what this returns is dropped.
+    fn suffers(&self, task: &str, fault: &str) -> Fault {
+        let stands = self
+            .stage
+            .path(&format!("{} suffers", task.replace('/', " ")));
+        std::fs::write(&stands, task).unwrap();
+        let wish = serde_json::json!({ "task": task, "fault": fault, "while_there": stands });
+        ask(&self.stage, &wish);
+        Fault(stands)
+    }
+
+    /// Whether it has failed, and runs again.
+    fn is_over(&self, task: &str) -> bool {
         self.task(task).is_some_and(|task| {
-            task["state"] == "running"
-                && task["failures"].as_u64() == Some(failures)
-                && task["attempts"].as_u64() == Some(failures + 1)
+            let (attempts, failures) = (&task["attempts"], &task["failures"]);
+            let runs = task["state"] == "running" && attempts.as_u64() > failures.as_u64();
+            failures != 0 && runs
         })
     }
 
-    /// Whether everything still does what it is for.
-    fn delivers(&self, name: &str) {
-        let before = self.lab.stored().len();
-        self.stage.drop_file(name, name.as_bytes());
-        until("a file is delivered all the same", || {
-            self.lab.stored().len() == before + 1
-        });
+    /// Gives it a document by this way, under a name of its own.
+    fn gives(&self, way: Way) -> u32 {
+        let number = self.given.get();
+        self.given.set(number + 1);
+        let name = format!("{number}.csv");
+        match way {
+            Way::Lab => self.stage.drop_file(&name, name.as_bytes()),
+            Way::Hub => {
+                let key = format!("idempotency-key: 0192f0c1-2b3c-7d4e-8f90-{number:012x}");
+                let mut bytes = hubs::head("POST", "/ingest", &[&key], name.len());
+                bytes.extend(name.as_bytes());
+                let mut stream = TcpStream::connect(&self.address).unwrap();
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                stream.write_all(&bytes).unwrap();
+                let answer = hubs::Answer::read(stream);
+                assert!((200..300).contains(&answer.status), "{answer:?}");
+            }
+        }
+        number
     }
 
-    /// Each task meets the fault once, one after the other.
-    fn each_meets(self, fault: &str, words: &str) {
-        let tasks = self.tasks();
-        assert!(tasks.len() >= 10, "{tasks:?}");
-        for task in &tasks {
-            self.meets(task, fault);
-            until(&format!("{task} runs again after its {fault}"), || {
-                self.is_well(task, 1)
-            });
-            let told = self.task(task).unwrap();
-            assert!(
-                told["last_failure"].as_str().unwrap().contains(words),
-                "{told}"
+    /// Whether this document is where it was to go.
+    fn has(&self, way: Way, number: u32) -> bool {
+        let name = format!("{number}.csv");
+        match way {
+            Way::Lab => self.lab.stored().contains_key(&name),
+            Way::Hub => {
+                let files = std::fs::read_dir(self.home.path("out")).into_iter();
+                let mut files = files.flatten().flatten();
+                files.any(|file| {
+                    std::fs::read(file.path()).is_ok_and(|body| body == name.as_bytes())
+                })
+            }
+        }
+    }
+
+    /// Delivers by every way that leads around these tasks.
+    fn delivers_beside(&self, down: &[&str]) {
+        let mut ways = vec![Way::Lab, Way::Hub];
+        ways.retain(|way| down.iter().all(|task| Way::over(task) != Some(*way)));
+        assert!(!ways.is_empty(), "{down:?}");
+        for way in ways {
+            let number = self.gives(way);
+            until(
+                &format!("a document goes by {way:?} beside {down:?}"),
+                || self.has(way, number),
             );
         }
-        self.delivers("after.csv");
-        let log = self.agent.log();
+    }
+
+    /// Gives a document to the way that is down, where somebody takes it.
+    fn gives_to(&self, task: &str) -> Option<(Way, u32)> {
+        let way = Way::over(task).filter(|_| !task.starts_with("the address"))?;
+        Some((way, self.gives(way)))
+    }
+
+    /// Whether everything still does what it is for.
+    fn delivers(&self) {
+        self.delivers_beside(&[]);
+    }
+
+    /// Each task meets the fault, one after the other; documents are delivered while it stands, and after it.
+    fn each_meets(self, fault: &str, words: &str) {
+        let tasks = self.tasks();
         for task in &tasks {
-            let id = self.task(task).unwrap()["last_failure_id"].clone();
-            let is_told = |line: &str| line.contains(task) && line.contains(words);
-            assert!(log.lines().any(is_told), "{task} ({id}) in:\n{log}");
+            let stands = self.suffers(task, fault);
+            until(&format!("{task} is told to have met {fault}"), || {
+                let log = self.agent.log();
+                let is_told = |line: &str| line.contains(task) && line.contains(words);
+                log.lines().any(is_told)
+            });
+            self.delivers_beside(&[task]);
+            let waits = self.gives_to(task);
+            drop(stands);
+            until(&format!("{task} runs again after its {fault}"), || {
+                self.is_over(task)
+            });
+            let told = self.task(task).unwrap();
+            let last = told["last_failure"].as_str().unwrap();
+            assert!(last.contains(words), "{told}");
+            if let Some((way, number)) = waits {
+                until(&format!("what came while {task} was down arrives"), || {
+                    self.has(way, number)
+                });
+            }
         }
+        self.delivers();
         assert_eq!(self.service().unwrap()["state"], "running");
         self.agent.signal("TERM");
-        assert_eq!(self.agent.end(), Some(0), "{log}");
+        assert_eq!(self.agent.end(), Some(0));
+    }
+}
+
+/// A fault that stands until it is dropped.
+struct Fault(PathBuf);
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).unwrap();
     }
 }
 
 /// Has a task of the agent of this stage meet a fault.
 pub(crate) fn meets(stage: &Stage, task: &str, fault: &str) {
-    let body = serde_json::json!({ "task": task, "fault": fault }).to_string();
+    ask(stage, &serde_json::json!({ "task": task, "fault": fault }));
+}
+
+fn ask(stage: &Stage, wish: &Value) {
     let mut stream = UnixStream::connect(stage.path("data/control.sock")).unwrap();
-    stream.write_all(request(&body).as_bytes()).unwrap();
+    stream
+        .write_all(request(&wish.to_string()).as_bytes())
+        .unwrap();
     // The task that answers may be the one that meets it.
     drop(stream.read_to_end(&mut Vec::new()));
 }
@@ -148,7 +277,7 @@ fn a_panic_that_is_no_task_s_is_counted_logged_and_shown_with_its_place() {
     assert!(shown.contains(last), "{shown}");
     let log = whole.agent.log();
     assert!(log.contains("a panic, which is a bug"), "{log}");
-    whole.delivers("after.csv");
+    whole.delivers();
 }
 
 #[test]
@@ -165,24 +294,31 @@ fn whatever_task_ends_unasked_is_told_and_started_again_and_the_rest_goes_on() {
 fn whatever_task_hangs_is_told_within_half_a_minute_and_started_again() {
     let whole = Whole::start();
     let tasks = whole.tasks();
-    // The socket is the last, as nobody can ask without it.
-    let (socket, others): (Vec<&String>, Vec<&String>) =
-        tasks.iter().partition(|task| *task == "the control socket");
-    for task in others.iter().chain(&socket) {
-        whole.meets(task, "hang");
+    // All that stand on one of the two ways in a round of their own, so that documents can go by the other one.
+    let (lab, others): (Vec<&String>, Vec<&String>) =
+        { tasks.iter() }.partition(|task| Way::over(task) == Some(Way::Lab) || *task == SOCKET);
+    for round in [others, lab] {
+        let down: Vec<&str> = round.iter().map(|task| task.as_str()).collect();
+        let hang: Vec<Fault> = down
+            .iter()
+            .map(|task| whole.suffers(task, "hang"))
+            .collect();
+        whole.delivers_beside(&down);
+        // The pickup of `lab` is the one that documents wait for while nobody hears of it.
+        let waits = down.iter().find(|task| task.contains("pickup"));
+        let waits = waits.and_then(|task| whole.gives_to(task));
+        drop(hang);
+        for task in &down {
+            until(&format!("{task} runs again"), || whole.is_over(task));
+            let told = whole.task(task).unwrap();
+            let last = told["last_failure"].as_str().unwrap();
+            assert!(last.contains("no heartbeat for 15"), "{told}");
+        }
+        if let Some((way, number)) = waits {
+            until("what came meanwhile arrives", || whole.has(way, number));
+        }
     }
-    for task in &tasks {
-        until(&format!("{task} runs again"), || whole.is_well(task, 1));
-        let told = whole.task(task).unwrap();
-        assert!(
-            told["last_failure"]
-                .as_str()
-                .unwrap()
-                .contains("no heartbeat for 15"),
-            "{told}"
-        );
-    }
-    whole.delivers("after.csv");
+    whole.delivers();
     whole.agent.signal("TERM");
     assert_eq!(whole.agent.end(), Some(0));
 }
@@ -213,7 +349,7 @@ fn what_fails_for_good_is_told_wherever_one_looks_and_the_other_routes_go_on() {
     let health = say(&mut whole.stage.command(&["health"]));
     assert_eq!(health.code, Some(35), "{health:?}");
     assert!(health.out.contains("crash-loop"), "{health:?}");
-    whole.delivers("after.csv");
+    whole.delivers_beside(&[delivery]);
     whole.agent.signal("TERM");
     assert_eq!(whole.agent.end(), Some(0));
 }
