@@ -12,6 +12,7 @@ mod lyingsync;
 mod neighbour;
 mod powercut;
 mod reads;
+mod repeats;
 mod shared;
 mod simulation;
 mod soak;
@@ -74,7 +75,7 @@ pub const ALL: &[Campaign] = &[
     },
     Campaign {
         name: "stops",
-        about: "the agent is asked to stop at random moments, in six bad situations, and has to be gone in time",
+        about: "the agent is asked to stop at random moments, in seven bad situations, and has to be gone in time",
         row: Row::Others,
         run: stops::run,
     },

@@ -5,8 +5,6 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -253,27 +251,6 @@ impl Receiver {
         self.url
             .trim_start_matches("http://")
             .trim_end_matches("/ingest")
-    }
-
-    /// How many documents were sent to it that it had.
-    ///
-    /// # Errors
-    /// If it does not answer.
-    pub fn repeated(&self) -> Result<u64> {
-        let mut stream = TcpStream::connect(self.address())?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(
-            stream,
-            "GET /status HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        let said: Value = serde_json::from_str(body.unwrap_or_default())
-            .with_context(|| format!("the receiver answers: {answer}"))?;
-        said["duplicates"]
-            .as_u64()
-            .with_context(|| format!("the receiver does not say it: {said}"))
     }
 
     /// Kills it at once.

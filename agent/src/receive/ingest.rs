@@ -145,6 +145,7 @@ async fn serve(desk: &Desk, parts: &Parts, body: Body) -> Result<Response, Refus
                 .counters()
                 .duplicates
                 .fetch_add(1, Ordering::Relaxed);
+            tracing::info!(id = %key, "already there");
             (
                 StatusCode::OK,
                 json!({ "already_there": true, "id": key.to_string() }),
