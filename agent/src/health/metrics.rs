@@ -80,28 +80,8 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
             format_args!("# TYPE {name} {kind}\n{name} {value}\n"),
         );
     }
-    if let Some(network) = &status.network {
-        write(&mut text, format_args!("# TYPE mainstay_network gauge\n"));
-        for state in ["online", "offline", "unknown"] {
-            let is_so = u64::from(network.state == state);
-            write(
-                &mut text,
-                format_args!("mainstay_network{{state=\"{state}\"}} {is_so}\n"),
-            );
-        }
-    }
-    if let Some(cache) = &status.cache {
-        let (limit, offline) = (cache.limit_bytes, u64::from(cache.offline));
-        for (name, value) in [
-            ("mainstay_cache_limit_bytes", limit),
-            ("mainstay_cache_offline", offline),
-        ] {
-            write(
-                &mut text,
-                format_args!("# TYPE {name} gauge\n{name} {value}\n"),
-            );
-        }
-    }
+    write_network(&mut text, status);
+    write_cache(&mut text, status);
     for (name, kind, value) in OF_LANES {
         write(&mut text, format_args!("# TYPE {name} {kind}\n"));
         for to in status.routes.iter().flat_map(|route| &route.to) {
@@ -113,6 +93,31 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
         }
     }
     text
+}
+
+fn write_network(text: &mut String, status: &Status) {
+    if let Some(network) = &status.network {
+        write(text, format_args!("# TYPE mainstay_network gauge\n"));
+        for state in ["online", "offline", "unknown"] {
+            let is_so = u64::from(network.state == state);
+            write(
+                text,
+                format_args!("mainstay_network{{state=\"{state}\"}} {is_so}\n"),
+            );
+        }
+    }
+}
+
+fn write_cache(text: &mut String, status: &Status) {
+    if let Some(cache) = &status.cache {
+        let (limit, offline) = (cache.limit_bytes, u64::from(cache.offline));
+        for (name, value) in [
+            ("mainstay_cache_limit_bytes", limit),
+            ("mainstay_cache_offline", offline),
+        ] {
+            write(text, format_args!("# TYPE {name} gauge\n{name} {value}\n"));
+        }
+    }
 }
 
 fn write(text: &mut String, words: std::fmt::Arguments<'_>) {
