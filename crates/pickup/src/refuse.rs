@@ -93,9 +93,22 @@ impl Collector {
             reason,
             may_copy: true,
         };
-        self.quarantine
-            .put(&refused, self.clock.wall())
-            .map_err(|error| why(&error))?;
+        let put = match self.quarantine.put(&refused, self.clock.wall()) {
+            // An earlier life moved it there and was killed, or somebody took it away: what is left of it is the copy.
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && claimed.place == Place::Claimed =>
+            {
+                let copy = Self::committed_name(claimed);
+                let refused = Refused {
+                    folder: &self.work,
+                    name: &copy,
+                    ..refused
+                };
+                self.quarantine.put(&refused, self.clock.wall())
+            }
+            put => put,
+        };
+        put.map_err(|error| why(&error))?;
         if let Some(marker) = &claimed.marker {
             drop(folder.remove(marker));
             // One that a power cut brought back would be put back, and mark the next file of its name.

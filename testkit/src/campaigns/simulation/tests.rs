@@ -28,12 +28,13 @@ fn a_seed_gives_the_same_life_again_call_by_call() {
 
 /// Each of these found something that is fixed now: a claim that was forgotten before its file had left for good, an original
 /// that was on no disk, an older memory of a file that counted, a marker that was put back, or was not, or too late,
-/// a removal whose second sync was believed.
+/// a removal whose second sync was believed, a file that was refused and never left.
 #[test]
 fn lives_of_a_pickup_that_once_were_broken_hold() {
     let scratch = crate::campaigns::scratch().unwrap();
     for seed in [
         2, 1685, 4790, 10_040, 12_266, 14_927, 17_450, 18_602, 19_532, 69_134, 72_119, 115_736,
+        120_419,
     ] {
         let held = live_with_pickup(seed, false, scratch.path()).0;
         assert_eq!(held, Ok(()), "seed {seed}");
