@@ -87,13 +87,19 @@ impl Kept {
             .iter()
             .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
             .fold(kept.latest, Claim::max);
-        for path in kept.listed(KEPT)? {
-            for (relative, identity) in read(&path)? {
-                kept.files.insert(relative, identity);
-            }
-            kept.segments.push(path);
-        }
+        kept.remember()?;
         Ok(kept)
+    }
+
+    /// Reads all that was confirmed, the earliest first: the later memory of a file counts.
+    fn remember(&mut self) -> Result<(), Error> {
+        self.files.clear();
+        self.segments.clear();
+        for path in self.listed(KEPT)? {
+            self.files.extend(read(&path)?);
+            self.segments.push(path);
+        }
+        Ok(())
     }
 
     /// Settles what was intended when the process died: what the intake has is kept, what it has not will be taken again.
@@ -130,6 +136,10 @@ impl Kept {
                 self.rewrite(intent)
             };
             settled.map_err(|error| Error::folder("write", &self.folder, error))?;
+        }
+        if !known.is_empty() {
+            // One that could not be confirmed for long is older than what was confirmed since.
+            self.remember()?;
         }
         book.closed(closed);
         Ok(again)
@@ -499,6 +509,37 @@ mod tests {
         closed.sort();
         assert_eq!(closed, [file(1).0, file(2).0], "each once");
         assert_eq!(Kept::open(folder.path()).unwrap().files.len(), 3);
+    }
+
+    /// Settled at a start, it counted for more than what had been confirmed after it, and the file was taken again.
+    #[test]
+    fn what_could_not_be_confirmed_for_long_is_older_than_what_was_confirmed_since() {
+        struct Everything;
+        impl Book for Everything {
+            fn is_committed(&self, _: Claim) -> bool {
+                true
+            }
+            fn closed(&self, claims: Vec<Claim>) {
+                assert_eq!(claims.len(), 1);
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = |number, len| {
+            let seen = Seen {
+                len,
+                ..identity(1).seen
+            };
+            let claim = Claim::from_bytes([number; 16]);
+            [(claim, PathBuf::from("x"), seen)].into_iter()
+        };
+        // Committed, and its confirmation failed.
+        let _before = kept.intend(file(1, 1), 5).unwrap();
+        let intent = kept.intend(file(2, 2), 5).unwrap();
+        kept.confirm(intent).unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        assert!(kept.resolve(&Everything).unwrap().is_empty());
+        assert_eq!(kept.files[Path::new("x")].seen.len, 2);
     }
 
     /// The first attempt, and a second one that the process was killed in.
