@@ -60,6 +60,7 @@ impl Collector {
             Reading::DiskFull(reason) => {
                 let told = "disk full: make room on the file system of the work folder";
                 batch.trouble = Some(Trouble::full(format!("{told} ({reason})")));
+                claimed.is_in_doubt = true;
                 // Those that have their copies already are not kept waiting by it.
                 claimed.due = self.now() + backoff(1);
                 self.pending.push(claimed);
@@ -95,9 +96,12 @@ impl Collector {
             ),
             Place::Claimed => {
                 let copy = Self::committed_name(claimed);
-                if self.work.facts(&copy).is_err()
-                    && let Err(reading) = self.copy(claimed, &copy, &limits)
-                {
+                let copied = if self.work.facts(&copy).is_err() {
+                    self.copy(claimed, &copy, &limits)
+                } else {
+                    self.confirm_copy(claimed)
+                };
+                if let Err(reading) = copied {
                     return reading;
                 }
                 let private = Limits {
@@ -179,6 +183,17 @@ impl Collector {
         Err(self
             .remove_copy(to)
             .map_or_else(Reading::Failed, |()| Reading::Changed))
+    }
+
+    /// A copy that is there may be one whose name the disk did not confirm: it is not committed before that is done.
+    fn confirm_copy(&self, claimed: &Claimed) -> Result<(), Reading> {
+        // What an earlier life left was confirmed at the start.
+        let is_in_doubt = claimed.is_in_doubt && claimed.seen.is_some();
+        if claimed.unreadable == 0 && claimed.failures == 0 && !is_in_doubt {
+            return Ok(());
+        }
+        let confirmed = self.work.stir().and_then(|()| self.work.sync());
+        confirmed.map_err(|error| Reading::Failed(why(&error)))
     }
 
     /// Removes a copy, where there is one, for good before its file goes back: one that the next start finds is offered under its
