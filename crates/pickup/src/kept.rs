@@ -110,9 +110,15 @@ impl Kept {
         book: &dyn Book,
     ) -> Result<Vec<(Claim, Box<Path>, Seen)>, Error> {
         let (mut again, mut closed) = (Vec::new(), Vec::new());
-        let mut known = HashSet::new();
         self.doubtful.clear();
-        for path in self.listed(INTENT)? {
+        let intents = self.listed(INTENT)?;
+        if intents.is_empty() {
+            return Ok(again);
+        }
+        // What was withdrawn and is back, or could not be, says nothing of what was confirmed since: nobody knows those claims any more.
+        let confirmed = self.files.values().map(|identity| identity.claim);
+        let mut known: HashSet<Claim> = confirmed.collect();
+        for path in intents {
             let mut intended = read(&path)?;
             let written = intended.len();
             // What was offered again after a failure stands in two of them.
@@ -137,10 +143,8 @@ impl Kept {
             };
             settled.map_err(|error| Error::folder("write", &self.folder, error))?;
         }
-        if !known.is_empty() {
-            // One that could not be confirmed for long is older than what was confirmed since.
-            self.remember()?;
-        }
+        // One that could not be confirmed for long is older than what was confirmed since.
+        self.remember()?;
         book.closed(closed);
         Ok(again)
     }
@@ -540,6 +544,40 @@ mod tests {
         let mut kept = Kept::open(folder.path()).unwrap();
         assert!(kept.resolve(&Everything).unwrap().is_empty());
         assert_eq!(kept.files[Path::new("x")].seen.len, 2);
+    }
+
+    /// It was refused together with one that nobody wants, and the next try stored it and closed its claim.
+    #[test]
+    fn what_was_withdrawn_and_is_still_there_brings_back_nothing_that_was_confirmed_since() {
+        struct Nothing;
+        impl Book for Nothing {
+            fn is_committed(&self, _: Claim) -> bool {
+                false
+            }
+            fn closed(&self, claims: Vec<Claim>) {
+                assert!(claims.is_empty());
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = |number: u8| {
+            let claim = Claim::from_bytes([number; 16]);
+            (
+                claim,
+                PathBuf::from(number.to_string()),
+                identity(number).seen,
+            )
+        };
+        let _withdrawn = kept.intend([file(1), file(2)].into_iter(), 5).unwrap();
+        let intent = kept.intend([file(1)].into_iter(), 5).unwrap();
+        kept.confirm(intent).unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let again = kept.resolve(&Nothing).unwrap();
+        assert_eq!(
+            again.iter().map(|file| file.0).collect::<Vec<_>>(),
+            [file(2).0]
+        );
+        assert!(kept.files.contains_key(Path::new("1")));
     }
 
     /// The first attempt, and a second one that the process was killed in.
