@@ -230,6 +230,15 @@ impl Collector {
             }
         };
         match examine(&self.config, &folder, name(relative), candidate) {
+            // It was offered under another claim, and committed, since it was found.
+            Verdict::Take(seen)
+                if self
+                    .kept
+                    .as_ref()
+                    .is_some_and(|kept| kept.has(relative, seen)) =>
+            {
+                self.shared.lock().content(relative);
+            }
             Verdict::Take(seen) => return Some(seen),
             Verdict::Gone => self.shared.lock().content(relative),
             Verdict::Complain(reason) => self.complain(relative, &reason),

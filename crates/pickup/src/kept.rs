@@ -158,6 +158,12 @@ impl Kept {
         identity.seen == Seen::of(facts)
     }
 
+    /// Whether this file was committed as it was seen.
+    pub(crate) fn has(&self, relative: &Path, seen: Seen) -> bool {
+        let known = self.files.get(relative);
+        known.is_some_and(|identity| identity.seen == seen)
+    }
+
     /// Whether no more files can be remembered.
     pub(crate) fn is_full(&self) -> bool {
         self.files.len() >= KEPT_MAX
