@@ -275,10 +275,27 @@ pub(crate) struct Http {
 
 /// The proxy on the way to an HTTP destination.
 #[derive(Debug, Clone)]
-pub(crate) struct Proxy {
-    pub(crate) url: String,
-    pub(crate) credentials: Option<(String, SecretRef)>,
-    pub(crate) bypass: Vec<String>,
+pub(crate) enum Proxy {
+    /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the agent say.
+    System,
+    Manual {
+        url: String,
+        credentials: Option<(String, SecretRef)>,
+        bypass: Vec<String>,
+    },
+}
+
+/// What `proxy` says where the environment says which.
+pub(crate) const SYSTEM: &str = "system";
+
+impl Proxy {
+    /// As it is written, without credentials.
+    pub(crate) fn address(&self) -> &str {
+        match self {
+            Self::System => SYSTEM,
+            Self::Manual { url, .. } => url,
+        }
+    }
 }
 
 /// How a request proves who sends it.

@@ -3,7 +3,8 @@
 use super::check::or_never;
 use super::document::{After, Compress};
 use super::settings::{
-    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Ingest, Kind, Lookup, Route, Settings,
+    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Ingest, Kind, Lookup, Proxy, Route,
+    Settings,
 };
 use crate::health::Limits;
 use crate::units::{Size, Span};
@@ -329,7 +330,7 @@ fn destination(destination: &Destination) -> Map<String, Value> {
                 },
             );
             set("auth", http.auth.as_ref().map_or(Value::Null, auth));
-            set("proxy", json!(http.proxy.as_ref().map(|proxy| &proxy.url)));
+            set("proxy", json!(http.proxy.as_ref().map(Proxy::address)));
             set("timeout", json!(Span(http.timeout).to_string()));
             set(
                 "if_none_match",

@@ -1,7 +1,7 @@
 //! The certificates that deliveries met, over all lives of the agent: after a new configuration a destination still has the one that
 //! it showed before.
 
-use crate::config::{Destination, Kind, Settings};
+use crate::config::{Destination, Kind, Proxy, Settings};
 use mainstay_deliver::Certificates;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +32,7 @@ impl Met {
 fn way(destination: &Destination) -> Way {
     let (address, ours) = match &destination.kind {
         Kind::Http(http) => {
-            let proxy = http.proxy.as_ref().map(|proxy| &proxy.url);
+            let proxy = http.proxy.as_ref().map(Proxy::address);
             let client = http.client.as_ref().map(|(certificate, _)| certificate);
             (http.url.clone(), format!("{client:?} {proxy:?}"))
         }

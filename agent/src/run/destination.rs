@@ -1,11 +1,12 @@
 //! From a destination's settings to the destination itself.
 
-use crate::config::{Auth, Compress, Destination, Http, Kind};
+use crate::config::{self, Auth, Compress, Destination, Http, Kind};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{
     Certificates, ClientCertificate, Compression, Connectivity, Folder, FolderConfig, HttpConfig,
-    Method, Proxy, Secret, Tls,
+    Method, Proxy, Secret, SystemProxies, Tls,
 };
+use mainstay_paths::Environment;
 use std::error::Error;
 use std::sync::Arc;
 
@@ -78,20 +79,48 @@ fn http_config(http: &Http, concurrency: u16) -> Result<HttpConfig, CannotBuild>
             .map(|(certificate, key)| ClientCertificate { certificate, key }),
         ..Tls::default()
     };
-    if let Some(proxy) = &http.proxy {
-        let credentials = proxy.credentials.as_ref();
-        let credentials = credentials
-            .map(|(user, password)| Ok::<_, CannotBuild>((user.clone(), password.fetch()?)));
-        config.proxy = Proxy::Manual {
-            url: proxy.url.clone(),
-            credentials: credentials.transpose()?,
-            bypass: proxy.bypass.clone(),
-        };
+    if let Some(found) = &http.proxy {
+        config.proxy = proxy(found)?;
     }
     config.timeout = http.timeout;
     // Each delivery that is under way can keep its connection.
     config.idle_connections = usize::from(concurrency);
     Ok(config)
+}
+
+fn proxy(proxy: &config::Proxy) -> Result<Proxy, CannotBuild> {
+    let config::Proxy::Manual {
+        url,
+        credentials,
+        bypass,
+    } = proxy
+    else {
+        return Ok(Proxy::System(system_proxies()));
+    };
+    let credentials = credentials
+        .as_ref()
+        .map(|(user, password)| Ok::<_, CannotBuild>((user.clone(), password.fetch()?)));
+    Ok(Proxy::Manual {
+        url: url.clone(),
+        credentials: credentials.transpose()?,
+        bypass: bypass.clone(),
+    })
+}
+
+/// The variables that other programs heed, too; those in small letters count first, as with curl.
+fn system_proxies() -> SystemProxies {
+    let environment = Environment::from_process();
+    let value = |name: &str| {
+        [name.to_ascii_lowercase(), name.to_owned()]
+            .iter()
+            .find_map(|name| environment.secret_from_env(name))
+    };
+    SystemProxies {
+        http: value("HTTP_PROXY").map(Secret::new),
+        https: value("HTTPS_PROXY").map(Secret::new),
+        all: value("ALL_PROXY").map(Secret::new),
+        bypass: value("NO_PROXY"),
+    }
 }
 
 fn auth(auth: &Auth) -> Result<mainstay_deliver::Auth, CannotBuild> {

@@ -5,8 +5,11 @@ use crate::health::Watched;
 use crate::hubs::{NOWHERE, quiet_port};
 use crate::support::{Receiver, Running, Stage, say, until};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 /// A name of 64 letters, which the system says no to without asking the network.
 fn nameless(letter: &str) -> String {
@@ -226,4 +229,72 @@ fn the_metrics_say_whether_there_is_a_network_and_which_lane_is_down() {
             && metrics.contains("\nmainstay_network{state=\"unknown\"} 1\n")
             && metrics.contains("\nmainstay_network{state=\"offline\"} 0\n")
     });
+}
+
+/// A proxy that takes requests for others, and answers each itself; what it was asked.
+fn forwarding(listener: TcpListener) -> mpsc::Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let (mut first, mut len) = (String::new(), 0);
+            stream.read_line(&mut first).unwrap();
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let line = line.trim().to_ascii_lowercase();
+                if line.is_empty() {
+                    break;
+                }
+                if let Some(said) = line.strip_prefix("content-length:") {
+                    len = said.trim().parse().unwrap();
+                }
+            }
+            stream.read_exact(&mut vec![0; len]).unwrap();
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            stream.get_mut().write_all(answer).unwrap();
+            if tell.send(first).is_err() {
+                return;
+            }
+        }
+    });
+    told
+}
+
+/// The destination's name is one that nobody can resolve: only the proxy could know it.
+#[test]
+fn a_proxy_of_the_environment_is_gone_through_where_the_configuration_says_so() {
+    let stage = Stage::new();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let told = forwarding(listener);
+    let config = format!(
+        "[[route]]\nname = \"r\"\n[route.from]\nfolder = '{}'\nsettle = \"0s\"\n[route.to.there]\nurl = \"http://receiver.invalid/in\"\nproxy = \"system\"\n",
+        stage.text("drop"),
+    );
+    let mut command = stage.configured(&config);
+    command.env_remove("http_proxy").env("HTTP_PROXY", &proxy);
+    command
+        .env("NO_PROXY", "elsewhere.invalid")
+        .env_remove("no_proxy");
+    let agent = stage.start(&mut command);
+    stage.drop_file("one.json", b"{}");
+    let first = told.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(
+        first.starts_with("POST http://receiver.invalid/in "),
+        "{first}"
+    );
+    until("it is delivered", || stage.ledger("delivered") == 1);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    // Without the word in the configuration the environment says nothing.
+    let mut command = stage.configured(&config.replace("proxy = \"system\"\n", ""));
+    command.env_remove("http_proxy").env("HTTP_PROXY", &proxy);
+    let agent = stage.start(&mut command);
+    stage.drop_file("two.json", b"{}");
+    until("it is said that the name is unknown", || {
+        agent.log().contains("receiver.invalid")
+    });
+    assert!(told.try_recv().is_err(), "it went through the proxy");
+    agent.kill();
 }

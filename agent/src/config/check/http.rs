@@ -3,7 +3,7 @@
 use super::Check;
 use crate::config::document::{self, Compress};
 use crate::config::secret::SecretRef;
-use crate::config::settings::{Auth, Http, Proxy, TIMEOUT};
+use crate::config::settings::{Auth, Http, Proxy, SYSTEM, TIMEOUT};
 use mainstay_lookup::holds_a_secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,9 +29,7 @@ impl Check<'_> {
             auth: destination.auth.and_then(|auth| self.auth(auth)),
             ca,
             client,
-            proxy: destination
-                .proxy
-                .map(|proxy| self.proxy(proxy.into_inner())),
+            proxy: destination.proxy.and_then(|proxy| self.proxy(proxy)),
             if_none_match: destination.if_none_match.is_some_and(Spanned::into_inner),
             timeout: destination
                 .timeout
@@ -135,14 +133,24 @@ impl Check<'_> {
         }
     }
 
-    fn proxy(&mut self, proxy: document::Proxy) -> Proxy {
+    fn proxy(&mut self, proxy: Spanned<document::Proxy>) -> Option<Proxy> {
+        let span = proxy.span();
+        let proxy = proxy.into_inner();
+        if proxy.url == SYSTEM {
+            if proxy.user.is_some() || proxy.password.is_some() || !proxy.bypass.is_empty() {
+                let help = "the environment says who passes and what is bypassed: write proxy = \"system\" alone";
+                self.refuse(&span, "a `system` proxy with settings of its own", help);
+                return None;
+            }
+            return Some(Proxy::System);
+        }
         let credentials = proxy.user.zip(proxy.password);
         let credentials = credentials.map(|(user, password)| (user, self.secret(&password)));
-        Proxy {
+        Some(Proxy::Manual {
             url: proxy.url,
             credentials,
             bypass: proxy.bypass,
-        }
+        })
     }
 
     /// A secret has to be there now: an agent that starts without it would hold the destination for ever, or let nobody in.
