@@ -324,3 +324,39 @@ fn a_path_that_cannot_be_read_at_a_start_is_not_done_without() {
     }
     assert!(0 < refused, "no start was ever refused");
 }
+
+/// Synced once more, the system says Ok and does nothing: the file was back after the power cut, and its claim closed.
+#[test]
+fn a_removal_that_was_not_confirmed_is_not_believed_because_the_next_sync_says_so() {
+    for after in [After::Archive, After::Delete] {
+        for (sync, count) in (0..16).flat_map(|sync| [(sync, 1), (sync, 2)]) {
+            let (_folder, tree) = tree(1);
+            let mut config = config(&tree);
+            config.after = after.clone();
+            let (books, clock) = (Arc::new(Books::default()), ManualClock::new());
+            let _started = start(Rc::clone(&tree) as Rc<dyn Machine>);
+            live(&config, &books, &clock);
+            let modified = at(clock.wall() - 60_000);
+            tree.drop_file("share/drop/x", &CONTENT, modified, None)
+                .unwrap();
+            tree.sync("share/drop/x").unwrap();
+            tree.refuse(Some(Fault {
+                on: Some(On::Syncs),
+                after: sync,
+                count,
+                code: 5,
+            }));
+            let shared = Arc::new(clock.clone());
+            if let Ok(mut pickup) = Pickup::open(config.clone(), Arc::clone(&books), shared)
+                && done(pickup.recover()).is_ok()
+            {
+                turn(&mut pickup, &clock);
+                turn(&mut pickup, &clock);
+            }
+            tree.restart(Outcome::AllLost).unwrap();
+            live(&config, &books, &clock);
+            let stored = books.stored.lock().unwrap().len();
+            assert_eq!(stored, 1, "{after:?}, sync {sync} and {count}");
+        }
+    }
+}
