@@ -203,8 +203,9 @@ impl Kept {
         match files::create_new(&intent.path, intent.text().as_bytes()) {
             Ok(()) => Ok(intent),
             Err(error) => {
-                // It may be there all the same, and what it says may come true under another one.
-                drop(self.doubt(intent));
+                // Nobody was offered it, and what was in doubt of its files before still is. Where this fails, or a power cut brings it
+                // back, the next start asks for what was not confirmed since.
+                drop(files::remove(&intent.path));
                 Err(error)
             }
         }
@@ -584,6 +585,25 @@ mod tests {
             [file(2).0]
         );
         assert!(kept.files.contains_key(Path::new("1")));
+    }
+
+    /// The disk was full for the second attempt, which put itself in the place of the first: what that may have stored was forgotten.
+    #[test]
+    fn an_attempt_that_cannot_be_written_down_forgets_nothing_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let file = (identity(1).claim, PathBuf::from("x"), identity(1).seen);
+        let first = kept.intend([file.clone()].into_iter(), 5).unwrap();
+        let path = first.path.clone();
+        kept.doubt(first).unwrap();
+        // A folder that takes no files.
+        let before = std::mem::replace(&mut kept.folder, PathBuf::from("/proc/self"));
+        kept.intend([file.clone()].into_iter(), 5).unwrap_err();
+        kept.folder = before;
+        assert!(path.exists());
+        let second = kept.intend([file].into_iter(), 5).unwrap();
+        kept.doubt(second).unwrap();
+        assert!(!path.exists(), "only the last is of use");
     }
 
     /// The first attempt, and a second one that the process was killed in.
