@@ -18,6 +18,10 @@ const TORN: usize = 4;
 /// says nothing of us. The simulation tears our writes at every byte.
 const SECTOR: usize = 512;
 
+/// What describes the file system lies before this, on ext4 in two sectors under one checksum; the whole file system is gone where it is
+/// torn, which is mended with a copy of it and not by us. The system writes it in place when everything is synced.
+const SUPERBLOCK_END: u64 = 4096;
+
 /// What is on the disks after the power went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
@@ -115,7 +119,10 @@ fn torn(
 ) -> Option<(usize, u64)> {
     let can_tear = |event: &&usize| {
         !lost.contains(event)
-            && matches!(&recording.events[**event], Event::Write { bytes, .. } if SECTOR < bytes.len())
+            && matches!(
+                &recording.events[**event],
+                Event::Write { offset, bytes, .. } if SUPERBLOCK_END <= *offset && SECTOR < bytes.len()
+            )
     };
     let kept: Vec<&usize> = volatile.iter().filter(can_tear).collect();
     let one = kept.get(random.below(kept.len().max(1) as u64) as usize)?;
