@@ -18,7 +18,7 @@ use crate::collector::Book;
 use crate::entry::is_below;
 use crate::error::Error;
 use mainstay_files::{self as files, Facts};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -109,11 +109,12 @@ impl Kept {
         &mut self,
         book: &dyn Book,
     ) -> Result<Vec<(Claim, Box<Path>, Seen)>, Error> {
-        let (mut again, mut closed) = (Vec::new(), Vec::new());
+        // Each file once, as the last attempt saw it: offered under two claims, it would be two documents.
+        let (mut again, mut closed) = (BTreeMap::new(), Vec::new());
         self.doubtful.clear();
         let intents = self.listed(INTENT)?;
         if intents.is_empty() {
-            return Ok(again);
+            return Ok(Vec::new());
         }
         // What was withdrawn and is back, or could not be, says nothing of what was confirmed since: nobody knows those claims any more.
         let confirmed = self.files.values().map(|identity| identity.claim);
@@ -129,7 +130,7 @@ impl Kept {
             let is_whole = committed.len() == written;
             again.extend(
                 lost.into_iter()
-                    .map(|(path, identity)| (identity.claim, path, identity.seen)),
+                    .map(|(path, identity)| (path, (identity.claim, identity.seen))),
             );
             closed.extend(committed.iter().map(|(_, identity)| identity.claim));
             let intent = Intent {
@@ -146,7 +147,11 @@ impl Kept {
         // One that could not be confirmed for long is older than what was confirmed since.
         self.remember()?;
         book.closed(closed);
-        Ok(again)
+        again.retain(|path, (_, seen)| !self.has(path, *seen));
+        let again = again.into_iter();
+        Ok(again
+            .map(|(path, (claim, seen))| (claim, path, seen))
+            .collect())
     }
 
     /// Whether this file was committed as it is now.
@@ -421,6 +426,48 @@ mod tests {
         }
     }
 
+    /// A file that stays, as a batch has it.
+    fn file(number: u8) -> (Claim, PathBuf, Seen) {
+        let Identity { claim, seen, .. } = identity(number);
+        (claim, PathBuf::from(number.to_string()), seen)
+    }
+
+    /// An intake that has stored these.
+    struct Stored {
+        numbers: &'static [u8],
+        closed: std::sync::Mutex<Vec<Claim>>,
+    }
+
+    impl Stored {
+        fn new(numbers: &'static [u8]) -> Self {
+            Self {
+                numbers,
+                closed: std::sync::Mutex::default(),
+            }
+        }
+
+        /// The claims that were closed, in their order.
+        fn closed(self) -> Vec<Claim> {
+            let mut closed = self.closed.into_inner().unwrap();
+            closed.sort();
+            closed
+        }
+    }
+
+    impl Book for Stored {
+        fn is_committed(&self, claim: Claim) -> bool {
+            let is_stored = self
+                .numbers
+                .iter()
+                .any(|number| claim == identity(*number).claim);
+            is_stored && !self.closed.lock().unwrap().contains(&claim)
+        }
+
+        fn closed(&self, claims: Vec<Claim>) {
+            self.closed.lock().unwrap().extend(claims);
+        }
+    }
+
     #[test]
     fn every_path_and_time_comes_back() {
         let paths: [&[u8]; 4] = [b"a b/c%.csv", b"m\xfcll", b"line\nbreak", b"%25"];
@@ -476,33 +523,16 @@ mod tests {
     /// nobody knew any more, were taken again.
     #[test]
     fn what_an_intake_that_failed_was_offered_is_asked_for_at_the_next_start() {
-        struct Everything(std::sync::Mutex<Vec<Claim>>);
-        impl Book for Everything {
-            fn is_committed(&self, claim: Claim) -> bool {
-                !self.0.lock().unwrap().contains(&claim)
-            }
-            fn closed(&self, claims: Vec<Claim>) {
-                self.0.lock().unwrap().extend(claims);
-            }
-        }
         let folder = tempfile::tempdir().unwrap();
         let count = || std::fs::read_dir(folder.path()).unwrap().count();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let file = |number: u8| {
-            let claim = Claim::from_bytes([number; 16]);
-            (
-                claim,
-                PathBuf::from(number.to_string()),
-                identity(number).seen,
-            )
-        };
-        let intend = |kept: &mut Kept, files: &[u8]| {
-            let files: Vec<_> = files.iter().map(|number| file(*number)).collect();
+        let intend = |kept: &mut Kept, numbers: &[u8]| {
+            let files: Vec<_> = numbers.iter().map(|number| file(*number)).collect();
             kept.intend(files.into_iter(), 5).unwrap()
         };
         // Again and again it fails: no more is remembered than there are files.
-        for files in [&[1, 2, 3][..], &[1, 2, 3], &[2]] {
-            let intent = intend(&mut kept, files);
+        for numbers in [&[1, 2, 3][..], &[1, 2, 3], &[2]] {
+            let intent = intend(&mut kept, numbers);
             kept.doubt(intent).unwrap();
         }
         assert_eq!(count(), 2);
@@ -511,80 +541,69 @@ mod tests {
         // The process is killed in the middle of another try.
         let _intent = intend(&mut kept, &[2]);
         let mut kept = Kept::open(folder.path()).unwrap();
-        let book = Everything(std::sync::Mutex::default());
+        let book = Stored::new(&[1, 2, 3]);
         assert!(
             kept.resolve(&book).unwrap().is_empty(),
             "it has all of them"
         );
-        let mut closed = book.0.into_inner().unwrap();
-        closed.sort();
-        assert_eq!(closed, [file(1).0, file(2).0], "each once");
+        assert_eq!(book.closed(), [file(1).0, file(2).0], "each once");
         assert_eq!(Kept::open(folder.path()).unwrap().files.len(), 3);
     }
 
     /// Settled at a start, it counted for more than what had been confirmed after it, and the file was taken again.
     #[test]
     fn what_could_not_be_confirmed_for_long_is_older_than_what_was_confirmed_since() {
-        struct Everything;
-        impl Book for Everything {
-            fn is_committed(&self, _: Claim) -> bool {
-                true
-            }
-            fn closed(&self, claims: Vec<Claim>) {
-                assert_eq!(claims.len(), 1);
-            }
-        }
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let file = |number, len| {
-            let seen = Seen {
-                len,
-                ..identity(1).seen
-            };
-            let claim = Claim::from_bytes([number; 16]);
+        let x = |number| {
+            let (claim, _, seen) = file(number);
             [(claim, PathBuf::from("x"), seen)].into_iter()
         };
         // Committed, and its confirmation failed.
-        let _before = kept.intend(file(1, 1), 5).unwrap();
-        let intent = kept.intend(file(2, 2), 5).unwrap();
+        let _before = kept.intend(x(1), 5).unwrap();
+        let intent = kept.intend(x(2), 5).unwrap();
         kept.confirm(intent).unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        assert!(kept.resolve(&Everything).unwrap().is_empty());
-        assert_eq!(kept.files[Path::new("x")].seen.len, 2);
+        let book = Stored::new(&[1]);
+        assert!(kept.resolve(&book).unwrap().is_empty());
+        assert_eq!(kept.files[Path::new("x")].seen, file(2).2);
+        assert_eq!(book.closed(), [file(1).0]);
     }
 
     /// It was refused together with one that nobody wants, and the next try stored it and closed its claim.
     #[test]
     fn what_was_withdrawn_and_is_still_there_brings_back_nothing_that_was_confirmed_since() {
-        struct Nothing;
-        impl Book for Nothing {
-            fn is_committed(&self, _: Claim) -> bool {
-                false
-            }
-            fn closed(&self, claims: Vec<Claim>) {
-                assert!(claims.is_empty());
-            }
-        }
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let file = |number: u8| {
-            let claim = Claim::from_bytes([number; 16]);
-            (
-                claim,
-                PathBuf::from(number.to_string()),
-                identity(number).seen,
-            )
-        };
         let _withdrawn = kept.intend([file(1), file(2)].into_iter(), 5).unwrap();
         let intent = kept.intend([file(1)].into_iter(), 5).unwrap();
         kept.confirm(intent).unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let again = kept.resolve(&Nothing).unwrap();
-        assert_eq!(
-            again.iter().map(|file| file.0).collect::<Vec<_>>(),
-            [file(2).0]
-        );
+        let book = Stored::new(&[]);
+        let again = kept.resolve(&book).unwrap();
+        assert_eq!(again.len(), 1);
+        assert_eq!(again[0].0, file(2).0);
         assert!(kept.files.contains_key(Path::new("1")));
+        assert!(book.closed().is_empty());
+    }
+
+    /// Given up in between and found once more, it had two claims, of which a power cut left both.
+    #[test]
+    fn a_file_that_stands_in_two_attempts_under_two_claims_is_offered_under_the_last_of_them() {
+        let x = |number| {
+            let (claim, _, _) = file(number);
+            [(claim, PathBuf::from("x"), file(9).2)].into_iter()
+        };
+        for (stored, offered) in [(&[][..], Some(file(2).0)), (&[1], None), (&[2], None)] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut kept = Kept::open(folder.path()).unwrap();
+            let _first = kept.intend(x(1), 5).unwrap();
+            let _second = kept.intend(x(2), 5).unwrap();
+            let mut kept = Kept::open(folder.path()).unwrap();
+            let again = kept.resolve(&Stored::new(stored)).unwrap();
+            let again: Vec<_> = again.iter().map(|file| file.0).collect();
+            assert_eq!(again, Vec::from_iter(offered), "{stored:?} is stored");
+        }
     }
 
     /// The disk was full for the second attempt, which put itself in the place of the first: what that may have stored was forgotten.
@@ -592,16 +611,16 @@ mod tests {
     fn an_attempt_that_cannot_be_written_down_forgets_nothing_of_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let file = (identity(1).claim, PathBuf::from("x"), identity(1).seen);
-        let first = kept.intend([file.clone()].into_iter(), 5).unwrap();
+        let files = || [file(1)].into_iter();
+        let first = kept.intend(files(), 5).unwrap();
         let path = first.path.clone();
         kept.doubt(first).unwrap();
         // A folder that takes no files.
         let before = std::mem::replace(&mut kept.folder, PathBuf::from("/proc/self"));
-        kept.intend([file.clone()].into_iter(), 5).unwrap_err();
+        kept.intend(files(), 5).unwrap_err();
         kept.folder = before;
         assert!(path.exists());
-        let second = kept.intend([file].into_iter(), 5).unwrap();
+        let second = kept.intend(files(), 5).unwrap();
         kept.doubt(second).unwrap();
         assert!(!path.exists(), "only the last is of use");
     }
@@ -609,27 +628,15 @@ mod tests {
     /// The first attempt, and a second one that the process was killed in.
     #[test]
     fn what_stands_in_two_attempts_and_was_stored_by_neither_is_offered_once_and_not_remembered() {
-        struct Nothing;
-        impl Book for Nothing {
-            fn is_committed(&self, _: Claim) -> bool {
-                false
-            }
-            fn closed(&self, claims: Vec<Claim>) {
-                assert!(claims.is_empty());
-            }
-        }
         let folder = tempfile::tempdir().unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        let file = (
-            Claim::from_bytes([1; 16]),
-            PathBuf::from("x"),
-            identity(1).seen,
-        );
-        let first = kept.intend([file.clone()].into_iter(), 5).unwrap();
+        let first = kept.intend([file(1)].into_iter(), 5).unwrap();
         kept.doubt(first).unwrap();
-        let _second = kept.intend([file].into_iter(), 5).unwrap();
+        let _second = kept.intend([file(1)].into_iter(), 5).unwrap();
         let mut kept = Kept::open(folder.path()).unwrap();
-        assert_eq!(kept.resolve(&Nothing).unwrap().len(), 1);
+        let book = Stored::new(&[]);
+        assert_eq!(kept.resolve(&book).unwrap().len(), 1);
+        assert!(book.closed().is_empty());
         assert!(Kept::open(folder.path()).unwrap().files.is_empty());
     }
 
