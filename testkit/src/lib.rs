@@ -13,6 +13,7 @@
 //! - [`recorded::RecordedDisks`]: disks whose every write and flush is recorded, to be made again without some of them.
 //! - [`workloads`]: scripts that tell what was confirmed to them, and the judges of what they leave.
 //! - [`sim_disk`]: a disk in memory that loses, tears and refuses, for the queue.
+//! - [`sim_fault`]: which of the calls on what is simulated are refused.
 //! - [`sim_tree`]: folders that do so, for pickup and everything else that stands on `mainstay-files`.
 //! - [`allocation`]: how much memory is asked for at once.
 //! - [`record`]: what campaigns came to, one line for each run.
@@ -46,6 +47,7 @@ mod random;
 pub mod record;
 pub mod recorded;
 pub mod sim_disk;
+pub mod sim_fault;
 pub mod sim_tree;
 #[cfg(feature = "tls")]
 pub mod tls_server;

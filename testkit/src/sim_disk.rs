@@ -11,7 +11,7 @@ mod faults;
 mod names;
 mod power;
 
-pub use faults::{Fault, On};
+pub use crate::sim_fault::{EIO, Fault, On};
 pub use power::Outcome;
 
 use crate::random::Random;
@@ -176,7 +176,7 @@ fn cut<T>(turn: Turn, done: T) -> io::Result<T> {
 impl Disk for SimDisk {
     fn list(&self, folder: Folder) -> io::Result<Vec<Entry>> {
         let mut state = self.state();
-        state.enter(On::Reads, || format!("list {folder:?}"))?;
+        state.enter(On::Looks, || format!("list {folder:?}"))?;
         let entries = state.names.list(folder).map(|(name, inode)| Entry {
             name: name.clone(),
             len: state.inodes[*inode].shown.len,
@@ -199,7 +199,7 @@ impl Disk for SimDisk {
 
     fn open(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
-        state.enter(On::Reads, || format!("open {folder:?}/{name}"))?;
+        state.enter(On::Looks, || format!("open {folder:?}/{name}"))?;
         let inode = state
             .names
             .get(folder, name)
@@ -242,7 +242,7 @@ impl Disk for SimDisk {
 
     fn free_bytes(&self) -> io::Result<u64> {
         let mut state = self.state();
-        state.enter(On::Reads, || "free bytes".to_owned())?;
+        state.enter(On::Looks, || "free bytes".to_owned())?;
         Ok(state.left())
     }
 
@@ -292,13 +292,13 @@ impl SimFile {
 impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
         let mut state = self.state()?;
-        state.enter(On::Reads, || format!("length of {}", self.name))?;
+        state.enter(On::Looks, || format!("length of {}", self.name))?;
         Ok(state.inodes[self.inode].shown.len)
     }
 
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.state()?;
-        state.enter(On::Reads, || {
+        state.enter(On::Looks, || {
             format!("read {} {offset}+{}", self.name, bytes.len())
         })?;
         Ok(state.inodes[self.inode].shown.read(bytes, offset))

@@ -19,8 +19,9 @@ mod machine;
 mod names;
 mod outsider;
 
+pub use crate::sim_fault::{EIO, Fault, On};
 pub use content::SECTOR;
-pub use faults::{Fault, Gone, On};
+pub use faults::Gone;
 pub use mainstay_files::simulated::{Machine, Started, start};
 pub use outsider::at;
 

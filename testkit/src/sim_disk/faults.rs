@@ -1,29 +1,8 @@
 //! Which calls are refused, and in which one the power goes.
 
 use super::{SimDisk, Turn};
+use crate::sim_fault::{Fault, On};
 use std::io;
-
-/// What kind of call a fault meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
-    /// Lists, opens, lengths and reads.
-    Reads,
-    /// Writes, new lengths, and names that come, go or change.
-    Changes,
-    /// Syncs and commits.
-    Syncs,
-}
-
-/// Calls that are refused with EIO.
-#[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    /// Of these calls; of all if `None`.
-    pub on: Option<On>,
-    /// So many of them succeed first.
-    pub after: u64,
-    /// So many fail then; `u64::MAX` for all.
-    pub count: u64,
-}
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
@@ -45,17 +24,10 @@ impl Faults {
         if self.stopped {
             return Err(stopped());
         }
-        if let Some(fault) = &mut self.fault
-            && fault.on.is_none_or(|wanted| wanted == on)
-        {
-            if fault.after != 0 {
-                fault.after -= 1;
-            } else if fault.count != 0 {
-                fault.count -= 1;
-                return Err(io::Error::from_raw_os_error(EIO));
-            }
+        if let Some(error) = self.fault.as_mut().and_then(|fault| fault.meet(on)) {
+            return Err(error);
         }
-        if on == On::Reads {
+        if on == On::Looks {
             return Ok(Turn::Goes);
         }
         self.changes += 1;
@@ -84,9 +56,6 @@ impl Faults {
         self.fault = None;
     }
 }
-
-/// "Input/output error" on Linux.
-const EIO: i32 = 5;
 
 impl SimDisk {
     /// The power goes in the `change`-th call from now on that changes something (1 is the next one); reads are no

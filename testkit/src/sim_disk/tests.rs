@@ -73,6 +73,7 @@ fn after_a_failed_sync_readers_are_shown_what_a_second_sync_does_not_keep() {
             on: Some(On::Syncs),
             after: 0,
             count: 1,
+            code: EIO,
         }));
         assert!(file.commit_at(&[2; 4096], 0).is_err());
         file.sync().unwrap();

@@ -1,34 +1,11 @@
 //! Which calls are refused, and in which one the process ends.
 
 use super::SimTree;
+use crate::sim_fault::{Fault, On};
 use std::io;
 
 /// More calls than any life makes: whoever needs more is caught in a loop.
 const CALLS_MAX: u64 = 100_000;
-
-/// What kind of call a fault meets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum On {
-    /// Looks, lists, opens and reads.
-    Looks,
-    /// Writes, and names that come, go or change.
-    Changes,
-    /// Syncs.
-    Syncs,
-}
-
-/// Calls that are refused.
-#[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    /// Of these calls; of all if `None`.
-    pub on: Option<On>,
-    /// So many of them succeed first.
-    pub after: u64,
-    /// So many fail then; `u64::MAX` for all.
-    pub count: u64,
-    /// With this error of the system.
-    pub code: i32,
-}
 
 /// What a thread unwinds with when its process is gone.
 #[derive(Debug)]
@@ -74,18 +51,8 @@ impl Faults {
                 return Err(Refusal::Gone);
             }
         }
-        match &mut self.fault {
-            Some(fault) if fault.on.is_none_or(|wanted| wanted == on) => {
-                if fault.after != 0 {
-                    fault.after -= 1;
-                } else if fault.count != 0 {
-                    fault.count -= 1;
-                    return Err(Refusal::Fails(io::Error::from_raw_os_error(fault.code)));
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let refused = self.fault.as_mut().and_then(|fault| fault.meet(on));
+        refused.map_or(Ok(()), |error| Err(Refusal::Fails(error)))
     }
 }
 

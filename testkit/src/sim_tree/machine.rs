@@ -1,7 +1,7 @@
 //! The calls, made on the real folder and remembered beside it.
 
+use super::On;
 use super::content::in_morgue;
-use super::faults::On;
 use super::names::{NameChange, Node};
 use super::{FileNode, SimTree, State, open_below};
 use mainstay_files::simulated::{Change, Machine, Place};

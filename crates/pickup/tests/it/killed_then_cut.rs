@@ -4,7 +4,7 @@
 use mainstay_clock::{Clock, ManualClock};
 use mainstay_pickup::{After, Claim, Config, Content, Intake, Pickup, Refusal, Taken};
 use mainstay_testkit::sim_disk::Outcome;
-use mainstay_testkit::sim_tree::{Fault, Gone, Machine, On, SimTree, Volume, at, start};
+use mainstay_testkit::sim_tree::{EIO, Fault, Gone, Machine, On, SimTree, Volume, at, start};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -302,7 +302,7 @@ fn a_path_that_cannot_be_read_at_a_start_is_not_done_without() {
                 on: Some(On::Looks),
                 after: look,
                 count: 1,
-                code: 5,
+                code: EIO,
             }));
             let shared = Arc::new(clock.clone());
             if let Ok(mut pickup) = Pickup::open(config.clone(), Arc::clone(&books), shared) {
@@ -344,7 +344,7 @@ fn a_removal_that_was_not_confirmed_is_not_believed_because_the_next_sync_says_s
                 on: Some(On::Syncs),
                 after: sync,
                 count,
-                code: 5,
+                code: EIO,
             }));
             let shared = Arc::new(clock.clone());
             if let Ok(mut pickup) = Pickup::open(config.clone(), Arc::clone(&books), shared)

@@ -12,8 +12,8 @@ mod shelf;
 
 use super::world::Held;
 use crate::random::Random;
-use crate::sim_disk::{Fault as DiskFault, On as DiskOn, Outcome};
-use crate::sim_tree::{Diary, Fault, On};
+use crate::sim_disk::Outcome;
+use crate::sim_tree::{Diary, EIO, Fault, On};
 use life::Life;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,11 +85,11 @@ fn trouble(life: &mut Life) {
             life.say(|| "calls succeed again".to_owned());
         }
         6 if life.has_faults && life.chance(3) => {
-            let fault = DiskFault {
-                on: [None, Some(DiskOn::Changes), Some(DiskOn::Syncs)]
-                    [life.random.below(3) as usize],
+            let fault = Fault {
+                on: [None, Some(On::Changes), Some(On::Syncs)][life.random.below(3) as usize],
                 after: life.random.below(4),
                 count: 1 + life.random.below(2),
+                code: EIO,
             };
             life.shelf.disk().refuse(Some(fault));
             life.say(|| format!("the queue: {fault:?}"));

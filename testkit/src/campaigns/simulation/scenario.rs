@@ -2,7 +2,7 @@
 
 use super::model::{Act, At};
 use super::world::{Held, World};
-use crate::sim_disk::{Fault, On, Outcome as Power};
+use crate::sim_disk::{EIO, Fault, On, Outcome as Power};
 use mainstay_clock::{Clock, ManualClock};
 use mainstay_queue::store::{Store, Verdict};
 use mainstay_queue::{ClaimId, Config, DocumentId, LaneId, Mode};
@@ -96,11 +96,12 @@ fn make_trouble(trouble: Trouble, world: &mut World) {
         return;
     }
     if trouble == Trouble::Refusals && world.chance(2) {
-        let on = [None, Some(On::Reads), Some(On::Changes), Some(On::Syncs)];
+        let on = [None, Some(On::Looks), Some(On::Changes), Some(On::Syncs)];
         let fault = Fault {
             on: on[world.random.below(4) as usize],
             after: world.random.below(12),
             count: [1, 2, 4, u64::MAX][world.random.below(4) as usize],
+            code: EIO,
         };
         world.is_refused = true;
         world.disk.refuse(Some(fault));
