@@ -91,6 +91,14 @@ impl Kept {
         Ok(kept)
     }
 
+    /// Changes the folder, so that its next sync has something to do: one of an earlier process may have failed, and a power cut would
+    /// still undo a confirmation, whose files would be offered again.
+    pub(crate) fn stir(&self) -> Result<(), Error> {
+        files::Folder::open(&self.folder)
+            .and_then(|folder| folder.stir())
+            .map_err(|error| Error::folder("sync", &self.folder, error))
+    }
+
     /// Reads all that was confirmed, the earliest first: the later memory of a file counts.
     fn remember(&mut self) -> Result<(), Error> {
         self.files.clear();

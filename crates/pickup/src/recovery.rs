@@ -118,6 +118,9 @@ impl Collector {
     /// Puts on the disk what an earlier life did here. Killed before its own syncs, it left names and contents that a power cut would
     /// still undo: a file would be back where it was dropped, or under a claim that nobody knows any more, and be a second document.
     fn confirm_earlier(&self) -> Result<(), Error> {
+        if let Some(kept) = &self.kept {
+            kept.stir()?;
+        }
         let synced = self.work.stir().and_then(|()| {
             if self.config.after == After::Delete {
                 self.work.sync()
