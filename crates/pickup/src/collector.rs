@@ -61,6 +61,8 @@ pub(crate) struct Collector {
     pub(crate) unfinished_due: Moment,
     /// Markers that were taken without their files, and could not be put back yet.
     pub(crate) strays: Vec<Stray>,
+    /// Copies in the work folder whose originals went to quarantine, and that could not be removed yet.
+    pub(crate) leftovers: Vec<OsString>,
     pub(crate) scan: ScanPlan,
     /// While a thread has it. Dropped before the lock is given back, also where a panic drops both: whoever comes next may send a
     /// thread of its own.
@@ -176,6 +178,7 @@ impl Collector {
             unfinished: Vec::new(),
             unfinished_due: now,
             strays: Vec::new(),
+            leftovers: Vec::new(),
             scan: ScanPlan {
                 due: now,
                 last: now,

@@ -233,6 +233,7 @@ impl Collector {
         self.scan.due = now + self.config.rescan;
         self.shared.lock().begin_scan();
         self.return_strays();
+        self.remove_leftovers();
         self.candidates.begin_scan();
         self.search(root, PathBuf::new());
         self.candidates.end_scan();

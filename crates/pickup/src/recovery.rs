@@ -75,6 +75,7 @@ impl Collector {
         self.pending.clear();
         self.unfinished.clear();
         self.strays.clear();
+        self.leftovers.clear();
         for (claim, relative, seen) in staying {
             let claimed = Self::claimed_as(claim, &relative, Place::Drop, seen);
             self.pending.push(claimed);

@@ -62,9 +62,8 @@ impl Collector {
             Ok(()) => {
                 self.forget_origin(&claimed);
                 if claimed.place == Place::Claimed {
-                    drop(files::remove(
-                        &self.work_path(&Self::committed_name(&claimed)),
-                    ));
+                    self.leftovers.push(Self::committed_name(&claimed));
+                    self.remove_leftovers();
                 }
                 // Should a power cut undo it, the file is found in the work folder and refused again.
                 drop(self.quarantine.sync().and_then(|()| self.work.sync()));
@@ -80,6 +79,13 @@ impl Collector {
                 }
             }
         }
+    }
+
+    /// Removes the copies of what is in quarantine; where that cannot be done now, it is tried again at every scan.
+    pub(crate) fn remove_leftovers(&mut self) {
+        let mut leftovers = std::mem::take(&mut self.leftovers);
+        leftovers.retain(|copy| files::remove(&self.work_path(copy)).is_err());
+        self.leftovers = leftovers;
     }
 
     fn try_refuse(&self, claimed: &Claimed, reason: &str) -> Result<(), String> {
