@@ -142,6 +142,29 @@ impl Folder {
             .map_err(|error| attempt.failed(error))
     }
 
+    /// As [`stir`](Self::stir), by a name that is the caller's: a crash in between leaves an empty file that the next call removes, in
+    /// folders that nobody sweeps. Whatever has that name is taken for such a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_new`](crate::create_new()); [`ErrorKind::NotRegular`] where a folder has that name, and
+    /// [`ErrorKind::NameInvalid`] for more than one name. Nothing else in the folder has changed.
+    pub fn stir_as(&self, name: &OsStr) -> Result<(), Error> {
+        let attempt = Attempt::new("change folder", Path::new("."), "nothing was changed");
+        one_name(&attempt, name)?;
+        match self.dir.create_new(name, 0o600) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(attempt.failed(error));
+            }
+            _ => {}
+        }
+        match self.dir.unlink(name) {
+            // Another process that does the same was quicker.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| attempt.failed(error)),
+        }
+    }
+
     /// Puts everything written so far to the file system that holds it on the disk.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use crate::pulse::Away;
 use crate::quarantine::Quarantine;
 use crate::status::{Shared, State};
 use crate::stray::Stray;
+use crate::targets::Targets;
 use crate::watch::Watch;
 use mainstay_clock::{Moment, SharedClock};
 use mainstay_files::{self as files, Lock, Shown};
@@ -61,6 +62,7 @@ pub(crate) struct Collector {
     pub(crate) unfinished_due: Moment,
     /// Markers that were taken without their files, and could not be put back yet.
     pub(crate) strays: Vec<Stray>,
+    pub(crate) targets: Targets,
     /// Copies in the work folder whose originals went to quarantine, and that could not be removed yet.
     pub(crate) leftovers: Vec<OsString>,
     pub(crate) scan: ScanPlan,
@@ -178,6 +180,7 @@ impl Collector {
             unfinished: Vec::new(),
             unfinished_due: now,
             strays: Vec::new(),
+            targets: Targets::open(path)?,
             leftovers: Vec::new(),
             scan: ScanPlan {
                 due: now,

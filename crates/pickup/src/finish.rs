@@ -8,7 +8,8 @@ use crate::folder::{Folder, why};
 use crate::free_name::put_freely;
 use crate::look::{name, parent};
 use crate::round::sync_foreign;
-use mainstay_files::{self as files, ErrorKind};
+use crate::targets::{TARGETS, with_those_above};
+use mainstay_files::{self as files, ErrorKind, Shown};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -24,16 +25,23 @@ impl Collector {
         let Some(sourceless) = self.remove_sources(committed) else {
             return;
         };
+        let base = self.base();
+        let Some(targeted) = self.write_targets(sourceless, base.as_deref()) else {
+            return;
+        };
         let mut done = Vec::new();
-        let mut targets = Targets::default();
-        for claimed in sourceless {
-            match self.dispose(&claimed, &mut targets) {
+        let mut used = Used::default();
+        for (claimed, target) in targeted {
+            match self.dispose(&claimed, target.as_deref(), &mut used) {
                 Ok(()) => {
                     self.forget_origin(&claimed);
                     self.shared.lock().content(&claimed.relative);
                     done.push(claimed.claim);
                 }
-                Err(reason) => {
+                Err(error) => {
+                    if error.kind() == ErrorKind::Unconfirmed {
+                        self.targets.doubt();
+                    }
                     let verb = if self.config.after == After::Delete {
                         "remove"
                     } else {
@@ -42,19 +50,22 @@ impl Collector {
                     self.fail_file(
                         verb,
                         &claimed.relative,
-                        &format!("{reason}; it is committed, and this is tried again"),
+                        &format!("{}; it is committed, and this is tried again", why(&error)),
                     );
                     self.postpone(claimed);
                 }
             }
         }
-        match self.sync_disposed(&targets) {
+        match self.sync_disposed(&used) {
             Ok(()) => book.closed(done),
             // Unclosed, a claim stays known to the intake: should a power cut undo the move, the file is not committed again.
-            Err(error) => self.fail(format!(
-                "cannot confirm that committed files left the work folder: {}",
-                why(&error)
-            )),
+            Err(error) => {
+                self.targets.doubt();
+                self.fail(format!(
+                    "cannot confirm that committed files left the work folder: {}",
+                    why(&error)
+                ));
+            }
         }
         self.count();
     }
@@ -126,12 +137,9 @@ impl Collector {
 
     // === the file in the work folder ===
 
-    fn dispose(&self, claimed: &Claimed, targets: &mut Targets) -> Result<(), String> {
-        if claimed.place == Place::Drop {
-            return Ok(());
-        }
-        let from = Self::committed_name(claimed);
-        let base = match &self.config.after {
+    /// Below which folder committed files are kept now, if they are.
+    fn base(&self) -> Option<PathBuf> {
+        match &self.config.after {
             After::Delete => None,
             // Files in the work folder are from a time with another setting: they cannot be kept where they no longer are.
             After::Archive | After::Keep => {
@@ -139,14 +147,62 @@ impl Collector {
                 Some(self.config.archive.join(day))
             }
             After::Move(folder) => Some(folder.clone()),
-        };
-        match base.map(|base| base.join(parent(&claimed.relative))) {
-            Some(folder) => self.move_away(&from, &folder, name(&claimed.relative), targets),
-            None => self.work.remove(&from),
         }
-        .map_err(|error| why(&error))?;
+    }
+
+    /// Where each file goes, which is written down before.
+    fn write_targets(
+        &mut self,
+        committed: Vec<Claimed>,
+        base: Option<&Path>,
+    ) -> Option<Vec<(Claimed, Option<PathBuf>)>> {
+        let top = match &self.config.after {
+            After::Move(folder) => folder,
+            After::Delete | After::Archive | After::Keep => &self.config.archive,
+        };
+        let mut folders = BTreeSet::new();
+        let mut targeted = Vec::with_capacity(committed.len());
+        for claimed in committed {
+            let base = base.filter(|_| claimed.place != Place::Drop);
+            let target = base.map(|base| base.join(parent(&claimed.relative)));
+            if let Some(target) = target.as_deref().filter(|path| !folders.contains(*path)) {
+                folders.extend(with_those_above(target, top));
+            }
+            targeted.push((claimed, target));
+        }
+        let written = self.targets.write(folders);
+        let written = written.map_err(|error| (self.work_path(OsStr::new(TARGETS)), error));
+        let Err((path, error)) = written.and_then(|()| self.targets.confirm()) else {
+            return Some(targeted);
+        };
+        self.fail(format!(
+            "cannot archive committed files, this is tried again: `{}`: {}",
+            Shown(&path),
+            why(&error)
+        ));
+        for (claimed, _) in targeted {
+            self.postpone(claimed);
+        }
+        self.count();
+        None
+    }
+
+    fn dispose(
+        &self,
+        claimed: &Claimed,
+        target: Option<&Path>,
+        used: &mut Used,
+    ) -> Result<(), files::Error> {
+        if claimed.place == Place::Drop {
+            return Ok(());
+        }
+        let from = Self::committed_name(claimed);
+        match target {
+            Some(folder) => self.move_away(&from, folder, name(&claimed.relative), used)?,
+            None => self.work.remove(&from)?,
+        }
         if let (Place::Work, Some(marker)) = (claimed.place, &claimed.marker) {
-            self.work.remove(marker).map_err(|error| why(&error))?;
+            self.work.remove(marker)?;
         }
         Ok(())
     }
@@ -157,14 +213,14 @@ impl Collector {
         from: &OsStr,
         folder: &Path,
         name: &OsStr,
-        targets: &mut Targets,
+        used: &mut Used,
     ) -> Result<(), files::Error> {
         let beside = match &self.config.after {
             After::Move(base) => base,
             After::Delete | After::Archive | After::Keep => &self.config.work,
         };
-        let put_once = |targets: &mut Targets| {
-            let target = targets.open(folder, beside)?;
+        let put_once = |used: &mut Used| {
+            let target = used.open(folder, beside)?;
             let is_taken = |name: &OsStr| target.facts(name).is_ok();
             let put = |name: &OsStr| match self.work.rename(from, target, name) {
                 Err(error) if error.kind() == ErrorKind::CrossDevice => {
@@ -174,12 +230,12 @@ impl Collector {
             };
             put_freely(name, NAME_MAX, is_taken, put).map(drop)
         };
-        match put_once(targets) {
+        match put_once(used) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             // Somebody removed the folder since it was made.
             Err(_) if self.work.facts(from).is_ok() => {
-                targets.last = None;
-                put_once(targets)
+                used.last = None;
+                put_once(used)
             }
             // Moved; or a power cut brought the source back, which was archived before and has no copy any more.
             _ => Ok(()),
@@ -187,8 +243,8 @@ impl Collector {
     }
 
     /// One sync for each folder that files went to, and one for the work folder that they left.
-    fn sync_disposed(&self, targets: &Targets) -> Result<(), files::Error> {
-        for folder in &targets.used {
+    fn sync_disposed(&self, used: &Used) -> Result<(), files::Error> {
+        for folder in &used.folders {
             files::sync_dir(folder)?;
         }
         self.work.sync()
@@ -205,13 +261,13 @@ fn confirm_removed(folder: &Folder, is_in_doubt: bool) -> Result<(), files::Erro
 
 /// The folders that committed files of one batch go to.
 #[derive(Debug, Default)]
-struct Targets {
-    used: BTreeSet<PathBuf>,
+struct Used {
+    folders: BTreeSet<PathBuf>,
     /// The one that was used last, open: most often all go to one.
     last: Option<(PathBuf, Folder)>,
 }
 
-impl Targets {
+impl Used {
     /// Opens a folder, and makes it where it is missing. What it lies `beside` is there since the start: where that is not there
     /// any more, its file system was taken away, and no other folder is made in its place.
     fn open(&mut self, path: &Path, beside: &Path) -> Result<&Folder, files::Error> {
@@ -220,7 +276,7 @@ impl Targets {
             _ => {
                 files::facts(beside)?;
                 files::create_dir_all(path, 0o700)?;
-                self.used.insert(path.to_owned());
+                self.folders.insert(path.to_owned());
                 Folder::new(files::Folder::open(path)?)
             }
         };
@@ -313,13 +369,13 @@ mod tests {
     fn a_claim_is_closed_only_when_the_disk_knows_where_its_file_went() {
         let root = tempfile::tempdir().unwrap();
         let collector = collector(&root);
-        let mut targets = Targets::default();
-        collector.sync_disposed(&targets).unwrap();
-        targets.used.insert(root.path().to_owned());
-        collector.sync_disposed(&targets).unwrap();
+        let mut used = Used::default();
+        collector.sync_disposed(&used).unwrap();
+        used.folders.insert(root.path().to_owned());
+        collector.sync_disposed(&used).unwrap();
         // A folder that nobody can put on a disk.
-        targets.used.insert("/proc/self".into());
-        collector.sync_disposed(&targets).unwrap_err();
+        used.folders.insert("/proc/self".into());
+        collector.sync_disposed(&used).unwrap_err();
     }
 
     /// After a crash the copy says that the original was committed.

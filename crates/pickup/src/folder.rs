@@ -108,6 +108,11 @@ impl Folder {
         self.open.stir()
     }
 
+    /// The same, by a name of our own, where nobody sweeps.
+    pub(crate) fn stir_as(&self, name: &OsStr) -> Result<(), files::Error> {
+        self.open.stir_as(name)
+    }
+
     /// Puts everything on the disk that its file system still holds in memory.
     pub(crate) fn sync_filesystem(&self) -> Result<(), files::Error> {
         self.open.sync_filesystem()

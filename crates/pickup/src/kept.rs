@@ -298,7 +298,6 @@ impl Kept {
         Ok(())
     }
 
-    /// The files with this extension, oldest first.
     /// Our files with this extension, in the order of their names.
     fn listed(&self, extension: &str) -> Result<Vec<PathBuf>, Error> {
         let listed = |entries: std::fs::ReadDir| entries.map(|entry| Ok(entry?.path())).collect();

@@ -177,6 +177,8 @@ mod refuse;
 mod round;
 mod status;
 mod stray;
+
+mod targets;
 mod watch;
 
 pub use claim::{Claim, NotAClaim};

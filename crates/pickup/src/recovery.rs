@@ -11,6 +11,7 @@
 //! | a path alone | – | removed: the file that it belongs to was not taken |
 //! | a copy without a claim to anything | – | removed |
 //! | anything else | – | moved to quarantine, never removed |
+//! | the list of folders that files went to | – | what happened in them is put on the disk |
 //! | the memory of files that stay: what was about to be committed | not committed | offered again, under the same claim |
 //!
 //! | in the claimed folder of a drop folder on another file system | the intake says | what is done |
@@ -28,6 +29,7 @@ use crate::folder::{Folder, why};
 use crate::quarantine::Refused;
 use crate::round::sync_foreign;
 use crate::stray::Stray;
+use crate::targets::TARGETS;
 use mainstay_clock::Moment;
 use mainstay_files as files;
 use std::collections::BTreeMap;
@@ -118,7 +120,10 @@ impl Collector {
 
     /// Puts on the disk what an earlier life did here. Killed before its own syncs, it left names and contents that a power cut would
     /// still undo: a file would be back where it was dropped, or under a claim that nobody knows any more, and be a second document.
-    fn confirm_earlier(&self) -> Result<(), Error> {
+    fn confirm_earlier(&mut self) -> Result<(), Error> {
+        self.targets
+            .confirm()
+            .map_err(|(folder, error)| Error::folder("sync", &folder, error))?;
         if let Some(kept) = &self.kept {
             kept.stir()?;
         }
@@ -130,7 +135,9 @@ impl Collector {
                 self.work.sync_filesystem()
             }
         });
-        synced.map_err(|error| Error::folder("sync", &self.config.work, error))
+        synced.map_err(|error| Error::folder("sync", &self.config.work, error))?;
+        self.targets.forget();
+        Ok(())
     }
 
     /// Reads the names in the work folder; what is not ours goes to quarantine.
@@ -396,5 +403,5 @@ fn is_known(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     let is_unfinished =
         bytes.starts_with(b".") && bytes.windows(14).any(|part| part == b".mainstay-tmp-");
-    name == LOCK || name == NAME || name == KEPT || is_unfinished
+    [LOCK, NAME, KEPT, TARGETS].iter().any(|ours| name == *ours) || is_unfinished
 }

@@ -89,7 +89,7 @@ impl Folders {
     pub(crate) fn work_names(&self) -> Vec<String> {
         self.names("work")
             .into_iter()
-            .filter(|name| name != "LOCK" && name != "NAME")
+            .filter(|name| !["LOCK", "NAME", "TARGETS"].iter().any(|ours| name == ours))
             .collect()
     }
 

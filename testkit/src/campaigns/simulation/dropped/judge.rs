@@ -42,7 +42,7 @@ pub(super) fn everything(life: &Life) -> Held {
         }
     }
     for (name, _) in listed("data/work")? {
-        let is_ours = ["NAME", ".kept", ".intent"]
+        let is_ours = ["NAME", "TARGETS", ".kept", ".intent"]
             .iter()
             .any(|end| name.ends_with(end));
         // The path of a file that was not taken, where its removal was refused: the next start removes it.
