@@ -10,7 +10,7 @@ use mainstay_queue::store::Verdict;
 fn lives_that_once_were_broken_hold() {
     let seeds = [
         4, 23, 38, 44, 161, 199, 246, 415, 1371, 8535, 10_968, 14_894, 16_794, 17_246, 56_995,
-        62_032, 62_101, 90_237, 102_629, 121_446, 148_591,
+        62_032, 62_101, 90_237, 102_629, 121_446, 148_591, 1_235_872,
     ];
     for seed in seeds {
         assert_eq!(live_of_queue(seed, false).0, Ok(()), "seed {seed}");

@@ -5,10 +5,11 @@ use crate::random::Random;
 use crate::sim_disk::{Outcome as Power, SimDisk};
 use bytes::Bytes;
 use mainstay_clock::ManualClock;
+use mainstay_queue::disk::{Disk, Folder};
 use mainstay_queue::store::{Body, Op, Store};
 use mainstay_queue::{
-    ClaimId, Config, DocumentId, ErrorKind, LaneId, LogStore, NewBody, NewDocument, Priority,
-    Recovery, SqliteStore,
+    ClaimId, Config, Damage, DocumentId, ErrorKind, LaneId, LogStore, NewBody, NewDocument,
+    Priority, Recovery, SqliteStore,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 /// What was found to be wrong, in words.
 pub(super) type Held = Result<(), String>;
+
+/// Where the number of a segment stands in it: behind 8 bytes of magic, the version, flags and the queue's 16 bytes.
+const SEGMENT_ID_AT: u64 = 32;
 
 /// A document as it was offered.
 #[derive(Clone, Debug)]
@@ -358,9 +362,32 @@ impl World {
 
     // === Holding it against the model ===
 
+    /// Whether a power cut tore the head of a used segment so that one bit of its number is old: no start can tell that from one that
+    /// rotted after its first write was acknowledged. It says damage, and all has to be there.
+    fn is_like_rot(&self, damage: &Damage) -> bool {
+        let digits = damage
+            .file
+            .trim_start_matches("seg-")
+            .trim_end_matches(".log");
+        let Ok(id) = digits.parse::<u64>() else {
+            return false;
+        };
+        let mut written = [0; 8];
+        let read = self
+            .disk
+            .fork()
+            .open(Folder::Root, &damage.file)
+            .and_then(|file| file.read_at(&mut written, SEGMENT_ID_AT));
+        let written = u64::from_le_bytes(written);
+        read.is_ok() && damage.start == 0 && written < id && (written ^ id).is_power_of_two()
+    }
+
     /// What a start found has to be what was acknowledged, and perhaps what was under way.
     fn hold(&mut self, recovery: &Recovery) -> Held {
-        if !recovery.damage.is_empty()
+        if !recovery
+            .damage
+            .iter()
+            .all(|damage| self.is_like_rot(damage))
             || recovery.unbalanced != 0
             || recovery.documents_unreadable != 0
         {
