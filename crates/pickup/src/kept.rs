@@ -226,11 +226,13 @@ impl Kept {
 
     /// The batch was committed; durable when it returns `Ok`.
     pub(crate) fn confirm(&mut self, intent: Intent) -> Result<(), files::Error> {
-        let path = intent.path.with_extension(KEPT);
-        self.forget_doubts(&intent.files)?;
-        self.files.extend(intent.files);
-        files::rename_noreplace(&intent.path, &path)?;
-        self.segments.push(path);
+        let Intent { path, files } = intent;
+        let confirmed = path.with_extension(KEPT);
+        // Whatever the disk says, these files are not taken again: where it fails, the next start finds the intent, and asks.
+        self.files.extend(files.iter().cloned());
+        self.forget_doubts(&files)?;
+        files::rename_noreplace(&path, &confirmed)?;
+        self.segments.push(confirmed);
         files::sync_dir(&self.folder)
     }
 
@@ -630,6 +632,20 @@ mod tests {
         let second = kept.intend(files(), 5).unwrap();
         kept.doubt(second).unwrap();
         assert!(!path.exists(), "only the last is of use");
+    }
+
+    #[test]
+    fn what_was_stored_is_known_though_it_cannot_be_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Kept::open(folder.path()).unwrap();
+        let first = kept.intend([file(1), file(2)].into_iter(), 5).unwrap();
+        kept.doubt(first).unwrap();
+        // A file that cannot be written anew.
+        kept.doubtful[0].path = PathBuf::from("/proc/self/intent");
+        let second = kept.intend([file(1)].into_iter(), 5).unwrap();
+        kept.confirm(second).unwrap_err();
+        let (_, path, seen) = file(1);
+        assert!(kept.has(&path, seen));
     }
 
     /// The first attempt, and a second one that the process was killed in.

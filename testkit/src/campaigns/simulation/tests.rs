@@ -35,7 +35,7 @@ fn lives_of_a_pickup_that_once_were_broken_hold() {
     for seed in [
         2, 1685, 4790, 10_040, 12_266, 14_927, 17_450, 18_602, 19_532, 69_134, 72_119, 115_736,
         120_419, 207_737, 296_177, 314_933, 338_690, 381_203, 393_344, 476_219, 542_828, 826_085,
-        1_001_024,
+        1_001_024, 1_398_305,
     ] {
         let held = live_with_pickup(seed, false, scratch.path()).0;
         assert_eq!(held, Ok(()), "seed {seed}");
