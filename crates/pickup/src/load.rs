@@ -9,6 +9,7 @@ use crate::intake::INLINE_MAX;
 use crate::lease::{Writers, writers};
 use crate::look::{name, parent};
 use crate::read::{Limits, Reading, is_seen, opened, read};
+use crate::round::sync_foreign;
 use mainstay_files::{self as files, ErrorKind, Facts, Shown};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -212,8 +213,10 @@ impl Collector {
             return;
         }
         match self.try_put_back(&claimed) {
-            Ok(()) => {
-                self.forget_origin(&claimed);
+            Ok(is_confirmed) => {
+                if is_confirmed {
+                    self.forget_origin(&claimed);
+                }
                 self.shared.lock().status.returned += 1;
                 // Seen again by the event of its own return, or by a look through the folder.
                 self.scan.is_forced |= self.watch.is_none();
@@ -230,7 +233,8 @@ impl Collector {
         }
     }
 
-    fn try_put_back(&self, claimed: &Claimed) -> Result<(), String> {
+    /// Whether it is certain that no power cut brings it back, without its whole path.
+    fn try_put_back(&self, claimed: &Claimed) -> Result<bool, String> {
         let root = self.open_root().ok_or("the drop folder is not there")?;
         let to = root
             .below(parent(&claimed.relative))
@@ -249,7 +253,7 @@ impl Collector {
         {
             drop(from.rename(held, &to, name(&marker)));
         }
-        Ok(())
+        Ok(!claimed.is_cut || sync_foreign(&to).is_ok())
     }
 
     /// Files that stay in the drop folder were not committed: they are candidates again.

@@ -66,50 +66,43 @@ impl Collector {
 
     /// Whether nothing is left to do.
     fn put_stray_back(&self, stray: &Stray) -> bool {
-        let is_back = self.rename_stray(stray);
-        if is_back && stray.is_cut {
+        let Some(is_confirmed) = self.rename_stray(stray) else {
+            return false;
+        };
+        // A power cut may bring the marker back, which would need its whole path again: then the next start removes that.
+        if is_confirmed && stray.is_cut {
             let (origin, _) = Entry::name(stray.claim, Role::Origin, Path::new(""));
-            // It says nothing without its file, and goes at the next start at the latest.
             drop(files::remove(&self.work_path(&origin)));
         }
-        is_back
+        true
     }
 
-    fn rename_stray(&self, stray: &Stray) -> bool {
-        let Ok(root) = Folder::open(&self.config.drop) else {
-            return false;
-        };
-        let Ok(folder) = root.below(parent(&stray.relative)) else {
-            return false;
-        };
+    /// Whether it is certain that it has left; `None` where it has not.
+    fn rename_stray(&self, stray: &Stray) -> Option<bool> {
+        let root = Folder::open(&self.config.drop).ok()?;
+        let folder = root.below(parent(&stray.relative)).ok()?;
         let claimed_folder;
         let from = if stray.place == Place::Claimed {
-            match root.below(Path::new(&self.claimed_name)) {
-                Ok(opened) => claimed_folder = opened,
-                Err(_) => return false,
-            }
+            claimed_folder = root.below(Path::new(&self.claimed_name)).ok()?;
             &claimed_folder
         } else {
             &self.work
         };
         if let Err(error) = from.facts(&stray.held) {
-            return error.kind() == ErrorKind::NotFound;
+            return (error.kind() == ErrorKind::NotFound).then_some(true);
         }
+        let remove = || from.remove(&stray.held).is_ok().then_some(false);
         if stray.is_late {
-            return from.remove(&stray.held).is_ok();
+            return remove();
         }
         match from.rename(&stray.held, &folder, name(&stray.relative)) {
             // The same file has a new marker already.
-            Err(error) if error.kind() == ErrorKind::Exists => from.remove(&stray.held).is_ok(),
+            Err(error) if error.kind() == ErrorKind::Exists => remove(),
             Err(error) => {
                 self.fail_file("put back the marker", &stray.relative, &why(&error));
-                false
+                None
             }
-            // Before the entry with its whole path goes, which a marker that comes back would need again.
-            Ok(()) => {
-                drop(sync_foreign(&folder));
-                true
-            }
+            Ok(()) => Some(sync_foreign(&folder).is_ok()),
         }
     }
 }
