@@ -159,11 +159,25 @@ impl Hedge {
     pub async fn call<T, E, F>(
         &self,
         budget: &(dyn Fn() -> bool + Sync),
-        mut operation: impl FnMut(u32) -> F,
+        operation: impl FnMut(u32) -> F,
     ) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
+        self.go(budget, operation, |_, later| later).await
+    }
+
+    /// As [`call`](Self::call); of the errors of two copies `tells` says which one is told.
+    pub(crate) async fn go<T, E, F>(
+        &self,
+        budget: &(dyn Fn() -> bool + Sync),
+        mut operation: impl FnMut(u32) -> F,
+        tells: impl Fn(E, E) -> E,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut failed: Option<E> = None;
         self.calls.fetch_add(1, Ordering::Relaxed);
         let delay = self.delay();
         let mut under_way = UnderWay::new(self);
@@ -178,8 +192,17 @@ impl Hedge {
                         self.won.fetch_add(u64::from(0 < number), Ordering::Relaxed);
                         return Ok(value);
                     }
-                    Err(error) if copies.is_empty() => return Err(error),
-                    Err(_) => under_way.failed(number),
+                    Err(error) => {
+                        let told = match failed.take() {
+                            None => error,
+                            Some(earlier) => tells(earlier, error),
+                        };
+                        if copies.is_empty() {
+                            return Err(told);
+                        }
+                        failed = Some(told);
+                        under_way.failed(number);
+                    }
                 },
                 () = async { if let Some(due) = &mut due { due.await } }, if due.is_some() => {
                     due = None;

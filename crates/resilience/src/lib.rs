@@ -37,8 +37,10 @@
 //! - **N5** A [`Bulkhead`] and an [`AdaptiveLimit`] have no more calls under way than they may, and get every place back.
 //! - **N6** A [`Stack`] puts its protections in an order in which each of them protects, or is not built; dropped at any point it
 //!   gives back all that it holds, and a call that waited for one of them while the breaker opened is turned away. A call through
-//!   it asks for no memory where it waits for nothing.
-//! - **N7** A [`Hedge`] starts no more copies than it may, and a [`LoadShedder`] turns the least important calls away first.
+//!   it asks for no memory where it waits for nothing. A fallback stands outside of all of it, and is not asked for a call that
+//!   is given up.
+//! - **N7** A [`Hedge`] starts no more copies than it may and than its budget pays for; those that lose are dropped, and give back
+//!   what they held. A [`LoadShedder`] turns the least important calls away first.
 //! - **N8** A [`Recovery`] does what the plan of an operation says, and keeps what it did; an [`ErrorLog`] counts every error by its
 //!   kind, and both are bounded.
 //!
@@ -153,6 +155,6 @@ pub use recovery::{
 pub use registry::{Change, Part, PartStatus, Registry, Unregistered};
 pub use retry::{Attempt, Retry, RetrySettings, Retrying};
 pub use shed::{LoadShedder, Priority, ShedderStatus, Shedding};
-pub use stack::{Layer, Stack, StackBuilder};
+pub use stack::{Fallback, Layer, Stack, StackBuilder, WithFallback};
 #[cfg(feature = "tower")]
-pub use tower::{Protected, StackLayer};
+pub use tower::{Backed, FallbackLayer, HedgeLayer, Hedged, Protected, StackLayer};

@@ -4,7 +4,12 @@ mod order;
 
 mod builder;
 
+mod fallback;
+
+mod hedged;
+
 pub use builder::StackBuilder;
+pub use fallback::{Fallback, WithFallback};
 pub use order::Layer;
 
 use crate::adaptive::{AdaptiveLimit, AdaptivePermit};
@@ -12,10 +17,12 @@ use crate::breaker::{Breaker, Permit, Verdict};
 use crate::bulkhead::{Bulkhead, BulkheadPermit};
 use crate::class::{Category, Classify};
 use crate::error::Error;
+use crate::hedge::Hedge;
 use crate::limit::within;
 use crate::limiter::RateLimiter;
 use crate::retry::{Attempt, Retry};
 use crate::shed::{LoadShedder, Priority};
+use hedged::Hedged;
 use mainstay_clock::{Moment, SharedClock};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -55,6 +62,7 @@ pub struct Stack {
     deadline: Option<Duration>,
     shedder: Option<Arc<LoadShedder>>,
     retry: Option<Retry>,
+    hedged: Option<Hedged>,
     /// What each attempt has to pass, from the outside in.
     gates: Vec<Gate>,
     attempt_limit: Option<Duration>,
@@ -110,7 +118,12 @@ impl Stack {
         self.retry.as_ref()
     }
 
-    /// Makes a call behind all protections; with a retry, perhaps several times.
+    /// Its hedge, to watch it.
+    pub fn hedge(&self) -> Option<&Hedge> {
+        self.hedged.as_ref().map(|hedged| &*hedged.hedge)
+    }
+
+    /// Makes a call behind all protections; with a retry, perhaps several times, and with a hedge several times at once.
     ///
     /// Dropping the future ends it wherever it is, and gives back what it holds.
     ///
@@ -178,15 +191,19 @@ impl Stack {
             let all = retry.settings().deadline;
             let deadline = within.or(all);
             return retry
-                .go(deadline, |attempt| self.attempt(attempt, within, &call))
+                .go(deadline, |attempt| self.copies(attempt, within, &call))
                 .await;
+        }
+        if let Some(hedged) = &self.hedged {
+            // With a retry, that one pays.
+            hedged.budget.call();
         }
         let only = Attempt {
             number: 1,
             of: 1,
             left: within.or(self.deadline),
         };
-        self.attempt(only, within, &call).await
+        self.copies(only, within, &call).await
     }
 
     /// Like [`run`](Self::run); where that comes to nothing, `otherwise` says what it comes to.
@@ -206,6 +223,23 @@ impl Stack {
         match self.run(call).await {
             Ok(value) => Ok(value),
             Err(error) => otherwise(error).await,
+        }
+    }
+
+    /// One attempt, in as many copies as the hedge makes of it.
+    async fn copies<T, E: Classify, F>(
+        &self,
+        attempt: Attempt,
+        whole: Option<Duration>,
+        call: &impl Fn(Attempt) -> F,
+    ) -> Result<T, Error<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match &self.hedged {
+            None => self.attempt(attempt, whole, call).await,
+            // In a box, so that it takes no room where there is no hedge.
+            Some(hedged) => Box::pin(self.hedge_attempt(hedged, attempt, whole, call)).await,
         }
     }
 

@@ -1,5 +1,12 @@
 //! A [`Stack`] around any tower service.
 
+mod fallback;
+
+mod hedge;
+
+pub use fallback::{Backed, FallbackLayer};
+pub use hedge::{HedgeLayer, Hedged};
+
 use crate::class::Classify;
 use crate::error::Error;
 use crate::stack::Stack;

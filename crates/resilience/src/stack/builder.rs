@@ -1,5 +1,7 @@
 //! Puts a stack together.
 
+use super::fallback::{Fallback, WithFallback};
+use super::hedged::Hedged;
 use super::order::{self, Layer};
 use super::{Gate, Stack};
 use crate::adaptive::AdaptiveLimit;
@@ -7,6 +9,7 @@ use crate::breaker::Breaker;
 use crate::budget::RetryBudget;
 use crate::bulkhead::Bulkhead;
 use crate::error::InvalidSettings;
+use crate::hedge::Hedge;
 use crate::limiter::RateLimiter;
 use crate::random::Random;
 use crate::retry::{Retry, RetrySettings};
@@ -21,15 +24,19 @@ use std::time::Duration;
 ///
 /// | layer | why here |
 /// |---|---|
+/// | fallback | sees what all below comes to, and is neither tried again, nor counted, nor cut off |
 /// | deadline | covers attempts, pauses and all waiting |
 /// | shedder | a call is turned away once, not once for each attempt |
 /// | retry | each attempt asks everything below anew |
+/// | hedge | its copies are one attempt to the retry, which pays for them; to all below each copy is a call of its own |
 /// | breaker | each attempt counts by itself; what it turns away costs nothing below |
 /// | limiter | a call that waits for its turn holds no place below |
 /// | bulkhead, adaptive limit | a place is held only while the call is made |
 /// | limit of an attempt | counts the call alone, not our own waiting |
+///
+/// `O` is the fallback, of which there is none at first.
 #[derive(Debug)]
-pub struct StackBuilder {
+pub struct StackBuilder<O = ()> {
     name: String,
     clock: SharedClock,
     order: Option<Vec<Layer>>,
@@ -43,6 +50,9 @@ pub struct StackBuilder {
     bulkhead: Option<Arc<Bulkhead>>,
     adaptive: Option<Arc<AdaptiveLimit>>,
     attempt_limit: Option<Duration>,
+    hedge: Option<Arc<Hedge>>,
+    is_idempotent: bool,
+    fallback: O,
 }
 
 impl StackBuilder {
@@ -61,9 +71,62 @@ impl StackBuilder {
             bulkhead: None,
             adaptive: None,
             attempt_limit: None,
+            hedge: None,
+            is_idempotent: false,
+            fallback: (),
         }
     }
 
+    /// Does `otherwise` with the error of a call that came to nothing, whatever ended it: a failure, a rejection, a limit of time.
+    ///
+    /// No limit of time covers it, so that it has its own where it needs one. A call whose future is dropped has none.
+    #[must_use]
+    pub fn fallback<O>(self, otherwise: O) -> StackBuilder<Fallback<O>> {
+        StackBuilder {
+            name: self.name,
+            clock: self.clock,
+            order: self.order,
+            deadline: self.deadline,
+            shedder: self.shedder,
+            retry: self.retry,
+            budget: self.budget,
+            random: self.random,
+            breaker: self.breaker,
+            limiter: self.limiter,
+            bulkhead: self.bulkhead,
+            adaptive: self.adaptive,
+            attempt_limit: self.attempt_limit,
+            hedge: self.hedge,
+            is_idempotent: self.is_idempotent,
+            fallback: Fallback(otherwise),
+        }
+    }
+
+    /// The stack.
+    ///
+    /// # Errors
+    ///
+    /// An order in which something does not protect, or that names other layers than those that are there; settings of the retry
+    /// that cannot work; a limit of time of 0; a hedge without a budget, or without the word that the calls are
+    /// [`idempotent`](Self::idempotent).
+    pub fn build(self) -> Result<Stack, InvalidSettings> {
+        self.put_together(false).map(|(stack, ())| stack)
+    }
+}
+
+impl<O> StackBuilder<Fallback<O>> {
+    /// The stack with its fallback.
+    ///
+    /// # Errors
+    ///
+    /// As without one.
+    pub fn build(self) -> Result<WithFallback<O>, InvalidSettings> {
+        let (stack, Fallback(otherwise)) = self.put_together(true)?;
+        Ok(WithFallback::new(stack, otherwise))
+    }
+}
+
+impl<O> StackBuilder<O> {
     /// All together takes no longer, whatever the retry's own deadline.
     #[must_use]
     pub fn deadline(self, deadline: Duration) -> Self {
@@ -91,7 +154,7 @@ impl StackBuilder {
         }
     }
 
-    /// Takes retries out of this budget.
+    /// Takes retries and the copies of a hedge out of this budget.
     #[must_use]
     pub fn budget(self, budget: Arc<RetryBudget>) -> Self {
         Self {
@@ -154,6 +217,27 @@ impl StackBuilder {
         }
     }
 
+    /// Starts another copy of an attempt that is slow, and takes the first success; each copy passes everything further in by itself.
+    ///
+    /// A copy is paid for by the [`budget`](Self::budget), as a retry is, and none is started while none of those before has passed
+    /// our own limits: it would only stand in line behind them. Needs [`idempotent`](Self::idempotent).
+    #[must_use]
+    pub fn hedge(self, hedge: Arc<Hedge>) -> Self {
+        Self {
+            hedge: Some(hedge),
+            ..self
+        }
+    }
+
+    /// Says that a call does no harm when it is made several times at once, also when it is given up halfway.
+    #[must_use]
+    pub fn idempotent(self) -> Self {
+        Self {
+            is_idempotent: true,
+            ..self
+        }
+    }
+
     /// Puts the layers in this order, from the outside in, and not in that which the table shows.
     #[must_use]
     pub fn order(self, order: &[Layer]) -> Self {
@@ -163,14 +247,8 @@ impl StackBuilder {
         }
     }
 
-    /// The stack.
-    ///
-    /// # Errors
-    ///
-    /// An order in which something does not protect, or that names other layers than those that are there; settings of the retry
-    /// that cannot work; a limit of time of 0.
-    pub fn build(self) -> Result<Stack, InvalidSettings> {
-        let order = self.checked_order()?;
+    fn put_together(self, has_fallback: bool) -> Result<(Stack, O), InvalidSettings> {
+        let order = self.checked_order(has_fallback)?;
         for (limit, name) in [
             (self.deadline, "deadline"),
             (self.attempt_limit, "attempt_limit"),
@@ -179,19 +257,8 @@ impl StackBuilder {
                 return Err(InvalidSettings::new(format!("`{name}` is 0")));
             }
         }
-        let gates = order
-            .iter()
-            .filter_map(|layer| match layer {
-                Layer::Breaker => self.breaker.clone().map(Gate::Breaker),
-                Layer::Limiter => {
-                    let (limiter, wait) = self.limiter.clone()?;
-                    Some(Gate::Limiter(limiter, wait))
-                }
-                Layer::Bulkhead => self.bulkhead.clone().map(Gate::Bulkhead),
-                Layer::Adaptive => self.adaptive.clone().map(Gate::Adaptive),
-                _ => None,
-            })
-            .collect();
+        let gates = self.gates(&order);
+        let hedged = self.hedged()?;
         let retry = match self.retry {
             None => None,
             Some(mut settings) => {
@@ -206,20 +273,60 @@ impl StackBuilder {
                 Some(retry)
             }
         };
-        Ok(Stack {
+        let stack = Stack {
             name: self.name.as_str().into(),
             clock: self.clock,
             order,
             deadline: self.deadline,
             shedder: self.shedder,
             retry,
+            hedged,
             gates,
             attempt_limit: self.attempt_limit,
-        })
+        };
+        Ok((stack, self.fallback))
     }
 
-    fn checked_order(&self) -> Result<Vec<Layer>, InvalidSettings> {
+    fn gates(&self, order: &[Layer]) -> Vec<Gate> {
+        order
+            .iter()
+            .filter_map(|layer| match layer {
+                Layer::Breaker => self.breaker.clone().map(Gate::Breaker),
+                Layer::Limiter => {
+                    let (limiter, wait) = self.limiter.clone()?;
+                    Some(Gate::Limiter(limiter, wait))
+                }
+                Layer::Bulkhead => self.bulkhead.clone().map(Gate::Bulkhead),
+                Layer::Adaptive => self.adaptive.clone().map(Gate::Adaptive),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn hedged(&self) -> Result<Option<Hedged>, InvalidSettings> {
+        let Some(hedge) = &self.hedge else {
+            return Ok(None);
+        };
+        if !self.is_idempotent {
+            return Err(InvalidSettings::new(
+                "a hedge makes a call several times at once: say `idempotent` if that does no harm",
+            ));
+        }
+        let Some(budget) = &self.budget else {
+            return Err(InvalidSettings::new(
+                "a hedge needs a `budget`: without one every call is made several times as soon as all are slow",
+            ));
+        };
+        Ok(Some(Hedged {
+            hedge: Arc::clone(hedge),
+            budget: Arc::clone(budget),
+        }))
+    }
+
+    fn checked_order(&self, has_fallback: bool) -> Result<Vec<Layer>, InvalidSettings> {
         let is_there = |layer: &Layer| match layer {
+            Layer::Fallback => has_fallback,
+            Layer::Hedge => self.hedge.is_some(),
             Layer::Deadline => self.deadline.is_some(),
             Layer::Shedder => self.shedder.is_some(),
             Layer::Retry => self.retry.is_some(),

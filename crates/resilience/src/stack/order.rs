@@ -6,12 +6,16 @@ use std::fmt;
 /// One protection in a [`Stack`](super::Stack).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
+    /// What is done instead of a call that came to nothing.
+    Fallback,
     /// The limit of time over everything.
     Deadline,
     /// Load shedding.
     Shedder,
     /// Trying again.
     Retry,
+    /// Further copies of an attempt that is slow.
+    Hedge,
     /// The circuit breaker.
     Breaker,
     /// The rate limiter.
@@ -28,17 +32,21 @@ pub enum Layer {
 ///
 /// | layer | why here |
 /// |---|---|
+/// | fallback | sees what all below comes to, and is neither tried again, nor counted, nor cut off |
 /// | deadline | covers attempts, pauses and all waiting |
 /// | shedder | a call is turned away once, not once for each attempt |
 /// | retry | each attempt asks everything below anew |
+/// | hedge | its copies are one attempt to the retry, which pays for them; to all below each copy is a call of its own |
 /// | breaker | each attempt counts by itself; what it turns away costs nothing below |
 /// | limiter | a call that waits for its turn holds no place below |
 /// | bulkhead, adaptive limit | a place is held only while the call is made |
 /// | limit of an attempt | counts the call alone, not our own waiting |
-pub(super) const DEFAULT: [Layer; 8] = [
+pub(super) const DEFAULT: [Layer; 10] = [
+    Layer::Fallback,
     Layer::Deadline,
     Layer::Shedder,
     Layer::Retry,
+    Layer::Hedge,
     Layer::Breaker,
     Layer::Limiter,
     Layer::Bulkhead,
@@ -47,7 +55,92 @@ pub(super) const DEFAULT: [Layer; 8] = [
 ];
 
 /// The first must stand outside of the second; otherwise this happens.
-const RULES: [(Layer, Layer, &str); 15] = [
+const RULES: [(Layer, Layer, &str); 32] = [
+    (
+        Layer::Fallback,
+        Layer::Deadline,
+        "what the deadline ends would have no fallback",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Shedder,
+        "what is shed would have no fallback",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Retry,
+        "the first failure would be answered, and nothing tried again",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Hedge,
+        "the answer of the fallback would win against a copy that is under way",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Breaker,
+        "a failure that was answered would count as a success",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Limiter,
+        "what the limiter turns away would have no fallback",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Bulkhead,
+        "what the bulkhead turns away would have no fallback, and others would hold a place for it",
+    ),
+    (
+        Layer::Fallback,
+        Layer::Adaptive,
+        "a failure that was answered would count as a success",
+    ),
+    (
+        Layer::Fallback,
+        Layer::AttemptLimit,
+        "an attempt that takes too long would have no fallback",
+    ),
+    (
+        Layer::Deadline,
+        Layer::Hedge,
+        "the deadline would begin anew with each copy",
+    ),
+    (
+        Layer::Shedder,
+        Layer::Hedge,
+        "a call would be shed once for each copy",
+    ),
+    (
+        Layer::Retry,
+        Layer::Hedge,
+        "each copy would be tried again by itself, and copies and attempts multiply",
+    ),
+    (
+        Layer::Hedge,
+        Layer::Breaker,
+        "all copies would count as one call, and those that are given up not at all",
+    ),
+    (
+        Layer::Hedge,
+        Layer::Limiter,
+        "copies would pass the limit uncounted",
+    ),
+    (
+        Layer::Hedge,
+        Layer::Bulkhead,
+        "copies would be made without a place of their own",
+    ),
+    (
+        Layer::Hedge,
+        Layer::Adaptive,
+        "copies would be made without a place of their own",
+    ),
+    (
+        Layer::Hedge,
+        Layer::AttemptLimit,
+        "all copies together would have the time of one",
+    ),
     (
         Layer::Deadline,
         Layer::Shedder,
@@ -148,9 +241,11 @@ pub(super) fn check(order: &[Layer]) -> Result<(), InvalidSettings> {
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Fallback => "the fallback",
             Self::Deadline => "the deadline",
             Self::Shedder => "the shedder",
             Self::Retry => "the retry",
+            Self::Hedge => "the hedge",
             Self::Breaker => "the breaker",
             Self::Limiter => "the limiter",
             Self::Bulkhead => "the bulkhead",

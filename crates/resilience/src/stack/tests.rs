@@ -1,3 +1,5 @@
+mod around;
+
 use super::*;
 use crate::adaptive::AdaptiveSettings;
 use crate::backoff::{Backoff, Jitter};
