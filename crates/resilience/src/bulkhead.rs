@@ -162,6 +162,7 @@ impl Bulkhead {
         let Some(_waiting) = self.shared.wait(settings) else {
             return Err(self.reject());
         };
+        step();
         tokio::select! {
             biased;
             Ok(place) = self.shared.places.acquire() => {
@@ -256,6 +257,7 @@ impl Shared {
                 (0 < surplus).then_some(surplus - 1)
             });
         if vanishes.is_err() {
+            step();
             self.places.add_permits(1);
         }
     }

@@ -1,3 +1,3 @@
-//! Breaker and budget under schedules that are chosen; nothing of it ships.
+//! Breaker, budget, limits and their lines under schedules that are chosen; nothing of it ships.
 
 mod tests;

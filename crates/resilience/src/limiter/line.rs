@@ -3,7 +3,7 @@
 use super::bucket::{Bucket, Rate};
 use super::{RateLimiter, Refusal, nanos};
 use crate::error::Rejection;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, step};
 use mainstay_clock::Moment;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -170,6 +170,7 @@ impl RateLimiter {
         let Some(place) = self.line.join(&self.bucket, nanos(now), n, max_wait)? else {
             return Ok(());
         };
+        step();
         // The semaphore is never closed; what comes back is kept as it is until the end, when the next one has the turn.
         let _turn = tokio::select! {
             biased;
@@ -189,6 +190,7 @@ impl RateLimiter {
             if deadline < now + wait {
                 return Err(place.late(nanos(now)));
             }
+            step();
             tokio::select! {
                 () = changed => {}
                 () = self.clock.sleep(wait) => {}

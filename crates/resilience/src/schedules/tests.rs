@@ -8,6 +8,8 @@
     reason = "a test that cannot go on ends; how many schedules it runs is said by who started it"
 )]
 
+mod waits;
+
 use crate::{
     Breaker, BreakerSettings, BreakerState, BudgetSettings, Bulkhead, BulkheadSettings, Permit,
     RateLimit, RateLimiter, RetryBudget, Verdict,
