@@ -188,6 +188,10 @@ impl Classify for Error {
             ..self.inner.kind.class()
         }
     }
+
+    fn retries(&self) -> u32 {
+        self.inner.attempts.saturating_sub(1)
+    }
 }
 
 impl fmt::Display for Error {

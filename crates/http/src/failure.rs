@@ -14,7 +14,8 @@ pub(crate) fn sort(error: reqwest::Error, url: &str) -> Error {
     Error::new(kind, message).because(error)
 }
 
-fn told(error: &reqwest::Error, url: &str) -> (ErrorKind, String) {
+/// What kind it is, and what a person is told of it.
+pub(crate) fn told(error: &reqwest::Error, url: &str) -> (ErrorKind, String) {
     if find::<Unresolved>(error).is_some() {
         let advice = "check the name, the name server and the network";
         return (

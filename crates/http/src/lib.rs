@@ -121,6 +121,8 @@ mod status;
 
 mod failure;
 
+mod foreign;
+
 mod proxy;
 
 mod resolver;
@@ -132,6 +134,7 @@ pub use client::Client;
 pub use connectivity::{Connectivity, Expect, Fact, Host, Network, Probe, State, Why};
 pub use download::{Download, Downloaded, Progress};
 pub use error::{Error, ErrorKind};
+pub use foreign::ReqwestError;
 pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
 pub use mainstay_cache::{Cache, CacheSettings, CacheStats};

@@ -1,5 +1,7 @@
 //! What kind of error it is, how bad, and whether trying again helps.
 
+mod of_tokio;
+
 use crate::error::Error;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -54,6 +56,11 @@ pub struct Class {
 pub trait Classify {
     /// What it is.
     fn class(&self) -> Class;
+
+    /// How often it was tried again before this came of it, as far as it knows.
+    fn retries(&self) -> u32 {
+        0
+    }
 }
 
 // === impl Category ===
@@ -143,11 +150,19 @@ impl<T: Classify + ?Sized> Classify for &T {
     fn class(&self) -> Class {
         (**self).class()
     }
+
+    fn retries(&self) -> u32 {
+        (**self).retries()
+    }
 }
 
 impl<T: Classify + ?Sized> Classify for Box<T> {
     fn class(&self) -> Class {
         (**self).class()
+    }
+
+    fn retries(&self) -> u32 {
+        (**self).retries()
     }
 }
 
@@ -167,6 +182,17 @@ impl<E: Classify> Classify for Error<E> {
                 is_retryable: false,
                 ..last.class()
             },
+        }
+    }
+
+    /// Those of its own attempts; of others inside of them, those of the last.
+    fn retries(&self) -> u32 {
+        match self {
+            Self::Rejected(_) | Self::TimedOut(_) => 0,
+            Self::Failed(error) => error.retries(),
+            Self::Exhausted { last, attempts } => {
+                attempts.saturating_sub(1).saturating_add(last.retries())
+            }
         }
     }
 }
@@ -206,25 +232,6 @@ impl Classify for io::Error {
             Kind::InvalidData => Class::permanent(Category::Internal, Severity::High),
             _ => Class::permanent(Category::Unknown, Severity::High),
         }
-    }
-}
-
-/// A limit of [`tokio::time::timeout`].
-impl Classify for tokio::time::error::Elapsed {
-    fn class(&self) -> Class {
-        Class::retryable(Category::Timeout, Severity::Medium)
-    }
-}
-
-/// A task that panicked, or was cancelled.
-impl Classify for tokio::task::JoinError {
-    fn class(&self) -> Class {
-        let severity = if self.is_panic() {
-            Severity::Critical
-        } else {
-            Severity::Low
-        };
-        Class::permanent(Category::Internal, severity)
     }
 }
 

@@ -59,12 +59,13 @@ impl ErrorContext {
     /// The fields that are kept at most.
     pub const FIELDS_MAX: usize = 32;
 
-    /// What is to be known of an error that `operation` came to just now.
+    /// What is to be known of an error that `operation` came to just now, and how often it was tried again, where the error tells
+    /// ([`Classify::retries`]): what comes out of a [`Retry`](crate::Retry) that is exhausted does.
     pub fn of<E>(operation: &str, error: &E, clock: &dyn Clock) -> Self
     where
         E: StdError + Classify,
     {
-        Self::classed(operation, error, error.class(), clock)
+        Self::classed(operation, error, error.class(), clock).retried(error.retries())
     }
 
     /// As [`of`](Self::of), of an error whose class the caller knows better, or that knows none.
@@ -93,7 +94,7 @@ impl ErrorContext {
         self
     }
 
-    /// The same, of a call that was tried again so many times.
+    /// The same, of a call that was tried again so many times, where the error itself does not tell.
     #[must_use]
     pub fn retried(self, count: u32) -> Self {
         Self {

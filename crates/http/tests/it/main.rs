@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests end where what they need fails")]
 
 mod breaker;
+mod classes;
 mod connectivity;
 mod download;
 mod http2;

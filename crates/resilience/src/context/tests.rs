@@ -1,4 +1,5 @@
 use super::*;
+use crate::{Backoff, Error, Jitter, Retry, RetrySettings, Shape};
 use mainstay_clock::ManualClock;
 use std::io;
 
@@ -52,6 +53,37 @@ fn all_that_the_error_knows_is_written_down() {
     assert_eq!(context.at(), ManualClock::new().wall());
     assert_eq!(context.retry_count(), 0);
     assert!(context.fields().is_empty());
+}
+
+#[tokio::test]
+async fn what_comes_out_of_a_retry_tells_how_often_it_was_tried_again() {
+    let settings = RetrySettings {
+        attempts: 3,
+        backoff: Backoff {
+            shape: Shape::Fixed,
+            initial: Duration::ZERO,
+            max: Duration::ZERO,
+            jitter: Jitter::None,
+        },
+        deadline: None,
+        ..RetrySettings::generic()
+    };
+    let clock: mainstay_clock::SharedClock = std::sync::Arc::new(ManualClock::new());
+    let retry = Retry::new("fetch", settings, clock).unwrap();
+    let error = retry
+        .run(async |_| Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionReset)))
+        .await
+        .unwrap_err();
+    let context = ErrorContext::of("fetch", &error, &ManualClock::new());
+    assert_eq!(context.retry_count(), 2);
+    assert!(context.to_string().contains("retried 2 times"), "{context}");
+    // One who tried again what had tried again already.
+    let nested = Error::Exhausted {
+        last: Box::new(Error::Failed(error)),
+        attempts: 2,
+    };
+    let context = ErrorContext::of("fetch", &nested, &ManualClock::new());
+    assert_eq!(context.retry_count(), 3);
 }
 
 #[test]
