@@ -5,6 +5,9 @@
 //! - when a person or a program wants to see the status: the answer is in the next one, nobody waits for it;
 //! - while another one cannot be reached, to find out whose fault that is.
 //!
+//! Where the system tells that a link, an address or a route changed while one cannot be reached, that one is asked at once and probed
+//! with a document, instead of after its wait. That is a hint: what follows is told by what the answer says.
+//!
 //! At other times nothing is sent but documents.
 
 use super::agent::{Agent, Target};
@@ -13,7 +16,8 @@ use crate::status;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
-use mainstay_http::{Connectivity, Host, State};
+use mainstay_deliver::State as Worked;
+use mainstay_http::{Connectivity, Host, LinkChanges, State};
 use mainstay_supervise::TaskContext;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +25,9 @@ use tokio::sync::Notify;
 
 /// While something cannot be reached, it is looked so often whether others are silent.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Changes come in bursts: an address follows its link, a route its address. No more often than so it is asked because of them.
+const SETTLES: Duration = Duration::from_secs(1);
 
 /// Clones know the same; it outlives the lives of the agent.
 #[derive(Debug, Clone)]
@@ -83,6 +90,34 @@ impl Agent {
         hosts.any(|host| network.host(host) == Host::Down)
     }
 
+    /// Those that need not wait any more, because the network of this machine changed; one that was held longer ago than facts count
+    /// among them.
+    fn hurried(&self) -> Vec<&Target> {
+        let network = &self.network.connectivity;
+        let hurried: Vec<&Target> = self
+            .targets()
+            .filter(|to| !to.handle.is_paused())
+            .filter(
+                |to| match to.destination.host().map(|host| network.host(host)) {
+                    None | Some(Host::Reachable) => false,
+                    Some(Host::Down) => true,
+                    Some(Host::Unknown) => matches!(to.handle.status().state, Worked::Held { .. }),
+                },
+            )
+            .collect();
+        if !hurried.is_empty() {
+            let destinations = hurried.len();
+            tracing::info!(
+                destinations,
+                "the network of this machine changed: asks what cannot be reached"
+            );
+        }
+        for to in &hurried {
+            to.handle.probe_now();
+        }
+        hurried
+    }
+
     /// Whether anything is delivered over a network.
     pub(super) fn has_network(&self) -> bool {
         self.targets().any(|to| to.destination.host().is_some())
@@ -101,11 +136,40 @@ impl Agent {
     }
 }
 
+/// What the system tells of changes, as long as it does.
+fn listen() -> Option<LinkChanges> {
+    LinkChanges::listen()
+        .inspect_err(|error| {
+            tracing::info!(%error, "changes of the network are not heard of: what cannot be reached is asked after its wait");
+        })
+        .ok()
+}
+
+/// Waits until the system tells of a change; for ever, where it does not.
+async fn changed(changes: &mut Option<LinkChanges>) {
+    let Some(heard) = changes else {
+        return std::future::pending().await;
+    };
+    if let Err(error) = heard.changed().await {
+        tracing::warn!(%error, "changes of the network are not heard of any more");
+        *changes = None;
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Asks silent destinations whenever that is wanted, for as long as the agent runs.
 pub(super) async fn ask(agent: Arc<Agent>, context: TaskContext) {
+    let mut changes = listen();
     loop {
+        let mut hurried = Vec::new();
         tokio::select! {
             () = context.stopping() => return,
+            () = changed(&mut changes) => {
+                if !context.pause(SETTLES).await {
+                    return;
+                }
+                hurried = agent.hurried();
+            }
             () = context.alive_while(agent.network.wanted.notified(), || true) => {}
             is_on = context.pause(LOOK) => {
                 if !is_on {
@@ -116,7 +180,11 @@ pub(super) async fn ask(agent: Arc<Agent>, context: TaskContext) {
                 }
             }
         }
-        let asked: FuturesUnordered<_> = agent.silent().map(|to| to.destination.probe()).collect();
+        let asked: FuturesUnordered<_> = agent
+            .silent()
+            .chain(hurried)
+            .map(|to| to.destination.probe())
+            .collect();
         tokio::select! {
             () = context.stopping() => return,
             // Each ends within its ten seconds.

@@ -30,6 +30,7 @@ mod looking_up;
 mod measuring;
 mod moving_by_hand;
 mod network;
+mod network_changes;
 mod places_by_hand;
 mod readiness;
 mod receiver;

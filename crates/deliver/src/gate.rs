@@ -36,6 +36,8 @@ pub(crate) struct Gate {
 pub(crate) struct Held {
     pub(crate) why: Why,
     pub(crate) next_probe: Moment,
+    /// The destination asked to be left alone until then.
+    asked: Moment,
     failures: u32,
     /// How far apart its probes are.
     backoff: Backoff,
@@ -126,6 +128,7 @@ impl Gate {
                 self.held = Some(Held {
                     why: why.into(),
                     next_probe: now + wait,
+                    asked: now + after,
                     failures: 1,
                     backoff: self.backoff,
                 });
@@ -139,11 +142,13 @@ impl Gate {
                         .backoff
                         .wait(held.failures, Duration::ZERO, random)
                         .max(after);
+                held.asked = now + after;
                 held.why = why.into();
                 false
             }
             Some(held) => {
                 held.next_probe = held.next_probe.max(now + after);
+                held.asked = held.asked.max(now + after);
                 false
             }
         }
@@ -158,6 +163,7 @@ impl Gate {
         self.held = Some(Held {
             why: reason.into(),
             next_probe: now + SLOW.wait(1, Duration::ZERO, random),
+            asked: now,
             failures: 1,
             backoff: SLOW,
         });
@@ -176,6 +182,13 @@ impl Gate {
     pub(crate) fn probe_was_not_sent(&mut self, now: Moment) {
         if let Some(held) = &mut self.held {
             held.next_probe = now;
+        }
+    }
+
+    /// Something outside changed: the next probe need not wait for its turn, but for as long as the destination asked.
+    pub(crate) fn hurry(&mut self, now: Moment) {
+        if let Some(held) = &mut self.held {
+            held.next_probe = held.next_probe.min(held.asked.max(now));
         }
     }
 
@@ -214,6 +227,22 @@ mod tests {
         let (mut gate, random) = (Gate::open(BACKOFF), Random::from_seed(1));
         assert!(gate.hold("refused", None, false, at(0), &random));
         (gate, random)
+    }
+
+    #[test]
+    fn a_hurried_gate_is_probed_at_once_but_not_before_the_destination_wants_it() {
+        let (mut gate, random) = held_gate();
+        assert!(!gate.hold("refused", None, true, at(1), &random));
+        gate.hurry(at(1));
+        assert_eq!(gate.permission(at(1)), Permission::Probe);
+        gate.probe_started(at(1));
+        let asked = Some(Duration::from_secs(30));
+        assert!(!gate.hold("busy", asked, true, at(2), &random));
+        gate.hurry(at(3));
+        assert_eq!(gate.permission(at(3)), Permission::NotBefore(at(32)));
+        let mut open = Gate::open(BACKOFF);
+        open.hurry(at(0));
+        assert_eq!(open.permission(at(0)), Permission::Any);
     }
 
     #[test]
@@ -302,6 +331,7 @@ mod tests {
             &Held {
                 why: "refused".into(),
                 next_probe: due,
+                asked: at(0),
                 failures: 1,
                 backoff: BACKOFF,
             }

@@ -1,7 +1,10 @@
 //! What the errors of a client say of the network, and how somebody who wants to know now asks.
 
+mod link;
+
 mod probe;
 
+pub use link::LinkChanges;
 pub use mainstay_wire::{Connectivity, Fact, Host, Network, State, Why};
 pub use probe::{Expect, Probe};
 

@@ -131,7 +131,7 @@ mod shown;
 
 pub use answer::{Answer, Because, Source};
 pub use client::Client;
-pub use connectivity::{Connectivity, Expect, Fact, Host, Network, Probe, State, Why};
+pub use connectivity::{Connectivity, Expect, Fact, Host, LinkChanges, Network, Probe, State, Why};
 pub use download::{Download, Downloaded, Progress};
 pub use error::{Error, ErrorKind};
 pub use foreign::ReqwestError;

@@ -171,6 +171,10 @@ impl<L: Lane> Run<L> {
             return Wish::Nothing;
         }
         let now = self.clock.now();
+        // While a probe is under way the wish stays: that one may have been sent before the change.
+        if self.probes == 0 && self.shared.take_hurry() {
+            self.gate.hurry(now);
+        }
         let permission = self.gate.permission(now);
         if !matches!(permission, Permission::NotBefore(_))
             && let Some(until) = self.limit.not_before(now)

@@ -22,6 +22,7 @@ pub(super) struct Shared {
     /// Nanoseconds after the origin of the clock.
     turned: AtomicU64,
     paused: AtomicBool,
+    hurried: AtomicBool,
     changed: Notify,
 }
 
@@ -56,6 +57,15 @@ impl WorkerHandle {
     pub fn is_paused(&self) -> bool {
         self.shared.is_paused()
     }
+
+    /// Probes a destination that is held at its next turn instead of after its wait: something outside changed, such as the network.
+    ///
+    /// A wait that the destination asked for is kept, a probe that is under way is waited for, and a pause stays one. Where nothing is
+    /// held, nothing happens.
+    pub fn probe_now(&self) {
+        self.shared.hurried.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
+    }
 }
 
 impl Shared {
@@ -64,6 +74,7 @@ impl Shared {
             status: Mutex::new(status),
             turned: AtomicU64::new(now.nanos()),
             paused: AtomicBool::new(false),
+            hurried: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -81,7 +92,12 @@ impl Shared {
         self.paused.load(Ordering::Acquire)
     }
 
-    /// Waits until it is paused or resumed.
+    /// Whether somebody asked for a probe since the last time.
+    pub(super) fn take_hurry(&self) -> bool {
+        self.hurried.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until it is paused, resumed or hurried.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }

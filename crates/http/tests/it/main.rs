@@ -11,6 +11,7 @@ mod kept;
 mod kept_bounds;
 mod kept_changes;
 mod limits;
+mod links;
 mod proxy;
 mod redirects;
 mod retry;

@@ -49,6 +49,38 @@ async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at
     assert!(busiest.unwrap() <= 2, "{busiest:?} attempts in one second");
 }
 
+#[tokio::test]
+async fn a_held_destination_is_probed_at_once_where_somebody_knows_that_something_changed() {
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let bench = Bench::start(move |_, _| {
+        if is_down.load(Ordering::SeqCst) {
+            reply(Outcome::hold("refused"))
+        } else {
+            deliver()
+        }
+    });
+    bench.queue.put(1);
+    for _ in 0..10 {
+        bench.pass(MINUTE).await;
+    }
+    let sent = bench.destination.sent();
+    bench.handle.probe_now();
+    bench.rest().await;
+    assert_eq!(bench.destination.sent(), sent + 1, "once, and held again");
+    bench.rest().await;
+    assert_eq!(bench.destination.sent(), sent + 1);
+
+    down.store(false, Ordering::SeqCst);
+    bench.handle.pause();
+    bench.handle.probe_now();
+    bench.rest().await;
+    assert_eq!(bench.destination.sent(), sent + 1, "a pause stays one");
+    bench.handle.resume();
+    bench.rest().await;
+    assert_eq!(bench.acknowledged(), 1);
+}
+
 /// Each of a million documents was sent to a server that answered all of them with an error, and again every few minutes.
 #[tokio::test]
 async fn a_server_that_fails_everybody_is_not_asked_with_the_whole_backlog() {

@@ -1,0 +1,70 @@
+//! A change of the machine's network shortens the wait for what cannot be reached, and decides nothing by itself.
+
+use crate::support::{Running, Stage, until};
+use std::process::Command;
+use std::time::Duration;
+
+/// The same command in a network of its own, of which nobody else knows.
+fn apart(command: &Command, words: &[&str]) -> Command {
+    let mut apart = Command::new(words[0]);
+    apart.args(&words[1..]);
+    apart.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => apart.env(name, value),
+            None => apart.env_remove(name),
+        };
+    }
+    apart
+}
+
+/// How many seconds it would still wait before it probes its destination; none while it is not held, or asks.
+fn waits(stage: &Stage) -> Option<f64> {
+    let to = &stage.json(&["status"])["routes"][0]["to"][0];
+    let is_held = to["breaker"] == "open";
+    to["next_attempt_seconds"].as_f64().filter(|_| is_held)
+}
+
+#[test]
+fn a_change_of_the_network_ends_the_wait_for_a_destination_that_was_out_of_reach() {
+    let can = Command::new("unshare").args(["-n", "true"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        println!("NOT MEASURED: no network of its own can be had");
+        return;
+    }
+    let stage = Stage::new();
+    // In a new network there is nothing, and its loopback is down.
+    let to = "http://127.0.0.1:8901/ingest";
+    let agent = apart(&stage.run(to, &[]), &["unshare", "-n"]);
+    let agent = stage.start(&mut { agent });
+    let pid = agent.pid().to_string();
+    let within = ["nsenter", "-t", &pid, "-n"];
+    let receive = crate::support::mainstay(&[
+        "receive",
+        "--listen",
+        "127.0.0.1:8901",
+        "--store",
+        &stage.text("store"),
+    ]);
+    let mut receive = apart(&receive, &within);
+    let _receiver = Running::start(&mut receive, stage.path("receiver.log"));
+    stage.drop_file("one.csv", b"1");
+    until("it has to wait for long", || {
+        waits(&stage).is_some_and(|seconds| seconds > 9.0)
+    });
+    let begun = mainstay_clock::system().now();
+
+    let up = Command::new(within[0])
+        .args(&within[1..])
+        .args(["ip", "link", "set", "lo", "up"])
+        .status();
+    if !up.is_ok_and(|status| status.success()) {
+        println!("NOT MEASURED: `nsenter` and `ip` cannot change the link of another network");
+        return;
+    }
+    until("it is delivered", || stage.ledger("delivered") == 1);
+    let took = mainstay_clock::system().now().since(begun);
+    assert!(took < Duration::from_secs(7), "{took:?}");
+    let log = agent.log();
+    assert!(log.contains("the network of this machine changed"), "{log}");
+}
