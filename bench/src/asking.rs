@@ -19,6 +19,9 @@ const REQUESTS: usize = 20_000;
 /// So many are under way at once.
 const AT_ONCE: usize = 16;
 
+/// Addresses that are asked for one after the other, twice as many as a cache has at hand in memory: each comes from its folder.
+const ADDRESSES: usize = 2_048;
+
 /// A small answer, as a lookup gets it: 1 KiB that may be kept for an hour.
 const BODY: usize = 1024;
 
@@ -37,41 +40,7 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     let folder = tempfile::Builder::new()
         .prefix("mainstay-bench-")
         .tempdir_in(&options.folder)?;
-    let settings = ClientSettings {
-        // It is there, and never in the way.
-        limit: RateLimit {
-            permits: 1_000_000,
-            per: Duration::from_secs(1),
-            burst: 1_000_000,
-        },
-        idle_connections: AT_ONCE,
-        proxy: Proxy::None,
-        ..ClientSettings::default()
-    };
-    let clock = mainstay_clock::system();
-    let cache = Cache::open(folder.path(), CacheSettings::default(), clock.clone())?;
-    let cached = ClientSettings {
-        cache: Some(Arc::new(cache)),
-        ..settings.clone()
-    };
-    let runs: [(&str, usize, Asking); 4] = [
-        ("bare reqwest", AT_ONCE, bare(&url)?),
-        (
-            "mainstay-http",
-            AT_ONCE,
-            ours(settings, &url, &clock, false)?,
-        ),
-        (
-            "mainstay-http, from the cache",
-            AT_ONCE,
-            ours(cached.clone(), &url, &clock, true)?,
-        ),
-        (
-            "mainstay-http, from the cache, one at a time",
-            1,
-            ours(cached, &url, &clock, true)?,
-        ),
-    ];
+    let runs = runs(&sink, &url, folder.path())?;
     let mut rates: Vec<Vec<f64>> = runs.iter().map(|_| Vec::new()).collect();
     let mut others: [Vec<f64>; 2] = Default::default();
     for round in 1..=options.rounds {
@@ -96,6 +65,52 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         .map(|((name, at_once), rates)| (name, at_once, rates))
         .filter(|(.., rates)| !rates.is_empty());
     page(&lines.chain(others).collect::<Vec<_>>())
+}
+
+/// What is measured: its name, how many are under way at once, and what each does. The first is what the others are read against.
+fn runs(sink: &Sink, url: &str, folder: &Path) -> Result<[(&'static str, usize, Asking); 5]> {
+    let settings = ClientSettings {
+        // It is there, and never in the way.
+        limit: RateLimit {
+            permits: 1_000_000,
+            per: Duration::from_secs(1),
+            burst: 1_000_000,
+        },
+        idle_connections: AT_ONCE,
+        proxy: Proxy::None,
+        ..ClientSettings::default()
+    };
+    let clock = mainstay_clock::system();
+    let cache = Cache::open(folder, CacheSettings::default(), clock.clone())?;
+    let cached = ClientSettings {
+        cache: Some(Arc::new(cache)),
+        ..settings.clone()
+    };
+    let from_folder = of_many(cached.clone(), &format!("http://{}", sink.address), &clock)?;
+    sink.runtime.block_on(fill(&from_folder))?;
+    Ok([
+        ("bare reqwest", AT_ONCE, bare(url)?),
+        (
+            "mainstay-http",
+            AT_ONCE,
+            ours(settings, url, &clock, false)?,
+        ),
+        (
+            "mainstay-http, from the cache",
+            AT_ONCE,
+            ours(cached.clone(), url, &clock, true)?,
+        ),
+        (
+            "mainstay-http, from the cache, one at a time",
+            1,
+            ours(cached, url, &clock, true)?,
+        ),
+        (
+            "mainstay-http, from the folder of the cache, one at a time",
+            1,
+            from_folder,
+        ),
+    ])
 }
 
 /// What another cache does in a process of its own: answers in a second.
@@ -174,6 +189,40 @@ fn ours(
             Ok(())
         })
     }))
+}
+
+/// Asks for one address after the other, and begins anew after the last.
+fn of_many(
+    settings: ClientSettings,
+    host: &str,
+    clock: &mainstay_clock::SharedClock,
+) -> Result<Asking> {
+    let client = Client::new(settings, clock.clone())?;
+    let (host, next) = (host.to_owned(), Arc::new(AtomicUsize::new(0)));
+    Ok(Arc::new(move || {
+        let number = next.fetch_add(1, Ordering::Relaxed) % ADDRESSES;
+        let (client, url) = (client.clone(), format!("{host}/many/{number}"));
+        Box::pin(async move {
+            let answer = client.get(&url).send().await?;
+            let is_kept = matches!(answer.source, Source::Cache { .. });
+            ensure!(is_kept, "it came from {:?}", answer.source);
+            Ok(())
+        })
+    }))
+}
+
+/// Asks until one whole round came out of the cache: an answer that comes while others are on their way into it is not kept.
+async fn fill(asking: &Asking) -> Result<()> {
+    for _ in 0..20 {
+        let mut fresh = 0;
+        for _ in 0..ADDRESSES {
+            fresh += usize::from(asking().await.is_err());
+        }
+        if fresh == 0 {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the cache does not keep {ADDRESSES} answers")
 }
 
 /// Requests in a second, after as many as warm everything up.

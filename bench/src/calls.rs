@@ -1,5 +1,6 @@
 //! What a protection costs a call that goes well, and one that is turned away; and what it costs to be watched, measured and supervised.
 
+use crate::contended;
 use crate::options::Options;
 use crate::report::{median, range};
 use crate::supervised;
@@ -24,7 +25,7 @@ const CALLS: u32 = 1_000_000;
 const CONTROL: &str = "control: reading the clock";
 
 /// What is measured, and the most that is aimed at, in nanoseconds.
-const GOALS: [(&str, f64); 13] = [
+const GOALS: [(&str, f64); 15] = [
     ("breaker, closed", 5.0),
     ("breaker, closed, with a window of 30 s", 40.0),
     ("breaker, open", 20.0),
@@ -35,6 +36,8 @@ const GOALS: [(&str, f64); 13] = [
         "stack of five: retry, breaker, limiter, bulkhead, limit of time",
         150.0,
     ),
+    (LOG_OFF, 1.0),
+    (LOG_ON, 200.0),
     ("progress, an update that is throttled", 50.0),
     ("budget, a guard", 100.0),
     (supervised::SPAWN, 1_000.0),
@@ -43,8 +46,12 @@ const GOALS: [(&str, f64); 13] = [
     (CONTROL, f64::NAN),
 ];
 
+/// Telemetry is aimed to cost nothing while it is off, and 50 ns a call while it is on.
+const LOG_OFF: &str = "a line of the log that nobody wants";
+const LOG_ON: &str = "stack of five, while a log takes every level";
+
 #[derive(Debug)]
-struct Fault;
+pub(crate) struct Fault;
 
 impl Classify for Fault {
     fn class(&self) -> Class {
@@ -89,7 +96,7 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
 }
 
 /// A call that goes well.
-fn works() -> std::result::Result<u32, Fault> {
+pub(crate) fn works() -> std::result::Result<u32, Fault> {
     if black_box(true) { Ok(1) } else { Err(Fault) }
 }
 
@@ -128,6 +135,7 @@ fn ours() -> Result<Vec<(String, f64)>> {
     stacks(&mut timed, &clock, wide)?;
     watched(&mut timed, &clock)?;
     timed.figures.extend(supervised::measure(&clock)?);
+    timed.figures.extend(contended::measure(&clock)?);
     Ok(timed.figures)
 }
 
@@ -176,6 +184,18 @@ fn stacks(timed: &mut Timed, clock: &SharedClock, limiter: Arc<RateLimiter>) -> 
         "stack of five: retry, breaker, limiter, bulkhead, limit of time",
         || drop(black_box(ready(stack.run(|_| async { works() })))),
     );
+    timed.time(LOG_OFF, || {
+        tracing::debug!(answer = black_box(42), "nobody wants this");
+    });
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(std::io::sink)
+        .finish();
+    tracing::subscriber::with_default(log, || {
+        timed.time(LOG_ON, || {
+            drop(black_box(ready(stack.run(|_| async { works() }))));
+        });
+    });
     Ok(())
 }
 
@@ -192,7 +212,7 @@ fn watched(timed: &mut Timed, clock: &SharedClock) -> Result<()> {
 }
 
 /// What a future comes to that waits for nothing.
-fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match future.as_mut().poll(&mut context) {

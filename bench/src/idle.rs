@@ -6,12 +6,17 @@ use crate::report::median;
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long it is watched doing nothing.
 const WATCHED: Duration = Duration::from_secs(10);
+
+/// So often it is asked for its health in a round, each time after what it saw before has become old (1 s).
+const LOOKS: u32 = 5;
+const OLD: Duration = Duration::from_millis(1_100);
 
 /// A running agent; killed when it is dropped.
 pub(crate) struct Agent(Child);
@@ -55,6 +60,7 @@ impl Drop for Agent {
 
 pub(crate) fn measure(options: &Options) -> Result<String> {
     let (mut ready, mut memory, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut looked, mut remembered) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds {
         let scratch = tempfile::Builder::new()
             .prefix("mainstay-bench-")
@@ -85,6 +91,11 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
         std::thread::sleep(WATCHED);
         cpu.push((cpu_seconds(&pid)? - before) / WATCHED.as_secs_f64() * 100.0);
         memory.push(memory_mib(&pid, "VmRSS:")?);
+        for _ in 0..LOOKS {
+            std::thread::sleep(OLD);
+            looked.push(look(&data)?);
+            remembered.push(look(&data)?);
+        }
         agent.stop()?;
         println!("idle: round {round} of {}", options.rounds);
     }
@@ -100,7 +111,32 @@ pub(crate) fn measure(options: &Options) -> Result<String> {
     )?;
     writeln!(text, "| resident memory | {:.1} MiB |", median(memory))?;
     writeln!(text, "| CPU | {:.2} % |", median(cpu))?;
+    writeln!(
+        text,
+        "| a look at its health, all checks run | {:.2} ms |",
+        median(looked)
+    )?;
+    writeln!(
+        text,
+        "| control: the same question a moment later, no check run | {:.2} ms |",
+        median(remembered)
+    )?;
     Ok(text)
+}
+
+/// How many milliseconds it takes to hear of its health, from the connection to the end of the answer.
+fn look(data: &std::path::Path) -> Result<f64> {
+    let begun = Instant::now();
+    let mut agent = UnixStream::connect(data.join("control.sock"))?;
+    agent.write_all(b"GET /health HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    agent.read_to_string(&mut answer)?;
+    let took = begun.elapsed();
+    ensure!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"checks\""),
+        "the agent does not tell its health: {answer}"
+    );
+    Ok(took.as_secs_f64() * 1000.0)
 }
 
 /// Ready is when it answers on its control socket.

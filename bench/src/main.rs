@@ -9,6 +9,7 @@
 mod asking;
 mod calls;
 mod candidate;
+mod contended;
 mod files;
 mod idle;
 mod image;
