@@ -52,7 +52,8 @@ fn a_change_of_the_network_ends_the_wait_for_a_destination_that_was_out_of_reach
     until("it has to wait for long", || {
         waits(&stage).is_some_and(|seconds| seconds > 9.0)
     });
-    let begun = mainstay_clock::system().now();
+    let clock = mainstay_clock::system();
+    let begun = clock.now();
 
     let up = Command::new(within[0])
         .args(&within[1..])
@@ -63,7 +64,7 @@ fn a_change_of_the_network_ends_the_wait_for_a_destination_that_was_out_of_reach
         return;
     }
     until("it is delivered", || stage.ledger("delivered") == 1);
-    let took = mainstay_clock::system().now().since(begun);
+    let took = clock.now().since(begun);
     assert!(took < Duration::from_secs(7), "{took:?}");
     let log = agent.log();
     assert!(log.contains("the network of this machine changed"), "{log}");
