@@ -35,12 +35,13 @@ pub(crate) use webhook::{is_address, shown};
 use crate::config::{self, AlertTo};
 use crate::exit::{Exit, Failure};
 use crate::run::Agent;
+use crate::run::destination::reached;
 use desk::{Desk, Due};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
-use mainstay_http::Connectivity;
+use mainstay_http::{Certificates, Connectivity};
 use mainstay_supervise::{Health, HealthChange, TaskContext};
 use notice::{Notice, Station};
 use std::sync::Arc;
@@ -115,13 +116,12 @@ pub(crate) fn tell(
     clock: &SharedClock,
 ) -> Result<Tellers, Failure> {
     let mut tellers = Vec::new();
-    for alert in alerts {
-        let name = alert.to.to_string();
-        let by =
-            By::build(&alert.to, Some(agent.network.connectivity()), clock).map_err(|why| {
-                let message = format!("the alert to {name} cannot work: {why}");
-                Failure::new(Exit::StartFailed, message)
-            })?;
+    for (alert, (name, met)) in alerts.iter().zip(&agent.alert_certificates) {
+        let network = Some(agent.network.connectivity());
+        let by = By::build(&alert.to, met, network, clock).map_err(|why| {
+            let message = format!("the alert to {name} cannot work: {why}");
+            Failure::new(Exit::StartFailed, message)
+        })?;
         // First, so that no change is missed; what was seen before stands in the snapshot.
         let changes = health.subscribe();
         let (now, mut desk) = (clock.now(), Desk::new(alert.from, alert.checks.clone()));
@@ -131,7 +131,7 @@ pub(crate) fn tell(
         desk.see_all(&health.snapshot(), now);
         tellers.push(Teller {
             whom: alert.to.clone(),
-            name,
+            name: name.clone(),
             by,
             desk,
             changes,
@@ -152,7 +152,13 @@ pub(crate) fn tell(
 /// # Errors
 /// Why it cannot.
 pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
-    By::build(to, None, &mainstay_clock::system()).map(drop)
+    By::build(
+        to,
+        &Certificates::default(),
+        None,
+        &mainstay_clock::system(),
+    )
+    .map(drop)
 }
 
 impl Untold {
@@ -167,12 +173,19 @@ impl Untold {
 impl By {
     fn build(
         to: &AlertTo,
+        met: &Certificates,
         network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
     ) -> Result<Self, String> {
         Ok(match to {
-            AlertTo::Url { url, token } => {
-                Self::Webhook(Webhook::new(url, token.as_ref(), network, clock)?)
+            AlertTo::Url {
+                url,
+                token,
+                connection,
+            } => {
+                let mut reached = reached(connection).map_err(|error| error.to_string())?;
+                reached.0.certificates = met.clone();
+                Self::Webhook(Webhook::new(url, token.as_ref(), reached, network, clock)?)
             }
             AlertTo::Command(words) => Self::Command(words.as_slice().into()),
         })

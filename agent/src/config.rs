@@ -17,8 +17,8 @@ pub(crate) use document::{After, Compress};
 pub(crate) use place::Problem;
 pub(crate) use secret::SecretRef;
 pub(crate) use settings::{
-    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Http, Ingest, Kind, Lookup, Proxy, Route,
-    Scrub, Settings, Station,
+    Alert, AlertTo, Auth, Cache, Connection, Destination, Drop, From, Http, Ingest, Kind, Lookup,
+    Proxy, Route, Scrub, Settings, Station,
 };
 pub(crate) use show::Shown;
 

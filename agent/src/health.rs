@@ -22,7 +22,7 @@
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
 //! | `processor` | for three looks four fifths of the time of all processors | 95 % | slow-responses |
 //! | `open files` | four fifths of what the system allows | 95 % | open-files |
-//! | `certificates` (of destinations, and our own) | one runs out within 14 days, or has a sixth of its time left | within 2 days, or a twelfth; or has run out | certificate-expires |
+//! | `certificates` (of destinations, lookups and alerts, and our own) | one runs out within 14 days, or has a sixth of its time left | within 2 days, or a twelfth; or has run out | certificate-expires |
 //! | `clock` | the date jumped within the last five minutes | | clock-jumped |
 //!
 //! # Why these numbers

@@ -193,6 +193,9 @@ pub(crate) struct Lookup {
     /// Answers that were kept, and were given although their time was over.
     #[serde(default)]
     pub(crate) stale: u64,
+    /// When the first certificate that was met there runs out, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) certificate_ends: Option<u64>,
     /// Why it last came to nothing; empty once it works again.
     pub(crate) reason: String,
 }

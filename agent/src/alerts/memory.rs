@@ -75,6 +75,7 @@ mod tests {
         AlertTo::Url {
             url: secret(text),
             token: token.map(secret),
+            connection: Box::default(),
         }
     }
 

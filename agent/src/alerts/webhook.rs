@@ -5,7 +5,8 @@ use super::notice::Notice;
 use crate::config::SecretRef;
 use mainstay_clock::SharedClock;
 use mainstay_http::{
-    Client, ClientSettings, Connectivity, Error, ErrorKind, Limits, Method, Secret, TimeLimits, Url,
+    Client, ClientSettings, Connectivity, Error, ErrorKind, Limits, Method, Proxy, Secret,
+    TimeLimits, Tls, Url,
 };
 use mainstay_resilience::{BreakerSettings, RateLimiter, RetrySettings, within};
 use std::error::Error as _;
@@ -58,6 +59,7 @@ impl Webhook {
     pub(super) fn new(
         url: &SecretRef,
         token: Option<&SecretRef>,
+        (tls, proxy): (Tls, Proxy),
         network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
     ) -> Result<Self, String> {
@@ -91,6 +93,8 @@ impl Webhook {
             // One connection, seldom used.
             idle_connections: 1,
             connectivity: network.cloned(),
+            tls,
+            proxy,
             ..usual
         };
         Ok(Self {
@@ -181,7 +185,7 @@ mod tests {
         });
         let clock = mainstay_clock::system();
         let url = SecretRef::parse(&url, std::path::Path::new(""));
-        let webhook = Webhook::new(&url, None, None, &clock).unwrap();
+        let webhook = Webhook::new(&url, None, Default::default(), None, &clock).unwrap();
         let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
         assert_eq!(untold.wait, Some(Duration::from_hours(1)), "{untold:?}");
     }
@@ -192,7 +196,7 @@ mod tests {
         // Longer than what is shown of an address.
         let url = format!("http://127.0.0.1:1/{}", "s3cr3t/".repeat(60));
         let url = SecretRef::parse(&url, std::path::Path::new(""));
-        let webhook = Webhook::new(&url, None, None, &clock).unwrap();
+        let webhook = Webhook::new(&url, None, Default::default(), None, &clock).unwrap();
         let untold = webhook.tell(&notice(), &clock).await.unwrap_err();
         assert!(!untold.why.contains("s3cr3t"), "{untold:?}");
         let shown = "`http://127.0.0.1:1/…` refuses connections";

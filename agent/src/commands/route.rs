@@ -197,7 +197,7 @@ async fn try_out(
         checked,
         lookups: lookups.status(),
         sent,
-        certificates: until(&certificates),
+        certificates: until(&certificates, &lookups),
         lookups_offline: settings.cache.offline && !route.lookups.is_empty(),
         agent: None,
     })
@@ -206,20 +206,25 @@ async fn try_out(
 /// Those of the route, which keep nothing; what they complete and is long lies in `data` until it is sent, under no name.
 fn build_lookups(route: &Route, data: &Path) -> Result<Arc<Lookups>, Failure> {
     let (room, clock) = (Room::new(data), mainstay_clock::system());
-    Lookups::build(&route.lookups, None, &room, None, &clock).map_err(|error| {
+    Lookups::build(&route.lookups, None, None, &room, None, &clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot be made", route.name);
         Failure::new(Exit::ConfigInvalid, message).because(error)
     })
 }
 
 /// Each certificate that was met, and its last day.
-fn until(certificates: &Certificates) -> BTreeMap<String, String> {
+fn until(certificates: &Certificates, lookups: &Lookups) -> BTreeMap<String, String> {
     let met = certificates.met().into_iter();
-    met.map(|(whose, validity)| {
-        let ends = validity.until.max(0).unsigned_abs();
-        (whose, date(ends.saturating_mul(1_000)))
-    })
-    .collect()
+    let looked_up = lookups.certificates().flat_map(|(name, met)| {
+        let met = met.met().into_iter();
+        met.map(move |(whose, validity)| (format!("{whose}, for the lookup `{name}`,"), validity))
+    });
+    met.chain(looked_up)
+        .map(|(whose, validity)| {
+            let ends = validity.until.max(0).unsigned_abs();
+            (whose, date(ends.saturating_mul(1_000)))
+        })
+        .collect()
 }
 
 /// The outbox is ours: the agent makes it when it starts.

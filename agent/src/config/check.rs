@@ -21,6 +21,7 @@ use super::settings::{
 use crate::data::DataDir;
 use mainstay_queue::WhenFull;
 use std::collections::HashMap;
+use std::error::Error;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,6 +88,14 @@ pub(super) fn check(
         alerts,
         routes,
         warnings: check.warnings,
+    })
+}
+
+/// An error, and what it comes from.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |message, cause| {
+        format!("{message}: {cause}")
     })
 }
 

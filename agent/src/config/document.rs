@@ -84,6 +84,8 @@ pub(crate) struct Health {
 pub(crate) struct Alert {
     pub(crate) url: Option<Spanned<String>>,
     pub(crate) token: Option<Spanned<String>>,
+    pub(crate) tls: Option<Spanned<Tls>>,
+    pub(crate) proxy: Option<Spanned<Proxy>>,
     pub(crate) command: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     pub(crate) checks: Vec<Spanned<String>>,
@@ -156,6 +158,8 @@ pub(crate) struct Lookup {
     #[serde(default)]
     pub(crate) headers: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(crate) auth: Option<Spanned<Auth>>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) proxy: Option<Spanned<Proxy>>,
     pub(crate) concurrency: Option<usize>,
     pub(crate) rate: Option<Rate>,
     pub(crate) cache: Option<Spanned<bool>>,

@@ -150,6 +150,7 @@ pub(crate) enum AlertTo {
         /// Many an address is its own secret.
         url: SecretRef,
         token: Option<SecretRef>,
+        connection: Box<Connection>,
     },
     /// A program and its arguments.
     Command(Vec<String>),
@@ -196,6 +197,7 @@ pub(crate) struct Lookup {
     pub(crate) settings: LookupSettings,
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) auth: Option<Auth>,
+    pub(crate) connection: Connection,
     pub(crate) rate: Option<Rate>,
     /// Whether answers are kept.
     pub(crate) cache: bool,
@@ -265,15 +267,23 @@ pub(crate) struct Http {
     pub(crate) method: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) auth: Option<Auth>,
-    pub(crate) ca: Option<PathBuf>,
-    pub(crate) client: Option<(PathBuf, PathBuf)>,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) connection: Connection,
     pub(crate) if_none_match: bool,
     pub(crate) timeout: Duration,
     pub(crate) compress: Compress,
 }
 
-/// The proxy on the way to an HTTP destination.
+/// How another machine is reached: whom to trust, who we are, and which way leads there.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Connection {
+    /// The only authority that is trusted; none: those of the system.
+    pub(crate) ca: Option<PathBuf>,
+    /// Our own certificate, and its key.
+    pub(crate) client: Option<(PathBuf, PathBuf)>,
+    pub(crate) proxy: Option<Proxy>,
+}
+
+/// The proxy on the way to another machine.
 #[derive(Debug, Clone)]
 pub(crate) enum Proxy {
     /// What `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` of the agent say.

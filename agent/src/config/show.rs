@@ -3,8 +3,8 @@
 use super::check::or_never;
 use super::document::{After, Compress};
 use super::settings::{
-    Alert, AlertTo, Auth, Cache, Destination, Drop, From, Ingest, Kind, Lookup, Proxy, Route,
-    Settings,
+    Alert, AlertTo, Auth, Cache, Connection, Destination, Drop, From, Ingest, Kind, Lookup, Proxy,
+    Route, Settings,
 };
 use crate::health::Limits;
 use crate::units::{Size, Span};
@@ -102,11 +102,15 @@ struct LookupShown {
     cache: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<String>,
     take: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<String, &'static str>,
     #[serde(skip_serializing_if = "Value::is_null")]
     auth: Value,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    tls: Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -210,10 +214,20 @@ fn cache(cache: &Cache) -> CacheShown {
 fn alert(alert: &Alert) -> Map<String, Value> {
     let mut shown = Map::new();
     match &alert.to {
-        AlertTo::Url { url, token } => {
+        AlertTo::Url {
+            url,
+            token,
+            connection,
+        } => {
             shown.insert("url".to_owned(), json!(AlertTo::url(url)));
             let token = token.as_ref().map(ToString::to_string);
             shown.extend(token.map(|token| ("token".to_owned(), json!(token))));
+            let more = [
+                ("proxy", json!(proxy(connection))),
+                ("tls", tls(connection)),
+            ];
+            let more = more.into_iter().filter(|(_, value)| !value.is_null());
+            shown.extend(more.map(|(key, value)| (key.to_owned(), value)));
         }
         AlertTo::Command(words) => {
             shown.insert("command".to_owned(), json!(words));
@@ -264,6 +278,8 @@ fn lookup(lookup: &Lookup) -> LookupShown {
             .collect(),
         headers: hidden(lookup.headers.keys()),
         auth: lookup.auth.as_ref().map_or(Value::Null, auth),
+        proxy: proxy(&lookup.connection).map(str::to_owned),
+        tls: tls(&lookup.connection),
     }
 }
 
@@ -330,7 +346,7 @@ fn destination(destination: &Destination) -> Map<String, Value> {
                 },
             );
             set("auth", http.auth.as_ref().map_or(Value::Null, auth));
-            set("proxy", json!(http.proxy.as_ref().map(Proxy::address)));
+            set("proxy", json!(proxy(&http.connection)));
             set("timeout", json!(Span(http.timeout).to_string()));
             set(
                 "if_none_match",
@@ -348,8 +364,7 @@ fn destination(destination: &Destination) -> Map<String, Value> {
                     Compress::Zstd => json!("zstd"),
                 },
             );
-            let tls = json!({ "ca": http.ca, "cert": http.client.as_ref().map(|(cert, _)| cert), "key": http.client.as_ref().map(|(_, key)| key) });
-            set("tls", without_nulls(tls));
+            set("tls", tls(&http.connection));
         }
     }
     set("concurrency", json!(destination.concurrency));
@@ -361,6 +376,19 @@ fn destination(destination: &Destination) -> Map<String, Value> {
     );
     set("retry", json!({ "initial": initial, "max": max }));
     shown
+}
+
+/// Where its way leads, without credentials.
+fn proxy(connection: &Connection) -> Option<&str> {
+    connection.proxy.as_ref().map(Proxy::address)
+}
+
+/// Whom it trusts and who we are; null where nothing was said of that.
+fn tls(connection: &Connection) -> Value {
+    let Connection { ca, client, .. } = connection;
+    let cert = client.as_ref().map(|(cert, _)| cert);
+    let key = client.as_ref().map(|(_, key)| key);
+    without_nulls(json!({ "ca": ca, "cert": cert, "key": key }))
 }
 
 /// Values of headers may be secrets, so only their names are shown.

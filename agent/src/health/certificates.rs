@@ -19,13 +19,25 @@ const PART: (i64, i64) = (6, 12);
 /// The worst of them is how they are.
 pub(super) fn look(agent: &Agent, wall: u64) -> Observed {
     let now = i64::try_from(wall / 1_000).unwrap_or(i64::MAX);
-    let targets = agent.routes.iter().flat_map(|route| &route.to);
-    let met = targets.flat_map(|target| {
-        let met = target.certificates.met().into_iter();
-        met.map(|(whose, validity)| (target.lane.as_str(), whose, validity))
+    let met = agent.routes.iter().flat_map(|route| {
+        let lanes = route.to.iter();
+        let lanes = lanes.map(|to| (format!("`{}`", to.lane), &to.certificates));
+        let name = &route.template.route;
+        let lookups = route.lookups.certificates();
+        let lookups = lookups.map(move |(lookup, met)| {
+            let user = format!("the lookup `{lookup}` of `{name}`");
+            (user, met)
+        });
+        lanes.chain(lookups)
+    });
+    let alerts = agent.alert_certificates.iter();
+    let alerts = alerts.map(|(whom, met)| (format!("the alert to {whom}"), met));
+    let met = met.chain(alerts).flat_map(|(user, met)| {
+        let met = met.met().into_iter();
+        met.map(move |(whose, validity)| (user.clone(), whose, validity))
     });
     let first = met.max_by_key(|(.., validity)| (state(*validity, now), -validity.until));
-    let Some((lane, whose, validity)) = first else {
+    let Some((user, whose, validity)) = first else {
         return Observed::healthy();
     };
     let seconds = validity.until.saturating_sub(now);
@@ -38,7 +50,7 @@ pub(super) fn look(agent: &Agent, wall: u64) -> Observed {
             format!("ran out {span} ago")
         };
         format!(
-            "the certificate {whose}, for `{lane}`, {when}: {}",
+            "the certificate {whose}, for {user}, {when}: {}",
             date(runs_out)
         )
     };

@@ -64,6 +64,8 @@ pub(crate) struct Agent {
     pub(super) abandoned: Arc<AtomicUsize>,
     /// The service manager that started it.
     pub(crate) manager: Option<Arc<Manager>>,
+    /// Whom each alert tells, and the certificates that are met there.
+    pub(crate) alert_certificates: Vec<(String, Certificates)>,
     /// What became of its alerts.
     pub(crate) alerts: alerts::Counters,
     /// What they have told, in all its lives.
@@ -147,7 +149,7 @@ impl Assembled {
         let (cache, room) = kept::shared(&opened.data, settings, clock);
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
-            let lookups = build_lookups(route, cache.as_ref(), &room, network, clock)?;
+            let lookups = build_lookups(route, cache.as_ref(), (met, &room), network, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
                 let built = build_destination(destination, met, network, clock)?;
@@ -192,6 +194,7 @@ impl Assembled {
             stop: OnceLock::new(),
             abandoned: Arc::default(),
             manager: None,
+            alert_certificates: met.of_alerts(&settings.alerts),
             alerts: alerts::Counters::default(),
             told: told.clone(),
             network: network.clone(),
@@ -367,12 +370,13 @@ impl Source {
 fn build_lookups(
     route: &config::Route,
     cache: Option<&Arc<Cache>>,
-    room: &Room,
+    (met, room): (&Met, &Room),
     network: &Network,
     clock: &SharedClock,
 ) -> Result<Arc<Lookups>, Failure> {
     let network = network.connectivity();
-    Lookups::build(&route.lookups, cache, room, Some(network), clock).map_err(|error| {
+    let (lookups, met) = (&route.lookups, Some((met, route.name.as_str())));
+    Lookups::build(lookups, cache, met, room, Some(network), clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot work", route.name);
         Failure::new(Exit::StartFailed, message).because(error)
     })

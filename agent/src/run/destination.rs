@@ -1,6 +1,6 @@
 //! From a destination's settings to the destination itself.
 
-use crate::config::{self, Auth, Compress, Destination, Http, Kind};
+use crate::config::{self, Auth, Compress, Connection, Destination, Http, Kind};
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{
     Certificates, ClientCertificate, Compression, Connectivity, Folder, FolderConfig, HttpConfig,
@@ -69,23 +69,29 @@ fn http_config(http: &Http, concurrency: u16) -> Result<HttpConfig, CannotBuild>
         Compress::Zstd => Compression::Zstd,
     };
     config.if_none_match = http.if_none_match;
-    config.tls = Tls {
-        // Whoever names an authority means this one and no other.
-        system_authorities: http.ca.is_none(),
-        authorities: http.ca.iter().cloned().collect(),
-        client: http
-            .client
-            .clone()
-            .map(|(certificate, key)| ClientCertificate { certificate, key }),
-        ..Tls::default()
-    };
-    if let Some(found) = &http.proxy {
-        config.proxy = proxy(found)?;
-    }
+    (config.tls, config.proxy) = reached(&http.connection)?;
     config.timeout = http.timeout;
     // Each delivery that is under way can keep its connection.
     config.idle_connections = usize::from(concurrency);
     Ok(config)
+}
+
+/// Whom to trust, who we are, and the way: the same for whatever asks another machine. Secrets are read.
+///
+/// # Errors
+/// A secret that cannot be read; files are read by whoever gets this.
+pub(crate) fn reached(connection: &Connection) -> Result<(Tls, Proxy), CannotBuild> {
+    let Connection { ca, client, .. } = connection;
+    let client = client.clone();
+    let tls = Tls {
+        // Whoever names an authority means this one and no other.
+        system_authorities: ca.is_none(),
+        authorities: ca.iter().cloned().collect(),
+        client: client.map(|(certificate, key)| ClientCertificate { certificate, key }),
+        ..Tls::default()
+    };
+    let found = connection.proxy.as_ref().map(proxy).transpose()?;
+    Ok((tls, found.unwrap_or_default()))
 }
 
 fn proxy(proxy: &config::Proxy) -> Result<Proxy, CannotBuild> {

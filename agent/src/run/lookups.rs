@@ -1,6 +1,8 @@
 //! What is known elsewhere is put into documents on their way to a destination.
 
-use super::destination::{AnyDestination, CannotBuild};
+use super::certificates::Met;
+use super::destination::{AnyDestination, CannotBuild, reached};
+use super::report::first_end;
 use crate::config::{Auth, Lookup as Config};
 use crate::status;
 use base64::Engine;
@@ -9,7 +11,7 @@ use bytes::Bytes;
 use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Cause, Checking, Content, Destination, Outcome, Outgoing, Sending};
-use mainstay_http::{Client, ClientSettings, Connectivity, Limits, TimeLimits};
+use mainstay_http::{Certificates, Client, ClientSettings, Connectivity, Limits, TimeLimits};
 use mainstay_lookup::{
     Failure, FailureKind, Lookup, OnFailure, Report, Secret, Verdict, check_len,
 };
@@ -43,6 +45,8 @@ pub(crate) struct Lookups {
 struct Step {
     lookup: Lookup,
     client: Client,
+    /// Those that its servers showed, and ours that they are shown.
+    certificates: Certificates,
     told: Mutex<status::Lookup>,
 }
 
@@ -76,13 +80,14 @@ const LINE_WAIT: Duration = Duration::from_mins(1);
 const LINE_MAX: u32 = 10_000;
 
 impl Lookups {
-    /// Makes them; nothing is asked, but settings and secrets are checked.
+    /// Makes them; nothing is asked, but settings, certificates and secrets are checked. `met` has what a route's lookups met before.
     ///
     /// # Errors
-    /// A setting that cannot work, or a secret that cannot be read.
+    /// A setting that cannot work, or a certificate or secret that cannot be read.
     pub(crate) fn build(
         configs: &[Config],
         cache: Option<&Arc<Cache>>,
+        met: Option<(&Met, &str)>,
         room: &Room,
         network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
@@ -95,6 +100,10 @@ impl Lookups {
                 .collect();
             settings.auth = config.auth.as_ref().map(header).transpose()?;
             let mut client = client_settings(config, cache);
+            let certificates = met.map(|(met, route)| met.of_lookup(route, config));
+            let certificates = certificates.unwrap_or_default();
+            (client.tls, client.proxy) = reached(&config.connection)?;
+            client.tls.certificates = certificates.clone();
             client.connectivity = network.cloned();
             let url = settings.url.to_string();
             let client = Client::new(client, clock.clone())?;
@@ -108,6 +117,7 @@ impl Lookups {
             Ok(Step {
                 lookup,
                 client,
+                certificates,
                 told: Mutex::new(told),
             })
         });
@@ -134,9 +144,16 @@ impl Lookups {
     pub(crate) fn status(&self) -> Vec<status::Lookup> {
         let told = |step: &Step| status::Lookup {
             server: step.server(),
+            certificate_ends: first_end(&step.certificates),
             ..step.told().clone()
         };
         self.steps.iter().map(told).collect()
+    }
+
+    /// The certificates of each, by its name.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = (String, &Certificates)> {
+        let steps = self.steps.iter();
+        steps.map(|step| (step.told().name.clone(), &step.certificates))
     }
 
     /// The document as it goes on, whose room is free again; what became of it, where it does not.

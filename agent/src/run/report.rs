@@ -4,7 +4,7 @@ use super::agent::{Agent, Folder, Route, Source, Target};
 use super::network::Network;
 use crate::hub;
 use crate::status::{self, Status, date};
-use mainstay_deliver::State as DeliverState;
+use mainstay_deliver::{Certificates, State as DeliverState};
 use mainstay_pickup::State as PickupState;
 use mainstay_queue::{LaneStatus, Mode};
 use std::time::Duration;
@@ -272,7 +272,7 @@ fn describe_target(
         limited_seconds: told
             .limited_until
             .map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
-        certificate_ends: certificate_ends(target),
+        certificate_ends: first_end(&target.certificates),
         in_flight: told.in_flight as u64,
         delivered: told.delivered,
         retried: told.retried,
@@ -287,9 +287,13 @@ fn describe_target(
     }
 }
 
-fn certificate_ends(target: &Target) -> Option<u64> {
-    let met = target.certificates.met();
-    let first = met.into_values().map(|validity| validity.until).min()?;
+/// When the first of them runs out, in seconds since 1970; none while none was met.
+pub(super) fn first_end(met: &Certificates) -> Option<u64> {
+    let first = met
+        .met()
+        .into_values()
+        .map(|validity| validity.until)
+        .min()?;
     Some(first.max(0).unsigned_abs())
 }
 

@@ -132,17 +132,25 @@ fn destination(to: &To, network: Option<&Network>) -> String {
 }
 
 fn certificates(status: &Status) -> Vec<String> {
-    let to = status.routes.iter().flat_map(|route| &route.to);
-    let mut lines: Vec<String> = to
-        .filter_map(|to| {
-            let ends = to.certificate_ends?.saturating_mul(1_000);
-            let until = crate::status::date(ends);
-            let lane = &to.lane;
-            Some(format!("of {lane}, the first certificate runs out {until}"))
-        })
-        .collect();
+    let of = |whose: String, ends: Option<u64>| {
+        let until = crate::status::date(ends?.saturating_mul(1_000));
+        Some(format!(
+            "of {whose}, the first certificate runs out {until}"
+        ))
+    };
+    let lines = status.routes.iter().flat_map(|route| {
+        let to = route.to.iter();
+        let lookups = route.lookups.iter().filter_map(|lookup| {
+            let whose = format!("the lookup {} of {}", lookup.name, route.name);
+            of(whose, lookup.certificate_ends)
+        });
+        to.filter_map(|to| of(to.lane.clone(), to.certificate_ends))
+            .chain(lookups)
+    });
+    let mut lines: Vec<String> = lines.collect();
     if lines.is_empty() {
-        lines.push("no destination has shown a certificate since the agent was started".to_owned());
+        let none = "no destination and no lookup has met a certificate since the agent was started";
+        lines.push(none.to_owned());
     }
     lines
 }

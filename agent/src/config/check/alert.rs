@@ -4,7 +4,7 @@ use super::Check;
 use crate::alerts::{ALERTS_MAX, is_address, matches, try_out};
 use crate::config::document::{self, AlertFrom};
 use crate::config::secret::SecretRef;
-use crate::config::settings::{Alert, AlertTo, Route};
+use crate::config::settings::{Alert, AlertTo, Connection, Route};
 use crate::health::check_names;
 use mainstay_supervise::HealthState;
 use std::ops::Range;
@@ -42,11 +42,23 @@ impl Check<'_> {
             }
         }
         let to = match (alert.url, alert.command) {
-            (Some(url), None) => self.alert_url(&url, alert.token.as_ref()),
+            (Some(url), None) => {
+                let tls = alert.tls.as_ref().map(Spanned::get_ref);
+                let connection = self.connection(tls, alert.proxy);
+                self.alert_url(&url, alert.token.as_ref(), connection)
+            }
             (None, Some(command)) => {
-                if let Some(token) = &alert.token {
-                    let message = "`token` belongs to a `url`, and this alert is a command";
-                    self.refuse(&token.span(), message, "remove it");
+                let url_only = [
+                    ("token", alert.token.as_ref().map(Spanned::span)),
+                    ("tls", alert.tls.as_ref().map(Spanned::span)),
+                    ("proxy", alert.proxy.as_ref().map(Spanned::span)),
+                ];
+                for (key, span) in url_only {
+                    let message =
+                        format!("`{key}` belongs to a `url`, and this alert is a command");
+                    if let Some(span) = span {
+                        self.refuse(&span, message, "remove it");
+                    }
                 }
                 self.alert_command(command)
             }
@@ -86,6 +98,7 @@ impl Check<'_> {
         &mut self,
         url: &Spanned<String>,
         token: Option<&Spanned<String>>,
+        connection: Connection,
     ) -> Option<AlertTo> {
         let token = token.map(|token| self.secret(token));
         let parsed = SecretRef::parse(url.get_ref(), self.source.folder());
@@ -99,7 +112,12 @@ impl Check<'_> {
             SecretRef::Inline(_) => parsed,
             _ => self.secret(url),
         };
-        Some(AlertTo::Url { url, token })
+        let connection = Box::new(connection);
+        Some(AlertTo::Url {
+            url,
+            token,
+            connection,
+        })
     }
 
     fn alert_command(&mut self, command: Spanned<Vec<String>>) -> Option<AlertTo> {

@@ -1,6 +1,6 @@
 //! One destination: a URL or a folder, and what belongs to each.
 
-use super::Check;
+use super::{Check, with_causes};
 use crate::config::document;
 use crate::config::settings::{
     BURY_AFTER, CONCURRENCY, Destination, Kind, RETRY_INITIAL, RETRY_MAX,
@@ -159,11 +159,8 @@ impl Check<'_> {
             None,
             &mainstay_clock::system(),
         ) {
-            let causes = std::iter::successors(error.source(), |error| error.source());
-            let message = causes.fold(error.to_string(), |message, cause| {
-                format!("{message}: {cause}")
-            });
-            self.problems.push(self.source.problem(span, message));
+            let problem = self.source.problem(span, with_causes(&*error));
+            self.problems.push(problem);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::config::document::{self, Compress};
 use crate::config::secret::SecretRef;
-use crate::config::settings::{Auth, Http, Proxy, SYSTEM, TIMEOUT};
+use crate::config::settings::{Auth, Connection, Http, Proxy, SYSTEM, TIMEOUT};
 use mainstay_lookup::holds_a_secret;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ impl Check<'_> {
     ) -> Http {
         self.refuse_impossible(&destination);
         let headers = destination.headers.into_iter();
-        let (ca, client) = self.tls(&destination.tls.unwrap_or_default());
+        let connection = self.connection(destination.tls.as_ref(), destination.proxy);
         Http {
             url: url.into_inner(),
             method: destination
@@ -27,9 +27,7 @@ impl Check<'_> {
                 .map(|(name, value)| (name.into_inner(), value.into_inner()))
                 .collect(),
             auth: destination.auth.and_then(|auth| self.auth(auth)),
-            ca,
-            client,
-            proxy: destination.proxy.and_then(|proxy| self.proxy(proxy)),
+            connection,
             if_none_match: destination.if_none_match.is_some_and(Spanned::into_inner),
             timeout: destination
                 .timeout
@@ -78,6 +76,20 @@ impl Check<'_> {
                     help,
                 );
             }
+        }
+    }
+
+    /// How another machine is reached: the same for destinations, lookups and alerts.
+    pub(super) fn connection(
+        &mut self,
+        tls: Option<&document::Tls>,
+        proxy: Option<Spanned<document::Proxy>>,
+    ) -> Connection {
+        let (ca, client) = tls.map_or((None, None), |tls| self.tls(tls));
+        Connection {
+            ca,
+            client,
+            proxy: proxy.and_then(|proxy| self.proxy(proxy)),
         }
     }
 

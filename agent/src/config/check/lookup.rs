@@ -1,6 +1,6 @@
 //! `[[route.lookup]]`: what is asked elsewhere about each document.
 
-use super::Check;
+use super::{Check, with_causes};
 use crate::config::document;
 use crate::config::settings::Lookup;
 use crate::run::lookups::{Lookups, Room};
@@ -67,13 +67,17 @@ impl Check<'_> {
             .headers
             .keys()
             .all(|name| is_harmless(name.get_ref()));
-        let cache = lookup.cache.map_or(are_harmless, Spanned::into_inner);
+        let connection = self.connection(lookup.tls.as_ref(), lookup.proxy);
+        // What is answered to whom it is shown may be for them alone.
+        let is_shown = lookup.auth.is_some() || connection.client.is_some();
+        let cache =
+            lookup.cache.map_or(are_harmless, Spanned::into_inner) && connection.client.is_none();
         if let Some(concurrency) = lookup.concurrency {
             settings.concurrency = concurrency;
         }
         self.or_refuse(span, settings.check());
         settings.offline = self.is_offline;
-        self.warn_of_offline(span, cache && lookup.auth.is_none(), &lookup.headers);
+        self.warn_of_offline(span, cache && !is_shown, &lookup.headers);
         let headers: BTreeMap<String, String> = lookup
             .headers
             .into_iter()
@@ -88,6 +92,7 @@ impl Check<'_> {
             settings,
             headers,
             auth: lookup.auth.and_then(|auth| self.auth(auth)),
+            connection,
             rate: lookup.rate,
             cache,
         };
@@ -98,8 +103,9 @@ impl Check<'_> {
     /// Says that a cache that is asked for will keep nothing.
     fn warn_of_cache(&mut self, lookup: &document::Lookup) {
         let mut names = lookup.headers.keys();
-        let has_credentials =
-            lookup.auth.is_some() || names.any(|name| holds_a_secret(name.get_ref()));
+        let has_credentials = lookup.auth.is_some()
+            || has_certificate(lookup)
+            || names.any(|name| holds_a_secret(name.get_ref()));
         let Some(cache) = lookup.cache.as_ref().filter(|cache| *cache.get_ref()) else {
             return;
         };
@@ -134,6 +140,7 @@ impl Check<'_> {
         let built = Lookups::build(
             std::slice::from_ref(lookup),
             None,
+            None,
             // Nothing is sent.
             &Room::new(Path::new("")),
             None,
@@ -141,7 +148,7 @@ impl Check<'_> {
         );
         if let Err(error) = built {
             self.problems
-                .push(self.source.problem(span, error.to_string()));
+                .push(self.source.problem(span, with_causes(&*error)));
         }
     }
 
@@ -154,4 +161,8 @@ impl Check<'_> {
             .map_err(|error| self.refuse(span, error.to_string(), "see docs/operating/lookups.md"))
             .ok()
     }
+}
+
+fn has_certificate(lookup: &document::Lookup) -> bool {
+    lookup.tls.as_ref().is_some_and(|tls| tls.cert.is_some())
 }
