@@ -7,6 +7,7 @@ mod files;
 mod looking;
 mod measuring;
 mod moving;
+mod protecting;
 
 pub(crate) use backups::{
     BackupListArgs, BackupVerb, BackupVerifyArgs, CreateArgs, DiffArgs, HistoryVerb, OnConflict,
@@ -21,6 +22,7 @@ pub(crate) use files::{
 pub(crate) use looking::{LookArgs, StatusArgs};
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
 pub(crate) use moving::MigrateArgs;
+pub(crate) use protecting::{ProtectionArgs, ProtectionVerb};
 
 use crate::receive::FailRule;
 use crate::units::Span;
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// See what lookups keep of other servers' answers, and let go of it.
     #[command(subcommand)]
     Cache(CacheVerb),
+    /// See what protects destinations and the servers of lookups, and hold, release or reset one of them.
+    #[command(subcommand)]
+    Protections(ProtectionVerb),
     /// Compute and compare checksums of any files, and watch what others do to them.
     #[command(subcommand)]
     Files(FilesVerb),

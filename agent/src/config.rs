@@ -14,6 +14,7 @@ mod show;
 
 pub(crate) use check::CONCURRENT_MAX;
 pub(crate) use document::{After, Compress};
+pub(crate) use nearest::nearest;
 pub(crate) use place::Problem;
 pub(crate) use secret::SecretRef;
 pub(crate) use settings::{

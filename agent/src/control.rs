@@ -14,6 +14,8 @@
 //! | `POST /redeliver` with [`views::Redeliver`] | [`views::Redelivered`] |
 //! | `GET /archive?state=&lane=` | a tar archive, and [`views::ExportEnd`] in a trailer |
 //! | `POST /archive` with such an archive | what was new in it |
+//! | `GET /protections` | a list of [`views::Protection`] |
+//! | `POST /protections` with [`views::Shield`] | how that one stands then |
 //! | `POST /verify` | [`views::Verified`] |
 //!
 //! A refusal is answered with `{"exit", "error", "help"}`: what the command line prints, and the code it ends with.

@@ -95,6 +95,7 @@ fn start(cli: Cli) -> Result<Exit, Failure> {
         Command::History(verb) => commands::history(&verb),
         Command::Trash(verb) => commands::trash(&verb),
         Command::Cache(verb) => commands::cache(&verb),
+        Command::Protections(verb) => once(log_level, commands::protections(verb)),
         Command::Migrate(args) => commands::migrate(&args),
         Command::Paths(args) => commands::paths(&args),
         Command::Doctor(args) => commands::doctor(&args),

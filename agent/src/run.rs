@@ -29,6 +29,7 @@ pub(crate) mod lookups;
 mod network;
 mod others;
 mod progress;
+mod protections;
 mod readiness;
 mod report;
 mod scrub;

@@ -2,8 +2,8 @@
 
 use super::socket::connect;
 use super::views::{
-    Budgets, Document, Export, List, Move, Moved, Redeliver, Redelivered, Refused, Submission,
-    Submitted, Verified,
+    Budgets, Document, Export, List, Move, Moved, Protection, Redeliver, Redelivered, Refused,
+    Shield, Submission, Submitted, Verified,
 };
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
@@ -62,6 +62,16 @@ impl Client {
     /// What it takes for what it does.
     pub(crate) async fn budgets(&self) -> Result<Budgets, Failure> {
         self.get("/budgets".to_owned()).await
+    }
+
+    /// What protects destinations and servers of lookups.
+    pub(crate) async fn protections(&self) -> Result<Vec<Protection>, Failure> {
+        self.get("/protections".to_owned()).await
+    }
+
+    /// Does something to one of them, and answers how it stands then.
+    pub(crate) async fn shield(&self, wish: &Shield) -> Result<Protection, Failure> {
+        self.post_json("/protections", wish).await
     }
 
     /// Documents, first in line first.

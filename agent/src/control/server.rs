@@ -3,7 +3,7 @@
 use super::Listener;
 use super::carried;
 use super::desk::Desk;
-use super::views::{self, Export, List, Move, Redeliver, Refused, Submission};
+use super::views::{self, Export, List, Move, Redeliver, Refused, Shield, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
 use crate::run::{Agent, Wish, measure_command};
@@ -79,6 +79,7 @@ pub(crate) async fn serve(
     let mut router = Router::new()
         .route("/status", get(status))
         .route("/budgets", get(budgets))
+        .route("/protections", get(protections).post(shield))
         .route("/documents", get(list))
         .route("/documents/{id}", get(show))
         .route("/move", post(change))
@@ -123,6 +124,14 @@ async fn status(State(here): State<Here>) -> Response {
 
 async fn budgets(State(here): State<Here>) -> Response {
     answer(views::Budgets::of(&here.agent.measured.report()))
+}
+
+async fn protections(State(here): State<Here>) -> Response {
+    Json(here.agent.protections()).into_response()
+}
+
+async fn shield(State(here): State<Here>, Json(wish): Json<Shield>) -> Response {
+    answer(here.agent.shield(&wish))
 }
 
 async fn look(State(here): State<Here>) -> Response {

@@ -130,6 +130,30 @@ pub(crate) struct Budgets {
     pub(crate) report: serde_json::Value,
 }
 
+/// Something that protects a destination or a server of a lookup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Protection {
+    pub(crate) name: String,
+    /// `gate`, `breaker`, `limiter`, `bulkhead` or `budget`.
+    pub(crate) kind: String,
+    /// How it stands, for people.
+    pub(crate) stands: String,
+    /// All that is known of it, for programs.
+    pub(crate) status: serde_json::Value,
+}
+
+/// What a person does to one of them, by its name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Shield {
+    /// Lets nothing through.
+    Hold(String),
+    /// Takes that back.
+    Release(String),
+    /// Puts it back to its beginning.
+    Reset(String),
+}
+
 /// A document to hand over, without its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
@@ -202,6 +226,24 @@ pub(crate) struct Refused {
     pub(crate) exit: u8,
     pub(crate) error: String,
     pub(crate) help: Option<String>,
+}
+
+impl Shield {
+    /// The word on the command line.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Self::Hold(_) => "hold",
+            Self::Release(_) => "release",
+            Self::Reset(_) => "reset",
+        }
+    }
+
+    /// What it is done to.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Hold(name) | Self::Release(name) | Self::Reset(name) => name,
+        }
+    }
 }
 
 impl Budgets {

@@ -26,6 +26,7 @@ use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, Certificates, DeliverConfig, RateLimit, Worker, WorkerHandle};
 use mainstay_pickup::{Claim, Pickup};
 use mainstay_queue::{LaneId, Queue};
+use mainstay_resilience::RateLimiter;
 use mainstay_supervise::{ServiceState, StopSignal};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -119,6 +120,8 @@ pub(crate) struct Target {
     pub(super) destination: AnyDestination,
     /// Its worker.
     pub(crate) handle: WorkerHandle,
+    /// What holds its attempts to `rate`.
+    pub(super) limiter: Option<Arc<RateLimiter>>,
     /// Those that it showed, and ours that it is shown.
     pub(crate) certificates: Certificates,
 }
@@ -439,6 +442,7 @@ fn target(
         rate: destination.rate,
         destination: built,
         handle: worker.handle(),
+        limiter: worker.limiter(),
         certificates,
     }
 }

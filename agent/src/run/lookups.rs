@@ -17,7 +17,7 @@ use mainstay_lookup::{
 };
 use mainstay_queue::DocumentId;
 use mainstay_resilience::{
-    BreakerSettings, BreakerState, BulkheadSettings, PartStatus, RateLimit, within,
+    BreakerSettings, BreakerState, BulkheadSettings, PartStatus, RateLimit, Registry, within,
 };
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -154,6 +154,12 @@ impl Lookups {
     pub(crate) fn certificates(&self) -> impl Iterator<Item = (String, &Certificates)> {
         let steps = self.steps.iter();
         steps.map(|step| (step.told().name.clone(), &step.certificates))
+    }
+
+    /// What protects the servers of each, by its name.
+    pub(super) fn registries(&self) -> impl Iterator<Item = (String, &Arc<Registry>)> {
+        let steps = self.steps.iter();
+        steps.map(|step| (step.told().name.clone(), step.client.registry()))
     }
 
     /// The document as it goes on, whose room is free again; what became of it, where it does not.

@@ -32,6 +32,7 @@ mod moving_by_hand;
 mod network;
 mod network_changes;
 mod places_by_hand;
+mod protecting;
 mod reaching;
 mod readiness;
 mod receiver;

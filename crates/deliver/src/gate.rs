@@ -38,7 +38,7 @@ pub(crate) struct Held {
     pub(crate) next_probe: Moment,
     /// The destination asked to be left alone until then.
     asked: Moment,
-    failures: u32,
+    pub(crate) failures: u32,
     /// How far apart its probes are.
     backoff: Backoff,
 }
@@ -190,6 +190,12 @@ impl Gate {
         if let Some(held) = &mut self.held {
             held.next_probe = held.next_probe.min(held.asked.max(now));
         }
+    }
+
+    /// A person says that it is worth a try: what was waited for is over, and a destination that is held is probed now.
+    pub(crate) fn try_now(&mut self, now: Moment) {
+        self.quiet = None;
+        self.probe_was_not_sent(now);
     }
 
     /// The destination asked to be sent nothing for `wait`.

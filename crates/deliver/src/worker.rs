@@ -18,6 +18,7 @@ use crate::{Destination, Error};
 use lane::QueueLane;
 use mainstay_clock::SharedClock;
 use mainstay_queue::{LaneId, Queue};
+use mainstay_resilience::RateLimiter;
 use run::{Limit, Run};
 use shared::Shared;
 use std::future::Future;
@@ -85,6 +86,11 @@ impl Worker {
         WorkerHandle {
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// The limit of attempts, if there is one: to look at, and to let go of what holds it.
+    pub fn limiter(&self) -> Option<Arc<RateLimiter>> {
+        self.limit.limiter()
     }
 
     /// Delivers until `stop` is cancelled or the queue is closed.

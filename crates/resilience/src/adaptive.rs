@@ -223,6 +223,20 @@ impl AdaptiveLimit {
         &self.shared.name
     }
 
+    /// Follows other settings from now on. The limit of now is brought within their bounds and goes on from there, `initial` or not;
+    /// with a rule of another kind, what was known of latencies is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); it follows the old ones.
+    pub fn set(&self, settings: AdaptiveSettings) -> Result<(), InvalidSettings> {
+        settings.check()?;
+        let mut estimate = self.shared.estimate();
+        estimate.set(settings);
+        self.shared.limit.store(estimate.limit(), Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Lets a call begin, if fewer are under way than the limit says. Nobody waits: a call that waits is part of an overload too.
     ///
     /// # Errors

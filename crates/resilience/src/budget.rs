@@ -1,7 +1,7 @@
 //! How many retries all callers together may make.
 
 use crate::error::InvalidSettings;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 use crate::window::TimeWindow;
 use mainstay_clock::{Moment, SharedClock};
 use serde::Serialize;
@@ -39,17 +39,28 @@ impl Default for BudgetSettings {
     }
 }
 
+impl BudgetSettings {
+    fn check(&self) -> Result<(), InvalidSettings> {
+        if !(0.0..=1_000.0).contains(&self.share) {
+            return Err(InvalidSettings::new("`share` must lie between 0 and 1,000"));
+        }
+        if self.window < Duration::from_secs(1) {
+            return Err(InvalidSettings::new("`window` must be 1 s long at least"));
+        }
+        Ok(())
+    }
+}
+
 /// A budget of retries that many callers share: each of them may be right to retry, and all together drown the other side.
 ///
 /// A retry counts from when it is decided on, so those that still wait count as well.
 #[derive(Debug)]
 pub struct RetryBudget {
-    settings: BudgetSettings,
     clock: SharedClock,
     /// Calls, retries, and retries that were refused.
     window: TimeWindow<3>,
     /// Held by whoever takes a retry, so that two do not take the last one.
-    taking: Mutex<()>,
+    settings: Mutex<BudgetSettings>,
 }
 
 /// How a budget stands.
@@ -72,18 +83,31 @@ impl RetryBudget {
     ///
     /// A share that is negative or above 1,000; a window shorter than 1 s.
     pub fn new(settings: BudgetSettings, clock: SharedClock) -> Result<Self, InvalidSettings> {
-        if !(0.0..=1_000.0).contains(&settings.share) {
-            return Err(InvalidSettings::new("`share` must lie between 0 and 1,000"));
-        }
-        if settings.window < Duration::from_secs(1) {
-            return Err(InvalidSettings::new("`window` must be 1 s long at least"));
-        }
+        settings.check()?;
         Ok(Self {
             window: TimeWindow::new(settings.window),
-            taking: Mutex::new(()),
-            settings,
+            settings: Mutex::new(settings),
             clock,
         })
+    }
+
+    /// Follows other settings from now on; with another window, what was counted is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); it follows the old ones.
+    pub fn set(&self, settings: BudgetSettings) -> Result<(), InvalidSettings> {
+        settings.check()?;
+        let mut followed = self.settings();
+        if followed.window != settings.window {
+            self.window.resize(settings.window);
+        }
+        *followed = settings;
+        Ok(())
+    }
+
+    fn settings(&self) -> MutexGuard<'_, BudgetSettings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A call was made: it pays for retries.
@@ -97,30 +121,31 @@ impl RetryBudget {
 
     /// Takes one retry out of the budget; `false` where there is none left.
     pub fn try_retry(&self) -> bool {
-        let _taking = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.settings();
         let now = self.clock.now();
-        let may = self.left(now) > 0;
+        let may = self.left(&settings, now) > 0;
         self.window.add(now, [false, may, !may]);
         may
     }
 
-    fn left(&self, now: Moment) -> u64 {
+    fn left(&self, settings: &BudgetSettings, now: Moment) -> u64 {
         let [calls, retries, _] = self.window.sums(now);
-        let free = f64::from(self.settings.least) * self.settings.window.as_secs_f64();
+        let free = f64::from(settings.least) * settings.window.as_secs_f64();
         // The least is there from the beginning, the share has to be paid first.
-        let all = (calls as f64).mul_add(self.settings.share, free);
+        let all = (calls as f64).mul_add(settings.share, free);
         (all as u64).saturating_sub(retries)
     }
 
     /// How it stands.
     pub fn status(&self) -> BudgetStatus {
+        let settings = self.settings();
         let now = self.clock.now();
         let [calls, retries, refused] = self.window.sums(now);
         BudgetStatus {
             calls,
             retries,
             refused,
-            left: self.left(now),
+            left: self.left(&settings, now),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Every protection of a program by its name: to look at, to reset, to change while it runs.
 
-use crate::adaptive::{AdaptiveLimit, AdaptiveStatus};
+use crate::adaptive::{AdaptiveLimit, AdaptiveSettings, AdaptiveStatus};
 use crate::breaker::{Breaker, BreakerSettings, BreakerStatus};
-use crate::budget::{BudgetStatus, RetryBudget};
+use crate::budget::{BudgetSettings, BudgetStatus, RetryBudget};
 use crate::bulkhead::{Bulkhead, BulkheadSettings, BulkheadStatus};
 use crate::error::InvalidSettings;
 use crate::limiter::{LimiterStatus, RateLimit, RateLimiter};
-use crate::shed::{LoadShedder, ShedderStatus};
+use crate::shed::{LoadShedder, ShedderStatus, Shedding};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +59,12 @@ pub enum Change {
     Limiter(RateLimit),
     /// Of a bulkhead.
     Bulkhead(BulkheadSettings),
+    /// Of a limit of concurrency that adapts itself.
+    Adaptive(AdaptiveSettings),
+    /// Of a budget of retries.
+    Budget(BudgetSettings),
+    /// Of a load shedder.
+    Shedder(Shedding),
 }
 
 /// Why something by a name could not be done; nothing was changed.
@@ -168,6 +174,19 @@ impl Registry {
         Ok(())
     }
 
+    /// Has a breaker reject everything until it is [`reset`](Self::reset).
+    ///
+    /// # Errors
+    ///
+    /// [`Unregistered::Unknown`]; [`Unregistered::OtherKind`] where it is no breaker.
+    pub fn force_open(&self, name: &str) -> Result<(), Unregistered> {
+        match self.known(name)? {
+            Part::Breaker(breaker) => breaker.force_open(),
+            _ => return Err(Unregistered::OtherKind(name.to_owned())),
+        }
+        Ok(())
+    }
+
     /// Has a part follow other settings from now on.
     ///
     /// # Errors
@@ -178,6 +197,9 @@ impl Registry {
             (Part::Breaker(breaker), Change::Breaker(settings)) => breaker.set(settings),
             (Part::Limiter(limiter), Change::Limiter(limit)) => limiter.set(limit),
             (Part::Bulkhead(bulkhead), Change::Bulkhead(settings)) => bulkhead.set(settings),
+            (Part::Adaptive(limit), Change::Adaptive(settings)) => limit.set(settings),
+            (Part::Budget(budget), Change::Budget(settings)) => budget.set(settings),
+            (Part::Shedder(shedder), Change::Shedder(settings)) => shedder.set(settings),
             _ => return Err(Unregistered::OtherKind(name.to_owned())),
         }
         .map_err(Unregistered::Settings)
@@ -220,7 +242,6 @@ impl std::error::Error for Unregistered {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::BudgetSettings;
 
     fn registry() -> (Registry, Arc<Breaker>) {
         let clock = mainstay_clock::system();
@@ -309,5 +330,85 @@ mod tests {
         });
         let refused = registry.set("hub/breaker", wrong).unwrap_err();
         assert!(refused.to_string().contains("consecutive"), "{refused}");
+    }
+
+    #[test]
+    fn every_kind_of_part_follows_other_settings_at_once_and_none_that_cannot_work() {
+        let (registry, _) = registry();
+        let clock = mainstay_clock::system();
+        let limit = AdaptiveLimit::new("hub", AdaptiveSettings::default(), clock).unwrap();
+        let shedder = LoadShedder::new("hub", Shedding::default(), || 0.5).unwrap();
+        let (limit, shedder) = (Arc::new(limit), Arc::new(shedder));
+        for (name, part) in [
+            ("hub/adaptive", Part::Adaptive(Arc::clone(&limit))),
+            ("hub/shedder", Part::Shedder(Arc::clone(&shedder))),
+        ] {
+            registry.add(name, part).unwrap();
+        }
+        let none = BudgetSettings {
+            least: 0,
+            ..BudgetSettings::default()
+        };
+        let small = AdaptiveSettings {
+            initial: 2,
+            min: 1,
+            max: 3,
+            ..AdaptiveSettings::default()
+        };
+        let early = Shedding {
+            low: 0.4,
+            ..Shedding::default()
+        };
+        registry.set("hub/budget", Change::Budget(none)).unwrap();
+        registry
+            .set("hub/adaptive", Change::Adaptive(small))
+            .unwrap();
+        registry.set("hub/shedder", Change::Shedder(early)).unwrap();
+        let Some(PartStatus::Budget(budget)) = registry.status().remove("hub/budget") else {
+            panic!("it was registered");
+        };
+        assert_eq!(budget.left, 0, "nobody has paid for a retry");
+        assert_eq!(limit.status().limit, 3, "it was 20");
+        assert!(shedder.admit(crate::Priority::Low).is_err());
+
+        let impossible = [
+            (
+                "hub/budget",
+                Change::Budget(BudgetSettings {
+                    share: -1.0,
+                    ..none
+                }),
+            ),
+            (
+                "hub/adaptive",
+                Change::Adaptive(AdaptiveSettings { min: 0, ..small }),
+            ),
+            (
+                "hub/shedder",
+                Change::Shedder(Shedding { low: 2.0, ..early }),
+            ),
+        ];
+        for (name, change) in impossible {
+            let refused = registry.set(name, change.clone()).unwrap_err();
+            assert!(matches!(refused, Unregistered::Settings(_)), "{name}");
+            let other = registry.set("hub/limiter", change);
+            assert_eq!(
+                other,
+                Err(Unregistered::OtherKind("hub/limiter".to_owned()))
+            );
+        }
+        assert_eq!(limit.status().limit, 3);
+        assert!(shedder.admit(crate::Priority::Low).is_err());
+    }
+
+    #[test]
+    fn a_breaker_is_forced_open_by_its_name_and_nothing_else_is() {
+        let (registry, breaker) = registry();
+        registry.force_open("hub/breaker").unwrap();
+        assert_eq!(breaker.state(), crate::BreakerState::ForcedOpen);
+        let other = registry.force_open("hub/budget");
+        assert_eq!(other, Err(Unregistered::OtherKind("hub/budget".to_owned())));
+        registry.reset("hub/breaker").unwrap();
+        assert!(breaker.enter().is_ok());
     }
 }

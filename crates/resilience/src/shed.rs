@@ -3,8 +3,8 @@
 use crate::error::{InvalidSettings, RejectedBy, Rejection};
 use serde::Serialize;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// How much depends on a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,7 +45,7 @@ pub struct Shedding {
 /// Turns calls away by their priority while the load is high.
 pub struct LoadShedder {
     name: Arc<str>,
-    settings: Shedding,
+    settings: RwLock<Shedding>,
     load: Box<dyn Fn() -> f64 + Send + Sync>,
     /// How many priorities are dropped, the lowest first.
     level: AtomicU8,
@@ -136,12 +136,27 @@ impl LoadShedder {
         settings.check()?;
         Ok(Self {
             name: name.into(),
-            settings,
+            settings: RwLock::new(settings),
             load: Box::new(load),
             level: AtomicU8::new(0),
             admitted: AtomicU64::new(0),
             rejected: AtomicU64::new(0),
         })
+    }
+
+    /// Drops by other thresholds from the next call on.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); it follows the old ones.
+    pub fn set(&self, settings: Shedding) -> Result<(), InvalidSettings> {
+        settings.check()?;
+        let mut followed = self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *followed = settings;
+        Ok(())
     }
 
     /// The name it was given.
@@ -179,7 +194,9 @@ impl LoadShedder {
     /// puts it right.
     fn level(&self, load: f64) -> u8 {
         let before = self.level.load(Ordering::Relaxed);
-        let level = self.settings.level(before, load);
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        let level = settings.level(before, load);
+        drop(settings);
         if level != before {
             self.level.store(level, Ordering::Relaxed);
         }

@@ -127,7 +127,11 @@ impl<L: Lane> Run<L> {
             tokio::select! {
                 biased;
                 () = &mut stopped => return End::Stopped,
-                () = self.shared.changed() => {}
+                () = self.shared.changed() => {
+                    if self.shared.take_wanted() {
+                        self.gate.try_now(self.clock.now());
+                    }
+                }
                 Some(attempted) = self.attempts.next() => self.judge(attempted),
                 Some(settled) = self.settlements.next() => {
                     if self.take_note(settled).is_err() {

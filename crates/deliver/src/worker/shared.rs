@@ -23,6 +23,8 @@ pub(super) struct Shared {
     turned: AtomicU64,
     paused: AtomicBool,
     hurried: AtomicBool,
+    /// Whether a person wants it tried now.
+    wanted: AtomicBool,
     changed: Notify,
 }
 
@@ -53,6 +55,13 @@ impl WorkerHandle {
         self.shared.set_paused(false);
     }
 
+    /// Has a destination that is held, or asked for quiet, tried at once by one document; if it is as before, it waits as before. What
+    /// is under way, or paused, stays so.
+    pub fn try_now(&self) {
+        self.shared.wanted.store(true, Ordering::Release);
+        self.shared.changed.notify_one();
+    }
+
     /// Whether it is paused.
     pub fn is_paused(&self) -> bool {
         self.shared.is_paused()
@@ -75,6 +84,7 @@ impl Shared {
             turned: AtomicU64::new(now.nanos()),
             paused: AtomicBool::new(false),
             hurried: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -97,7 +107,12 @@ impl Shared {
         self.hurried.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits until it is paused, resumed or hurried.
+    /// Whether it is to be tried now; says so once.
+    pub(super) fn take_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Waits until it is paused, resumed, hurried or to be tried.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }

@@ -70,6 +70,8 @@ pub enum State {
         credentials: bool,
         /// When one document tries whether it is.
         next_probe: u64,
+        /// How many attempts have found that it is not, with the first.
+        failures: u32,
     },
     /// A person paused it.
     Paused,
@@ -205,6 +207,7 @@ impl State {
             reason: held.why.reason.clone(),
             credentials: held.why.credentials,
             next_probe: date(held.next_probe, clock),
+            failures: held.failures,
         }
     }
 
@@ -227,6 +230,7 @@ mod tests {
             reason: "down".into(),
             credentials: false,
             next_probe,
+            failures: 1,
         };
         status.enter(held(2000), 1500);
         status.enter(held(9000), 8000);

@@ -69,6 +69,22 @@ impl Estimate {
         }
     }
 
+    /// Follows other settings, from where it is.
+    pub(super) fn set(&mut self, settings: AdaptiveSettings) {
+        let (min, max) = (f64::from(settings.min), f64::from(settings.max));
+        let limit = self.limit.clamp(min, max);
+        let is_same =
+            std::mem::discriminant(&self.settings.rule) == std::mem::discriminant(&settings.rule);
+        if is_same {
+            (self.settings, self.limit) = (settings, limit);
+        } else {
+            *self = Self {
+                limit,
+                ..Self::new(settings)
+            };
+        }
+    }
+
     pub(super) fn limit(&self) -> u32 {
         self.limit as u32
     }

@@ -28,6 +28,10 @@ impl Limit {
         })
     }
 
+    pub(in crate::worker) fn limiter(&self) -> Option<Arc<RateLimiter>> {
+        self.limiter.clone()
+    }
+
     /// When the next attempt may begin, if not now.
     pub(super) fn not_before(&mut self, now: Moment) -> Option<Moment> {
         let wait = self.limiter.as_ref()?.ready_in(1);

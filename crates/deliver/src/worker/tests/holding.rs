@@ -336,3 +336,37 @@ async fn a_damaged_document_says_nothing_about_its_destination() {
         "one probe, not five documents"
     );
 }
+
+#[tokio::test]
+async fn a_held_destination_is_tried_at_once_when_a_person_says_so_and_not_while_it_is_paused() {
+    let is_back = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let back = Arc::clone(&is_back);
+    let bench = Bench::start(move |_, _| {
+        if back.load(Ordering::SeqCst) {
+            deliver()
+        } else {
+            reply(Outcome::hold("refused"))
+        }
+    });
+    bench.queue.put(3);
+    bench.rest().await;
+    let failures = || match bench.handle.status().state {
+        State::Held { failures, .. } => failures,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failures(), 1);
+    bench.handle.try_now();
+    bench.rest().await;
+    assert_eq!(failures(), 2, "it was tried, and is as before");
+    bench.rest().await;
+    assert_eq!(failures(), 2, "once, and no more");
+    is_back.store(true, Ordering::SeqCst);
+    bench.handle.pause();
+    bench.handle.try_now();
+    bench.rest().await;
+    assert_eq!(bench.acknowledged(), 0, "a pause stays one");
+    bench.handle.resume();
+    bench.handle.try_now();
+    bench.rest().await;
+    assert_eq!(bench.acknowledged(), 3, "no time has passed");
+}
