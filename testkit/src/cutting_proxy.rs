@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Which way the bytes go that are counted.
@@ -43,10 +43,13 @@ pub enum Manner {
     HalfClose,
     /// What follows comes in a packet of its own; nothing breaks.
     Split,
+    /// What follows is kept back until [`release`](CuttingProxy::release), or until whoever waits for it hangs up: then both sides see
+    /// an end.
+    Hold,
 }
 
 impl Manner {
-    /// All of them.
+    /// All but [`Hold`](Self::Hold), which somebody has to end.
     pub const ALL: [Self; 4] = [Self::Close, Self::Reset, Self::HalfClose, Self::Split];
 }
 
@@ -74,6 +77,12 @@ struct Shared {
     next: Mutex<Option<Cut>>,
     /// How many bytes the last connection that ended passed on each way.
     passed: Mutex<[u64; 2]>,
+    /// Whether a connection keeps something back.
+    holding: watch::Sender<bool>,
+    /// Whoever keeps something back passes it on.
+    release: Notify,
+    /// How often all connections were ended.
+    breaking: watch::Sender<u64>,
 }
 
 impl CuttingProxy {
@@ -116,6 +125,30 @@ impl CuttingProxy {
             .is_none()
     }
 
+    /// Waits until a connection keeps back what it was told to.
+    pub async fn until_it_holds(&self) {
+        let mut holding = self.shared.holding.subscribe();
+        // It is held by what is asked here.
+        drop(holding.wait_for(|is_so| *is_so).await);
+    }
+
+    /// Whether a connection keeps something back now.
+    pub fn is_holding(&self) -> bool {
+        *self.shared.holding.borrow()
+    }
+
+    /// Passes on what is kept back, if anything is.
+    pub fn release(&self) {
+        if self.is_holding() {
+            self.shared.release.notify_one();
+        }
+    }
+
+    /// Ends every connection there is, in good order; what comes next begins a new one.
+    pub fn break_all(&self) {
+        self.shared.breaking.send_modify(|count| *count += 1);
+    }
+
     /// How many bytes the connection that ended last passed on, to the server and to the client.
     pub fn passed(&self) -> [u64; 2] {
         *self
@@ -152,14 +185,23 @@ async fn pass(client: TcpStream, server: SocketAddr, cut: Option<Cut>, shared: A
     drop((client.set_nodelay(true), server.set_nodelay(true)));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let broken = Notify::new();
+    let mut breaking = shared.breaking.subscribe();
+    let (broken, ended) = (Notify::new(), Notify::new());
     let on = |side| cut.filter(|cut| cut.side == side);
     let mut request = Way::new(from_client, to_server, on(Side::Request));
     let mut answer = Way::new(from_server, to_client, on(Side::Answer));
+    let ways = async {
+        tokio::join!(
+            request.run(&broken, &ended, &shared),
+            answer.run(&broken, &ended, &shared)
+        )
+    };
     tokio::select! {
-        _ = async { tokio::join!(request.run(&broken), answer.run(&broken)) } => {}
+        _ = ways => {}
         () = broken.notified() => {}
+        _ = breaking.changed() => {}
     }
+    shared.holding.send_replace(false);
     *shared.passed.lock().unwrap_or_else(PoisonError::into_inner) = [request.passed, answer.passed];
     let is_reset = cut.is_some_and(|cut| cut.manner == Manner::Reset);
     for way in [request, answer] {
@@ -170,6 +212,9 @@ async fn pass(client: TcpStream, server: SocketAddr, cut: Option<Cut>, shared: A
         }
     }
 }
+
+/// So much is kept back at most; the rest waits in the sockets.
+const KEPT_MAX: usize = 1 << 20;
 
 /// One way of a connection.
 struct Way {
@@ -189,8 +234,8 @@ impl Way {
         }
     }
 
-    /// Passes on until an end, or until both ways are broken, which is told.
-    async fn run(&mut self, broken: &Notify) {
+    /// Passes on until an end, or until both ways are broken, which is told; `ended` hears of the end of one way.
+    async fn run(&mut self, broken: &Notify, ended: &Notify, shared: &Shared) {
         let mut buffer = vec![0; 16 * 1024];
         loop {
             if let Some(cut) = self.cut.filter(|cut| cut.at == self.passed) {
@@ -202,6 +247,16 @@ impl Way {
                     }
                     Manner::HalfClose => break,
                     Manner::Split => tokio::task::yield_now().await,
+                    Manner::Hold => {
+                        let Some(kept) = self.hold(cut.side, ended, shared).await else {
+                            broken.notify_one();
+                            return std::future::pending().await;
+                        };
+                        if self.to.write_all(&kept).await.is_err() {
+                            break;
+                        }
+                        self.passed += kept.len() as u64;
+                    }
                 }
             }
             let room = self
@@ -219,6 +274,30 @@ impl Way {
             self.passed += read as u64;
         }
         drop(self.to.shutdown().await);
+        ended.notify_one();
+    }
+
+    /// Keeps back what comes, until it is to be passed on; none where somebody gave up before: the client, by its end, or whoever
+    /// should have had it, by the end of the other way. A server may end behind its answer, and still waits for nobody.
+    async fn hold(&mut self, side: Side, ended: &Notify, shared: &Shared) -> Option<Vec<u8>> {
+        shared.holding.send_replace(true);
+        let mut kept = Vec::new();
+        let mut is_over = false;
+        let released = loop {
+            let mut room = [0; 4 << 10];
+            tokio::select! {
+                biased;
+                () = ended.notified() => break false,
+                () = shared.release.notified() => break true,
+                read = self.from.read(&mut room), if !is_over && kept.len() < KEPT_MAX => match read {
+                    Ok(read @ 1..) => kept.extend(room.iter().take(read)),
+                    _ if side == Side::Request => break false,
+                    _ => is_over = true,
+                },
+            }
+        };
+        shared.holding.send_replace(false);
+        released.then_some(kept)
     }
 }
 
@@ -280,6 +359,38 @@ mod tests {
         let reset = said(&proxy).await.unwrap_err();
         assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(server.conversation().requests().len(), heard + 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_back_comes_when_it_is_released_and_never_once_somebody_hung_up() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_vec();
+        let server = FaultyServer::start(move |_, _| Reaction::Raw(answer.clone()))
+            .await
+            .unwrap();
+        let proxy = CuttingProxy::start(server.address()).await.unwrap();
+        let whole = said(&proxy).await.unwrap();
+        for (heard, side) in [(2, Side::Request), (3, Side::Answer)] {
+            let cut = Cut {
+                side,
+                at: 9,
+                manner: Manner::Hold,
+            };
+            proxy.cut_next(cut);
+            let (got, ()) = tokio::join!(said(&proxy), async {
+                proxy.until_it_holds().await;
+                proxy.release();
+            });
+            assert_eq!(got.unwrap(), whole, "{side:?}");
+            assert_eq!(server.conversation().requests().len(), heard);
+            // Whoever has no patience is gone, and what was kept back for them too.
+            proxy.cut_next(cut);
+            let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+            client.write_all(REQUEST).await.unwrap();
+            proxy.until_it_holds().await;
+            drop(client);
+            let mut holding = proxy.shared.holding.subscribe();
+            holding.wait_for(|is_so| !*is_so).await.unwrap();
+        }
     }
 
     #[tokio::test]

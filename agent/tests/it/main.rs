@@ -21,6 +21,7 @@ mod files_by_hand;
 mod first_steps;
 mod health;
 mod hub;
+mod hub_every_byte;
 mod hub_garbage;
 mod hub_killed;
 mod hubs;
