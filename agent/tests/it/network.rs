@@ -136,6 +136,8 @@ fn a_network_in_which_a_person_has_to_log_in_is_told_from_a_host_that_is_down() 
         let stage = Stage::new();
         let agent = agent(&stage, &[("a", &always(answer)), ("b", NOWHERE)]);
         stage.drop_file("one.csv", b"1");
+        // The one before has to wait for its time.
+        stage.drop_file("three.json", b"{\"n\":3}");
         until("the portal is told", || {
             stands(&stage, "offline", &["offline", "offline"])
         });
@@ -197,6 +199,56 @@ fn a_lookup_that_fails_makes_no_destination_look_as_if_it_were_down() {
         stands(&stage, "online", &["online"])
     });
     assert!(receiver.stored().is_empty());
+}
+
+/// A page of a portal was "no JSON, at line 1": nobody thought of the network.
+#[test]
+fn a_page_in_the_place_of_what_was_looked_up_makes_one_suspect_a_portal() {
+    const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\nconnection: close\r\n\r\n<html>";
+    let stage = Stage::new();
+    let portal = always(PAGE).replace("127.0.0.1", "localhost");
+    let redirect = format!(
+        "HTTP/1.1 302 Found\r\nlocation: {portal}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    let lookup = |url: &str| {
+        format!(
+            "[[route]]\nname = \"r\"\n[route.from]\nfolder = '{}'\nsettle = \"0s\"\n[[route.lookup]]\nurl = \"{url}?n={{n}}\"\ntake = {{ a = \"b\" }}\n[route.to.out]\nurl = \"http://127.0.0.1:1/in\"\n",
+            stage.text("drop")
+        )
+    };
+    let reason = || {
+        let status = stage.json(&["status"]);
+        let reason = status["routes"][0]["lookups"][0]["reason"].clone();
+        reason.as_str().unwrap_or_default().to_owned()
+    };
+    // In its own name: it may be a page of the server's, so that nothing is said of the network.
+    let server = always(PAGE);
+    let agent = stage.start(&mut stage.configured(&lookup(&server)));
+    stage.drop_file("one.json", b"{\"n\":1}");
+    until("the document waits", || {
+        reason().starts_with("portal suspected")
+    });
+    assert!(reason().contains("open it in a browser"), "{}", reason());
+    assert_ne!(stage.json(&["status"])["network"]["why"], "captive_portal");
+    std::fs::write(stage.path("two.json"), b"{\"n\":2}").unwrap();
+    let (two, config) = (stage.text("two.json"), stage.text("lab.toml"));
+    let test = ["route", "test", "r", "--send", &two, "--config", &config];
+    let tested = say(&mut stage.command(&test));
+    assert!(tested.out.contains("portal suspected"), "{tested:?}");
+    assert_eq!(stage.ledger("delivered"), 0, "and it is not sent without");
+    agent.kill();
+    // From another host: no server of that name made it.
+    let server = always(Box::leak(redirect.into_boxed_str()));
+    let agent = stage.start(&mut stage.configured(&lookup(&server)));
+    // The one before has to wait for its time.
+    stage.drop_file("three.json", b"{\"n\":3}");
+    until("the portal is told", || {
+        let network = stage.json(&["status"])["network"].clone();
+        network["state"] == "offline" && network["why"] == "captive_portal"
+    });
+    assert!(reason().contains("from `localhost`"), "{}", reason());
+    assert_eq!(stage.ledger("delivered"), 0);
+    agent.kill();
 }
 
 #[test]

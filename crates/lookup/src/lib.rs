@@ -94,6 +94,8 @@ mod lookup;
 
 mod place;
 
+mod portal;
+
 mod settings;
 
 mod template;

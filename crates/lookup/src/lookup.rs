@@ -3,11 +3,12 @@
 use crate::document::{self, DOCUMENT_MAX, Form, Found, Questions};
 use crate::error::{Failure, FailureKind, InvalidSettings};
 use crate::json;
+use crate::portal::Suspicion;
 use crate::settings::{LookupSettings, OnFailure};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use mainstay_clock::SharedClock;
-use mainstay_http::{Answer, Client, Error, ErrorKind, RequestBuilder, Source};
+use mainstay_http::{Answer, Client, Error, ErrorKind, Fact, RequestBuilder, Source};
 use mainstay_resilience::{PartStatus, within};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -263,7 +264,9 @@ impl Lookup {
             // It would be served for as long as it says, or for days: to every try, and nobody would ask the server.
             self.client.let_go(&answer.url).await;
             if is_anew || answer.source == Source::Network {
-                return taken.map(Some);
+                return taken
+                    .map(Some)
+                    .map_err(|failure| self.or_portal(url, &answer, failure));
             }
             is_anew = true;
         }
@@ -360,6 +363,20 @@ impl Lookup {
             taken.map_err(|reason| self.wrong_answer(&format!("`{place}` {reason}")))
         })
         .collect()
+    }
+
+    /// Why an answer cannot be used, where something in between may have made it. That is certain only where another host did: it tells
+    /// of the network then.
+    fn or_portal(&self, url: &str, answer: &Answer, failure: Failure) -> Failure {
+        let Some(suspicion) = Suspicion::of(url, answer) else {
+            return failure;
+        };
+        if suspicion.elsewhere.is_some() {
+            self.client
+                .connectivity()
+                .note(&suspicion.asked, Fact::Portal);
+        }
+        Failure::new(FailureKind::Server, suspicion.told())
     }
 
     fn wrong_answer(&self, reason: &str) -> Failure {
