@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::error::Error;
 use globset::{GlobBuilder, GlobMatcher};
 use http::header::{self, HeaderName};
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// More rules than this are refused: each is looked at for every request.
@@ -186,7 +187,10 @@ impl Rule {
     /// The pattern in the spelling of what it is compared with.
     fn spelt(&self) -> String {
         if self.is_of_host() {
-            self.pattern.to_ascii_lowercase()
+            // An address of IPv6 has its brackets in every address, whether they were written here or not.
+            let host = self.pattern.to_ascii_lowercase();
+            let bare = host.parse::<Ipv6Addr>();
+            bare.map_or(host, |host| format!("[{host}]"))
         } else {
             as_addresses_are_spelt(&self.pattern)
         }
@@ -194,7 +198,7 @@ impl Rule {
 
     fn compiled(&self) -> Result<GlobMatcher, Error> {
         if self.is_of_host() {
-            glob(&self.pattern.to_ascii_lowercase())
+            glob(&self.spelt())
         } else {
             glob(&self.pattern)
         }
@@ -203,6 +207,11 @@ impl Rule {
     /// Whether there is an address for it; a pattern with `[…]` or `{…}` in it is believed.
     fn can_fit(&self) -> bool {
         let pattern = self.spelt();
+        if self.is_of_host()
+            && let Some((_, port)) = ipv6(&pattern)
+        {
+            return port.is_empty();
+        }
         // With `::` it is an address of IPv6, whose brackets a star stands for.
         if pattern.contains(['[', '{', '\\', '`']) || (self.is_of_host() && pattern.contains("::"))
         {
@@ -287,7 +296,8 @@ pub(crate) fn glob(pattern: &str) -> Result<GlobMatcher, Error> {
         );
         return Err(Error::invalid(&what, None));
     }
-    let glob = GlobBuilder::new(&as_addresses_are_spelt(pattern))
+    let spelt = as_addresses_are_spelt(pattern);
+    let glob = GlobBuilder::new(&with_brackets(&spelt))
         .literal_separator(false)
         .build();
     let glob = glob.map_err(|error| {
@@ -313,9 +323,35 @@ fn as_addresses_are_spelt(pattern: &str) -> String {
         "https" => without_port(&place, ":443"),
         _ => place,
     };
-    let is_complete = path.is_empty() && !place.contains(['*', '?', '[', '{', '/']);
+    let place = ipv6(&place).map_or(place.clone(), |(host, port)| format!("[{host}]{port}"));
+    let open = ipv6(&place).map_or(&*place, |(_, port)| port);
+    let is_complete = path.is_empty() && !open.contains(['*', '?', '[', '{', '/']);
     let root = if is_complete { "/" } else { "" };
     format!("{scheme}://{place}{root}{path}")
+}
+
+/// The host of a place that is an address of IPv6, in its one spelling, and what follows it; in no name is a colon.
+fn ipv6(place: &str) -> Option<(String, &str)> {
+    let (host, port) = place.strip_prefix('[')?.split_once(']')?;
+    let fits = |c: char| c.is_ascii_hexdigit() || matches!(c, ':' | '.' | '*' | '?');
+    if host.matches(':').count() < 2 || !host.chars().all(fits) {
+        return None;
+    }
+    let known = host.parse::<Ipv6Addr>();
+    Some((
+        known.map_or_else(|_| host.to_owned(), |host| host.to_string()),
+        port,
+    ))
+}
+
+/// A pattern in which the brackets around an address of IPv6 stand for themselves, and for no class of signs.
+fn with_brackets(pattern: &str) -> String {
+    let start = pattern.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = pattern.split_at(start);
+    match ipv6(rest) {
+        Some((host, port)) => format!("{scheme}[[]{host}[]]{port}"),
+        None => pattern.to_owned(),
+    }
 }
 
 /// `host:443*` meant the port, and then anything; `host*` would be other hosts, too.

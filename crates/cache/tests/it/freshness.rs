@@ -247,6 +247,33 @@ fn of(pattern: &str) -> Rule {
     }
 }
 
+/// `[::1]` was a colon or a one, which no host is: the rule was taken, and never counted.
+#[test]
+fn a_rule_for_an_address_of_ipv6_counts_however_it_is_written() {
+    for (pattern, kept) in [
+        ("[::1]", false),
+        ("::1", false),
+        ("[0:0:0:0:0:0:0:1]", false),
+        ("http://[::1]:8080/*", false),
+        ("HTTP://[0::1]:8080*", false),
+        ("http://[::1]*", false),
+        ("[::*]", false),
+        ("[::2]", true),
+        ("http://[::1]/*", true),
+        ("http://[::1]", true),
+        ("[fe80::1]", true),
+    ] {
+        let stage = Stage::with(rules(&[(pattern, None, true)]));
+        let stored = stage.put("http://[::1]:8080/list", &[], b"x");
+        assert_eq!(stored != Stored::Refused(Refusal::Rule), kept, "{pattern}");
+    }
+    let stage = Stage::with(rules(&[("http://[::1]", None, true)]));
+    let stored = stage.put("http://[::1]:80/", &[], b"x");
+    assert_eq!(stored, Stored::Refused(Refusal::Rule), "the place alone");
+    assert!(of("[::1]:8080").check().is_err(), "a host has no port");
+    assert!(of("[ab]").check().is_ok(), "and a class is one");
+}
+
 /// A rule that nothing fits looks as if it were obeyed.
 #[test]
 fn a_pattern_that_nothing_can_fit_is_refused_and_no_other_is() {
