@@ -5,6 +5,8 @@
 
 mod partial;
 
+mod parts;
+
 mod sink;
 
 use crate::client::Client;
@@ -35,6 +37,7 @@ const CUTS_MAX: u32 = 1_000;
 /// |---|---|---|
 /// | `checksum` | none | who knows it should say it |
 /// | `resumes` | yes | what came need not come twice |
+/// | `keeps_parts` | no | it takes the room of the file once more meanwhile |
 /// | `bytes_max` | 1 GiB | a disk has an end; who expects more says so |
 /// | `progress` | nobody | |
 /// | `progress_every` | 100 ms | people see no faster |
@@ -44,6 +47,9 @@ pub struct Download {
     pub checksum: Option<Checksum>,
     /// Whether it goes on where it was after the connection broke.
     pub resumes: bool,
+    /// Whether what came outlives the process: it lies in `PATH.parts` beside the place, in blocks of 1 MiB, until the file is there, and
+    /// the next download of the same address to the same place goes on from there. Only where it `resumes`.
+    pub keeps_parts: bool,
     /// No more bytes than so many are taken.
     pub bytes_max: u64,
     /// Is told how far it is: at the beginning, at the end, and between them no more often than `progress_every`. It must not block.
@@ -100,11 +106,14 @@ impl RequestBuilder {
     /// Sends it as a [`Class::Download`], and puts what comes at `path`, durable and verified, when this returns `Ok`.
     ///
     /// Until then the bytes lie in a temporary file beside it, which goes when the future is dropped; after a kill
-    /// [`mainstay_files::sweep()`] removes it. Putting them on the disk counts towards the total limit; giving the file its name, which
+    /// [`mainstay_files::sweep()`] removes it. With [`Download::keeps_parts`] what came stays beside it for the next download of this
+    /// address: it is taken where every block has its checksum, and the server says by `If-Range` that the file is the same, or else the
+    /// expected checksum does; otherwise it begins anew. Putting them on the disk counts towards the total limit; giving the file its name, which
     /// comes last, is neither limited nor taken back, so that an error means that it is not there. Without a checksum, a server that does not tell the length can cut the file short.
     ///
     /// # Errors
     ///
+    /// With parts that are kept, [`ErrorKind::File`] too where somebody downloads to that place already.
     /// As [`send`](Self::send), where every 4xx is an error too; [`ErrorKind::Mismatch`], [`ErrorKind::File`],
     /// [`ErrorKind::TooLarge`]. What was at `path` before is untouched; only where the source of [`ErrorKind::File`] says that
     /// the name is not confirmed, the file is there, and a power cut may bring the old one back.
@@ -138,7 +147,7 @@ impl Client {
     ) -> Result<Finished, Error> {
         let shared = &*self.shared;
         let way = Way::begin(shared, limits);
-        let beginning = Partial::begin(&shared.clock, path, download, hop.is_path_secret);
+        let beginning = Partial::begin(&shared.clock, path, download, hop);
         let partial = way.in_time(hop, beginning).await?;
         let random = Random::from_system();
         for cut in 0..=CUTS_MAX {
@@ -178,6 +187,7 @@ impl Default for Download {
         Self {
             checksum: None,
             resumes: true,
+            keeps_parts: false,
             bytes_max: 1 << 30,
             progress: None,
             progress_every: Duration::from_millis(100),
@@ -190,6 +200,7 @@ impl fmt::Debug for Download {
         f.debug_struct("Download")
             .field("checksum", &self.checksum)
             .field("resumes", &self.resumes)
+            .field("keeps_parts", &self.keeps_parts)
             .field("bytes_max", &self.bytes_max)
             .field("progress", &self.progress.is_some())
             .finish_non_exhaustive()

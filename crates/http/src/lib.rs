@@ -46,7 +46,8 @@
 //!
 //! - That a request with a key happens once: that the server has to know the key for.
 //! - That it is quick: who wants an answer in 100 ms says so with `timeout`.
-//! - That a download goes on after its process ended: it begins anew, and what is left is removed by [`mainstay_files::sweep()`].
+//! - That a download goes on after its process ended, unless it [keeps its parts](Download::keeps_parts): it begins anew, and what is left
+//!   is removed by [`mainstay_files::sweep()`].
 //! - To keep cookies or passwords; answers are kept only in a cache that was handed in, and neither redirects nor downloads.
 //! - That what is kept is void after a request that was taken back, and may have changed something all the same; or for other
 //!   processes that share the cache, and after this one has ended, where the cache had not let go of it by then.
@@ -62,7 +63,8 @@
 //! | a wait that a server asks for | 1 hour | a wrong year in a header stops nobody for a year |
 //! | addresses of a name that are tried | 16 | |
 //! | a download goes on after its connection broke | 1,000 times | its total limit ends it before |
-//! | bytes of a download in memory | 256 KiB, and what a socket holds | |
+//! | bytes of a download in memory | 256 KiB, and what a socket holds; 1 MiB more where its parts are kept | |
+//! | a part of a download that is kept | 1 MiB | what a kill costs at most; few files for a large one |
 //! | kept answers that are asked for again in the background | 16 at once | others wait for the next request |
 //! | looks into the cache after somebody else brought something | 3 | then a request goes by itself |
 //! | wait for the cache, at each step of a request and within its total limit | 1 s | it mostly takes less than a millisecond; a server is as quick as a disk that takes longer |

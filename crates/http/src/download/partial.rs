@@ -4,6 +4,7 @@ use super::sink::{Ended, Sink};
 use super::{Download, Downloaded, Progress};
 use crate::error::{Error, ErrorKind};
 use crate::exchange::{Reading, Taker};
+use crate::hop::Hop;
 use crate::shown;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -75,17 +76,25 @@ impl Partial {
         clock: &SharedClock,
         path: &Path,
         download: Download,
-        is_path_secret: bool,
+        hop: &Hop,
     ) -> Result<Self, Error> {
         let algorithm = download
             .checksum
             .map_or(Algorithm::Sha256, |checksum| checksum.algorithm());
+        let mut sink = Sink::create(path, algorithm).await?;
+        let mut place = Place::default();
+        if download.keeps_parts && download.resumes {
+            let (at, head) = sink.keep_parts(hop.url.as_str()).await?;
+            place.at = at;
+            place.total = head.total.filter(|_| at > 0);
+            place.version = head.version().filter(|_| at > 0);
+        }
         Ok(Self {
             clock: clock.clone(),
-            sink: Mutex::new(Sink::create(path, algorithm).await?),
+            sink: Mutex::new(sink),
             download,
-            is_path_secret,
-            place: std::sync::Mutex::default(),
+            is_path_secret: hop.is_path_secret,
+            place: std::sync::Mutex::new(place),
         })
     }
 
@@ -117,6 +126,7 @@ impl Partial {
             .checksum
             .filter(|expected| *expected != checksum)
         {
+            written.let_go().await;
             let url = shown::address(&url, self.is_path_secret);
             let message = format!(
                 "what came from `{url}` is not what was expected: its {} is {checksum}, and not {expected}; nothing was kept",
@@ -193,6 +203,10 @@ impl Partial {
         }
         if part.from == 0 && place.at > 0 {
             sink.anew().await?;
+        }
+        if part.from == 0 {
+            let version = version(response.headers());
+            sink.begin_parts(version, part.total).await;
         }
         self.with(|place| {
             place.at = part.from;

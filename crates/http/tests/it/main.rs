@@ -6,6 +6,7 @@ mod breaker;
 mod classes;
 mod connectivity;
 mod download;
+mod download_parts;
 mod http2;
 mod kept;
 mod kept_bounds;
