@@ -1,10 +1,12 @@
 //! What the agent says of itself: one form for people, one for programs, the same beside a running agent and without one.
 
+mod job;
 mod page;
 mod stop;
 mod stopped;
 mod unwell;
 
+pub(crate) use job::Job;
 pub(crate) use page::page;
 pub(crate) use stop::Stop;
 pub(crate) use stopped::read_stopped;
@@ -54,6 +56,9 @@ pub(crate) struct Status {
     /// What runs in it, and how that is; none where no agent runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) service: Option<Service>,
+    /// The jobs that run, and those that wait for their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) jobs: Vec<Job>,
     /// The checks of the agent's health that are not well, as they were looked at last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) unwell: Vec<Unwell>,

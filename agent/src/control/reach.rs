@@ -123,7 +123,10 @@ impl Reach {
     pub(crate) async fn change(&self, wish: &Move) -> Result<Moved, Failure> {
         match self {
             Self::Agent(client) => client.change(wish).await,
-            Self::Folder(here) => here.1.change(wish).await,
+            Self::Folder(here) => {
+                let (desk, wish) = (here.1.clone(), wish.clone());
+                aside("moving the documents", move || desk.change(&wish, &mut ())).await
+            }
         }
     }
 
@@ -131,7 +134,10 @@ impl Reach {
     pub(crate) async fn redeliver(&self, wish: &Redeliver) -> Result<Redelivered, Failure> {
         match self {
             Self::Agent(client) => client.redeliver(wish).await,
-            Self::Folder(here) => here.1.redeliver(wish).await,
+            Self::Folder(here) => {
+                let (desk, wish) = (here.1.clone(), wish.clone());
+                aside("sending them again", move || desk.redeliver(&wish, &mut ())).await
+            }
         }
     }
 
@@ -185,11 +191,7 @@ impl Reach {
                     Input::Standard => Box::new(std::io::stdin()),
                 };
                 let desk = here.1.clone();
-                tokio::task::spawn_blocking(move || desk.import(archive))
-                    .await
-                    .map_err(|died| {
-                        Failure::new(Exit::Unexpected, "importing died").because(died)
-                    })?
+                aside("importing", move || desk.import(archive)).await
             }
         }
     }
@@ -231,6 +233,17 @@ impl Reach {
             opened.close().await;
         }
     }
+}
+
+/// Does what blocks on a thread of its own. Nobody else is here who would have to know of it: the command ends with it.
+async fn aside<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|died| {
+        Err(Failure::new(Exit::Unexpected, format!("{what} died")).because(died))
+    })
 }
 
 /// A file that is read, and counted.

@@ -6,7 +6,7 @@ use super::desk::Desk;
 use super::views::{self, Export, List, Move, Redeliver, Refused, Shield, Submission};
 use crate::exit::{Exit, Failure};
 use crate::percent;
-use crate::run::{Agent, Wish, measure_command};
+use crate::run::{Agent, Kind, Wish, measure_command};
 use crate::status::{Status, Unwell};
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -26,6 +26,9 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// What serves this request is no task, and can be made to panic all the same.
 const HERE: &str = "this connection";
+
+/// So many documents that are named are moved while the command waits: one flush of the disk covers them.
+const FEW: usize = 256;
 
 /// What every request needs.
 #[derive(Debug, Clone)]
@@ -168,33 +171,41 @@ async fn content(State(here): State<Here>, Path(id): Path<String>) -> Response {
     }
 }
 
+/// One document, or a few that are named, are moved at once; of more nobody knows how long it takes, and they are a job.
 async fn change(State(here): State<Here>, Json(wish): Json<Move>) -> Response {
-    answer(here.desk.change(&wish).await)
+    if (1..=FEW).contains(&wish.ids.len()) {
+        return blocking(move || here.desk.change(&wish, &mut ())).await;
+    }
+    let Here { agent, desk, .. } = here;
+    let name = format!("queue {}", wish.verb.word());
+    let moved = { &agent.jobs }.run(Kind::Move, &name, move |job| desk.change(&wish, job));
+    answer(moved.await)
 }
 
 async fn redeliver(State(here): State<Here>, Json(wish): Json<Redeliver>) -> Response {
-    answer(here.desk.redeliver(&wish).await)
+    let Here { agent, desk, .. } = here;
+    let sent = { &agent.jobs }.run(Kind::Move, "redeliver", move |job| {
+        desk.redeliver(&wish, job)
+    });
+    answer(sent.await)
 }
 
 async fn export(State(here): State<Here>, Query(wish): Query<Export>) -> Response {
-    carried::answer(here.desk, wish)
+    match carried::answer(&here.agent.jobs, here.desk, wish) {
+        Ok(archive) => archive,
+        Err(failure) => refuse(&failure),
+    }
 }
 
 async fn import(State(here): State<Here>, body: Body) -> Response {
-    let stream = body.into_data_stream().map_err(io::Error::other);
-    let mut archive = SyncIoBridge::new(StreamReader::new(stream));
-    blocking(move || {
-        let imported = here.desk.import(&mut archive);
-        if imported.is_err() {
-            carried::drain(archive);
-        }
-        imported
-    })
-    .await
+    let Here { agent, desk, .. } = here;
+    answer(carried::import(&agent.jobs, desk, body).await)
 }
 
 async fn verify(State(here): State<Here>) -> Response {
-    blocking(move || here.desk.verify()).await
+    let Here { agent, desk, .. } = here;
+    let read = { &agent.jobs }.run(Kind::Verify, "queue verify", move |job| desk.verify(job));
+    answer(read.await)
 }
 
 async fn submit(State(here): State<Here>, headers: HeaderMap, body: Body) -> Response {
@@ -248,7 +259,7 @@ fn refuse(failure: &Failure) -> Response {
     let status = match failure.exit() {
         Exit::NoSuchDocument => StatusCode::NOT_FOUND,
         Exit::Usage | Exit::NoInput => StatusCode::BAD_REQUEST,
-        Exit::NotTaken => StatusCode::SERVICE_UNAVAILABLE,
+        Exit::NotTaken | Exit::StoppedEarly => StatusCode::SERVICE_UNAVAILABLE,
         Exit::NothingChanged => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

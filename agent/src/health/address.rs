@@ -187,6 +187,7 @@ async fn exposition(State(here): State<Here>) -> Response {
         + &agent.tasks.supervisor().status().prometheus()
         + &agent.last_stops.prometheus()
         + &metrics(&agent.status(), &agent.alerts)
+        + &agent.jobs.prometheus()
         + &agent.measured.report().metrics();
     let kind = [(
         header::CONTENT_TYPE,

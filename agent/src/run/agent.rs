@@ -5,6 +5,7 @@ use super::certificates::Met;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
 use super::intake::{RouteIntake, Template, claim_id, template};
+use super::jobs::Jobs;
 use super::kept;
 use super::lookups::{Lookups, Room};
 use super::network::Network;
@@ -57,6 +58,8 @@ pub(crate) struct Agent {
     pub(crate) last_stops: LastStops,
     /// What runs, and how that is.
     pub(crate) tasks: Tasks,
+    /// What is done for people, and to look after what is kept.
+    pub(crate) jobs: Jobs,
     /// What it takes for what it does.
     pub(crate) measured: Measured,
     /// What its stop is asked for by, once that is known.
@@ -182,6 +185,7 @@ impl Assembled {
             });
         }
         met.forget_others(settings);
+        let jobs = Jobs::new(clock, tasks.faults().cloned())?;
         let agent = Agent {
             data: opened.data.clone(),
             queue: opened.queue.clone(),
@@ -193,6 +197,7 @@ impl Assembled {
             cache: cache.as_ref().map(|_| settings.cache.clone()),
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
+            jobs,
             measured: measured.clone(),
             stop: OnceLock::new(),
             abandoned: Arc::default(),

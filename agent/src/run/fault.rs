@@ -1,13 +1,19 @@
 //! What tests do to a task of the real program: it panics, fails, hangs, or ends. Only with `run --test-faults`, which nobody is shown.
 
+use mainstay_clock::block_on;
 use mainstay_supervise::TaskError;
+use mainstay_work::Job;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+
+/// How often a job that hangs looks whether it is to hang on.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a task is made to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +92,35 @@ impl Faults {
             // What it has in hand stays there, as with what really hangs.
             Fault::Hang => std::future::pending().await,
             Fault::Return => Ok(()),
+        }
+    }
+
+    /// What a job that begins meets. One that is to hang does so on its thread and looks at nothing, for as long as there is the
+    /// file that was named, and without one for ever.
+    ///
+    /// # Errors
+    /// As it was asked for.
+    ///
+    /// # Panics
+    /// As it was asked for.
+    pub(super) fn met_by_a_job(&self, job: &Job) -> Result<(), mainstay_work::Failure> {
+        let asked = self
+            .asked()
+            .get(job.name())
+            .map(|wish| wish.while_there.clone());
+        let while_there = asked.flatten();
+        match self.next(job.name()) {
+            None | Some(Fault::Return) => Ok(()),
+            Some(Fault::Panic) => panic!("{OnPurpose}"),
+            Some(Fault::Error) => Err(OnPurpose.into()),
+            Some(Fault::Hang) => {
+                let lasts = || while_there.as_ref().is_none_or(|file| file.exists());
+                while lasts() {
+                    // Made in there: a sleep belongs to the runtime that it was made in.
+                    block_on(async { mainstay_clock::system().sleep(LOOK).await });
+                }
+                Ok(())
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is stopped together: it takes nothing new, finishes what it has, and gives up what takes too long.
 
+use super::jobs::Jobs;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mainstay_clock::{Moment, SharedClock};
@@ -24,6 +25,10 @@ pub(super) struct Group {
     /// When it was told to take nothing new.
     pub(super) paused: OnceLock<Moment>,
 }
+
+/// The jobs: they give up when all is to stop, since each can be asked for again, and some take hours.
+#[derive(Debug)]
+pub(super) struct GivingUp(pub(super) Jobs);
 
 /// The queue, which is closed last.
 #[derive(Debug)]
@@ -70,6 +75,28 @@ impl Component for Group {
         for task in &self.tasks {
             task.abort();
         }
+    }
+}
+
+impl Component for GivingUp {
+    fn name(&self) -> &'static str {
+        "the jobs"
+    }
+
+    fn pause(&self) {
+        self.0.give_up();
+    }
+
+    fn in_flight(&self) -> Vec<InFlight> {
+        self.0.in_flight()
+    }
+
+    fn drain(&self) -> BoxFuture<'_, Drained> {
+        self.0.over().boxed()
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), TaskError>> {
+        async move { self.0.verify_over().map_err(TaskError::from) }.boxed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Process;
 use super::agent::{Agent, Assembled, Source};
-use super::group::Closing;
+use super::group::{Closing, GivingUp};
 use super::others::{self, Doors};
 use super::start::Started;
 use super::tasks::Tasks;
@@ -207,6 +207,7 @@ fn stopping(
         let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
         agent.stop.get_or_init(|| stopping.signal());
         stopping.register(Closing(queue))?;
+        stopping.register(GivingUp(agent.jobs.clone()))?;
         stopping.register(delivery)?;
         stopping.register(intake)?;
         stopping.verify("the control socket is gone", move || async move {

@@ -125,24 +125,19 @@ fn look_after(
         network::ask(Arc::clone(&asked), context)
     })?;
     let (kept, wish, by) = (Arc::clone(agent), settings.scrub, clock.clone());
-    let turns: Arc<tokio::sync::Mutex<()>> = Arc::default();
     tasks.start(beside("the scrub of the backups"), move |context| {
-        scrub::keep_whole(
-            Arc::clone(&kept),
-            wish,
-            by.clone(),
-            Arc::clone(&turns),
-            context,
-        )
+        scrub::keep_whole(Arc::clone(&kept), wish, by.clone(), context)
     })?;
-    let (data, after, by) = (
-        agent.data.clone(),
-        settings.empty_trash_after,
-        clock.clone(),
-    );
+    let (emptied, after, by) = (Arc::clone(agent), settings.empty_trash_after, clock.clone());
     let due = Due::default();
     tasks.start(beside("the emptying of the trash"), move |context| {
-        trash::empty_old(data.clone(), after, by.clone(), Arc::clone(&due), context)
+        trash::empty_old(
+            Arc::clone(&emptied),
+            after,
+            by.clone(),
+            Arc::clone(&due),
+            context,
+        )
     })?;
     Ok(())
 }

@@ -44,6 +44,7 @@ impl Agent {
             }),
             last_scrub: self.last_scrub(),
             service: Some(self.tasks.told()),
+            jobs: self.jobs.status(wall),
             unwell: Vec::new(),
             stop: self.stop_under_way(wall),
             last_stop: self.last_stops.last(),

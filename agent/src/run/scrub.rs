@@ -1,17 +1,18 @@
 //! The files that are kept by backups are read once a week: what the disk lost is found while there is another copy.
 
 use super::Agent;
+use super::jobs::{Course, Kind, is_over};
 use crate::config::Scrub;
 use crate::scrubbing::{self, LastScrub, Pace};
 use mainstay_clock::SharedClock;
 use mainstay_files::Backups;
 use mainstay_supervise::TaskContext;
+use mainstay_work::{CancellationToken, Error, Job, Unit};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::JoinError;
 
 /// Nothing is read so early: a start has better things to do.
 const AFTER_START: Duration = Duration::from_mins(10);
@@ -28,9 +29,8 @@ pub(super) async fn keep_whole(
     agent: Arc<Agent>,
     scrub: Scrub,
     clock: SharedClock,
-    turns: Arc<tokio::sync::Mutex<()>>,
     context: TaskContext,
-) -> Result<(), JoinError> {
+) -> Result<(), Error> {
     let folder = agent.data.path().join(scrubbing::FOLDER);
     let look = if scrub.every.is_zero() {
         LOOK
@@ -40,20 +40,26 @@ pub(super) async fn keep_whole(
     let mut wait = AFTER_START.min(look);
     while context.pause(wait).await {
         wait = look;
-        // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits here.
-        let turn = Arc::clone(&turns).lock_owned().await;
+        // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits in the line.
         let (folder, clock, context) = (folder.clone(), clock.clone(), context.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+        let (runtime, task) = (Handle::current(), context.clone());
+        let work = move |job: &mut Job| {
             // Somebody may have scrubbed by hand.
             let last = LastScrub::read(&folder);
             if is_due(&folder, last, scrub.every, clock.wall()) {
-                run(scrub, &folder, &clock, &context);
+                job.phase("reading", Unit::Bytes, None);
+                run(scrub, &folder, &clock, &task, job, &runtime);
             }
-            LastScrub::read(&folder)
-        });
-        // Of another life of the agent nothing is left, this neither: two would read at twice the rate.
-        agent.set_last_scrub(work.await?);
+            Ok(LastScrub::read(&folder))
+        };
+        match agent.jobs.keep(Kind::Scrub, "scrub", work).await {
+            Ok(last) => agent.set_last_scrub(last),
+            Err(error) if is_over(&error) => {
+                // The stop that ended it comes to this task, too.
+                context.pause(Duration::MAX).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -65,29 +71,38 @@ fn is_due(folder: &Path, last: Option<LastScrub>, every: Duration, now: u64) -> 
     last.is_none_or(|last| last.at > now || u128::from(now - last.at) >= every.as_millis())
 }
 
-/// Ready when the task is to stop; who waits with it for its turn beats, since it does not hang.
-async fn waits_no_more(context: &TaskContext) {
+/// Ready when the task or its job is to stop; who waits with it for its turn beats, since it does not hang.
+async fn waits_no_more(context: &TaskContext, stopped: &CancellationToken) {
     loop {
         tokio::select! {
             () = context.stopping() => return,
+            () = stopped.cancelled() => return,
             () = context.beat_due() => context.beat(),
         }
     }
 }
 
-fn run(scrub: Scrub, folder: &Path, clock: &SharedClock, context: &TaskContext) {
+fn run(
+    scrub: Scrub,
+    folder: &Path,
+    clock: &SharedClock,
+    context: &TaskContext,
+    job: &mut Job,
+    runtime: &Handle,
+) {
     let backups = match Backups::open(folder) {
         Ok(backups) => backups.made_by(concat!("mainstay ", env!("CARGO_PKG_VERSION"))),
         Err(error) => return tracing::error!("the backups are not scrubbed: {error}"),
     };
     let mut pace = Pace::new(clock, scrub.rate);
-    let runtime = Handle::current();
+    let (read, stopped) = (job.progress().counter(), job.token().clone());
     let done = scrubbing::scrub(
         &backups,
         scrub.repair,
         &mut |bytes| {
             context.beat();
-            pace.spend_until(bytes, waits_no_more(context), &runtime);
+            read.add(bytes);
+            pace.spend_until(bytes, waits_no_more(context, &stopped), runtime);
         },
         &mut |scrubbed| {
             context.beat();
@@ -97,7 +112,7 @@ fn run(scrub: Scrub, folder: &Path, clock: &SharedClock, context: &TaskContext) 
                 Some(complaint) => tracing::error!("{complaint}"),
                 None => {}
             }
-            if context.is_stopping() {
+            if context.is_stopping() || stopped.is_cancelled() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

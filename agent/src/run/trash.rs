@@ -1,12 +1,13 @@
 //! What lies in the trash for longer than the configuration says goes for good.
 
-use crate::data::DataDir;
+use super::Agent;
+use super::jobs::{Course, Kind, is_over};
 use mainstay_clock::SharedClock;
 use mainstay_files::{Backup, Backups, Error, Trash};
 use mainstay_supervise::TaskContext;
-use std::sync::Arc;
+use mainstay_work::Job;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::task::JoinError;
 
 /// How often the trash is looked at.
 const LOOK: Duration = Duration::from_hours(1);
@@ -14,8 +15,8 @@ const LOOK: Duration = Duration::from_hours(1);
 /// Files that are removed before it is said that it gets on.
 const AT_ONCE: usize = 64;
 
-/// What was too old at the last look. Who looks has it for itself, also where nobody waits any more for what it finds.
-pub(super) type Due = Arc<tokio::sync::Mutex<Vec<Backup>>>;
+/// What was too old at the last look; it outlives the task that looked.
+pub(super) type Due = Arc<Mutex<Vec<Backup>>>;
 
 /// Empties the trash of what is older than `after`, for as long as the agent runs; zero: never.
 ///
@@ -24,59 +25,74 @@ pub(super) type Due = Arc<tokio::sync::Mutex<Vec<Backup>>>;
 /// # Errors
 /// A look at it died.
 pub(super) async fn empty_old(
-    data: DataDir,
+    agent: Arc<Agent>,
     after: Duration,
     clock: SharedClock,
     due: Due,
     context: TaskContext,
-) -> Result<(), JoinError> {
+) -> Result<(), mainstay_work::Error> {
     if after.is_zero() {
         context.pause(Duration::MAX).await;
         return Ok(());
     }
-    let folder = data.path().join(crate::commands::TRASH);
+    let folder = agent.data.path().join(crate::commands::TRASH);
     while context.pause(LOOK.min(after)).await {
         let (folder, clock, beats) = (folder.clone(), clock.clone(), context.clone());
-        let looked = async {
-            // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits here.
-            let mut due = Arc::clone(&due).lock_owned().await;
-            let work = tokio::task::spawn_blocking(move || {
-                let trash = Trash::of(Backups::open(&folder)?.clocked_by(clock));
+        let due = Arc::clone(&due);
+        // One that hangs is not doubled: this task is silent until it moves, and who comes after it waits in the line.
+        let work = move |job: &mut Job| {
+            let mut due = due.lock().unwrap_or_else(PoisonError::into_inner);
+            let looked = Backups::open(&folder).and_then(|backups| {
+                let trash = Trash::of(backups.clocked_by(clock));
                 let before = std::mem::take(&mut *due);
-                *due = look(&trash, after, &before, &|| beats.beat())?;
-                Ok::<(), Error>(())
+                look(&trash, after, &before, &mut |some| {
+                    beats.beat();
+                    job.done(some).is_ok()
+                })
             });
-            work.await
+            match looked {
+                Ok(found) => *due = found,
+                Err(error) => tracing::warn!("the trash is not emptied: {error}"),
+            }
+            Ok(())
         };
         let looked = tokio::select! {
-            looked = looked => looked?,
+            looked = agent.jobs.keep(Kind::Trash, "emptying of the trash", work) => looked,
             () = context.stopping() => return Ok(()),
         };
-        if let Err(error) = looked {
-            tracing::warn!("the trash is not emptied: {error}");
+        match looked {
+            Ok(()) => {}
+            // The stop that ended it comes to this task, too.
+            Err(error) if is_over(&error) => {
+                context.pause(Duration::MAX).await;
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-/// Removes what is too old now and was so before; answers what is too old now. `moves` is called whenever it has got on.
+/// Removes what is too old now and was so before; answers what is too old now. `moves` is called before so many go, and says whether
+/// they are to go.
 fn look(
     trash: &Trash,
     after: Duration,
     before: &[Backup],
-    moves: &dyn Fn(),
+    moves: &mut dyn FnMut(u64) -> bool,
 ) -> Result<Vec<Backup>, Error> {
     let (gone, due): (Vec<Backup>, Vec<Backup>) = trash
         .older_than(after)?
         .into_iter()
         .partition(|file| before.contains(file));
     for some in gone.chunks(AT_ONCE) {
-        moves();
+        if !moves(some.len() as u64) {
+            break;
+        }
         trash.empty(some)?;
-    }
-    for file in &gone {
-        let path = crate::terminal::visible(&file.path.display().to_string());
-        tracing::info!("{path}, deleted as {}, is gone for good now", file.id);
+        for file in some {
+            let path = crate::terminal::visible(&file.path.display().to_string());
+            tracing::info!("{path}, deleted as {}, is gone for good now", file.id);
+        }
     }
     Ok(due)
 }
@@ -103,18 +119,18 @@ mod tests {
 
         // The date jumps, and comes back.
         clock.set_wall(wall + 100 * day.as_millis() as u64);
-        let due = look(&trash, 30 * day, &[], &|| {}).unwrap();
+        let due = look(&trash, 30 * day, &[], &mut |_| true).unwrap();
         assert_eq!(due, std::slice::from_ref(&old));
         clock.set_wall(wall);
-        assert_eq!(look(&trash, 30 * day, &due, &|| {}).unwrap(), []);
+        assert_eq!(look(&trash, 30 * day, &due, &mut |_| true).unwrap(), []);
         assert_eq!(trash.list().unwrap(), std::slice::from_ref(&old));
 
         clock.advance(20 * day);
         let young = put("young");
         clock.advance(10 * day);
-        let due = look(&trash, 30 * day, &[], &|| {}).unwrap();
+        let due = look(&trash, 30 * day, &[], &mut |_| true).unwrap();
         assert_eq!(trash.list().unwrap(), [young.clone(), old.clone()]);
-        assert_eq!(look(&trash, 30 * day, &due, &|| {}).unwrap(), []);
+        assert_eq!(look(&trash, 30 * day, &due, &mut |_| true).unwrap(), []);
         assert_eq!(trash.list().unwrap(), [young]);
     }
 }

@@ -1,7 +1,7 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
 use super::{
-    Cache, From, FromFolder, FromKind, Ledger, Lookup, Network, Queue, Route, Service, State,
+    Cache, From, FromFolder, FromKind, Job, Ledger, Lookup, Network, Queue, Route, Service, State,
     Status, Stop, To, Unwell, date,
 };
 use crate::scrubbing::LastScrub;
@@ -67,6 +67,7 @@ impl Page {
         for unwell in &status.unwell {
             self.unwell(unwell);
         }
+        self.jobs(&status.jobs);
         self.line(format_args!("data      {}", status.data.display()));
         let station = &status.station;
         let known = [&station.name, &station.location, &station.purpose];
@@ -90,6 +91,14 @@ impl Page {
                 "          {RED}{}{PLAIN}: `mainstay runbook crash-loop`",
                 visible(trouble)
             ));
+        }
+    }
+
+    fn jobs(&mut self, jobs: &[Job]) {
+        for (number, job) in jobs.iter().enumerate() {
+            let word = if number == 0 { "jobs" } else { "" };
+            let (words, since) = (visible(&job.words), &job.since);
+            self.line(format_args!("{word:8}  {words}, since {since}"));
         }
     }
 

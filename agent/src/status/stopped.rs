@@ -41,6 +41,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
         cache: None,
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,
+        jobs: Vec::new(),
         unwell: Vec::new(),
         stop: None,
         last_stop: LastStops::begin(data, &mainstay_clock::system()).last(),

@@ -25,6 +25,7 @@ mod hub_every_byte;
 mod hub_garbage;
 mod hub_killed;
 mod hubs;
+mod jobs;
 mod killed;
 mod lives;
 mod looking_up;

@@ -113,11 +113,11 @@ impl Job {
     /// As [`check`](Self::check).
     pub fn pause(&self, duration: Duration) -> Result<(), Error> {
         self.check()?;
-        let wait = self.clock.sleep(duration);
         block_on(async {
             tokio::select! {
                 () = self.token.cancelled() => {}
-                () = wait => {}
+                // Made here: a sleep belongs to the runtime that it was made in, and this thread has none.
+                () = self.clock.sleep(duration) => {}
             }
         });
         self.check()

@@ -3,32 +3,31 @@
 use super::{Desk, no_such, parsed, unreadable};
 use crate::control::views::{Move, Moved, Verb};
 use crate::exit::{Exit, Failure};
+use crate::run::Course;
 use futures_util::StreamExt;
+use mainstay_clock::block_on;
 use mainstay_queue::{DocumentId, ErrorKind, Filter, LaneId, State};
+use mainstay_work::Unit;
 use std::collections::HashSet;
 
 /// So many documents are moved at once: one flush of the disk covers them.
 const AT_ONCE: usize = 256;
 
 impl Desk {
-    /// Moves documents by hand.
+    /// Moves documents by hand. Blocks.
     ///
     /// # Errors
-    /// A document or lane is not known, nothing fits the verb, or the disk refuses; what was moved before stays moved.
-    pub(crate) async fn change(&self, wish: &Move) -> Result<Moved, Failure> {
+    /// A document or lane is not known, nothing fits the verb, the disk refuses, or it is to give up; what was moved before stays
+    /// moved.
+    pub(crate) fn change(&self, wish: &Move, course: &mut dyn Course) -> Result<Moved, Failure> {
         let lane = self.lane(wish.lane.as_deref())?;
         if wish.ids.is_empty() && wish.verb == Verb::Discard && lane.is_none() {
             return Err(Failure::new(Exit::Usage, "to discard all documents at once, name their lane")
                 .help("add --lane ROUTE/DESTINATION, or use `mainstay dead discard --all` for the dead letters"));
         }
-        let desk = self.clone();
-        let asked = wish.clone();
-        let targets = tokio::task::spawn_blocking(move || desk.targets(&asked, lane))
-            .await
-            .map_err(|died| {
-                Failure::new(Exit::Unexpected, "looking up the documents died").because(died)
-            })??;
-        let moved = self.move_all(wish, targets).await?;
+        course.phase("looking up the documents", Unit::Items, None);
+        let targets = self.targets(wish, lane)?;
+        let moved = self.move_all(wish, targets, course)?;
         if moved.lanes == 0 {
             let message = format!(
                 "no document is in a state that `{}` fits, so nothing was changed",
@@ -47,12 +46,14 @@ impl Desk {
         Ok(moved)
     }
 
-    /// Moves each of these, and counts what was moved.
-    pub(super) async fn move_all(
+    /// Moves each of these, and counts what was moved. Blocks.
+    pub(super) fn move_all(
         &self,
         wish: &Move,
         targets: Vec<(DocumentId, LaneId)>,
+        course: &mut dyn Course,
     ) -> Result<Moved, Failure> {
+        course.phase("moving", Unit::Items, Some(targets.len() as u64));
         let moving = targets
             .into_iter()
             .map(|(id, lane)| self.move_one(wish, id, lane));
@@ -60,13 +61,17 @@ impl Desk {
         let mut moving = futures_util::stream::iter(moving).buffer_unordered(AT_ONCE);
         let mut moved = Moved::default();
         let mut ids = HashSet::new();
-        while let Some(done) = moving.next().await {
-            let (id, lanes) = done?;
-            if lanes > 0 {
-                ids.insert(id);
+        block_on(async {
+            while let Some(done) = moving.next().await {
+                let (id, lanes) = done?;
+                if lanes > 0 {
+                    ids.insert(id);
+                }
+                moved.lanes += lanes;
+                course.done(1)?;
             }
-            moved.lanes += lanes;
-        }
+            Ok::<(), Failure>(())
+        })?;
         moved.documents = ids.len() as u64;
         Ok(moved)
     }

@@ -3,8 +3,10 @@
 use super::{Desk, unreadable};
 use crate::control::views::{Document, Move, Redeliver, Redelivered, Verb};
 use crate::exit::{Exit, Failure};
+use crate::run::Course;
 use crate::status::date;
 use mainstay_queue::{DocumentId, Filter, LaneId, State};
+use mainstay_work::Unit;
 
 /// The documents that a dry run names, at most; the numbers count all.
 const NAMED: usize = 100;
@@ -17,17 +19,18 @@ struct Found {
 }
 
 impl Desk {
-    /// Sends documents again, under the ids that they always had.
+    /// Sends documents again, under the ids that they always had. Blocks.
     ///
     /// # Errors
-    /// A lane or route is not known, nothing of that time is kept, or the disk refuses; what was moved before stays moved.
-    pub(crate) async fn redeliver(&self, wish: &Redeliver) -> Result<Redelivered, Failure> {
-        let (desk, asked) = (self.clone(), wish.clone());
-        let found = tokio::task::spawn_blocking(move || desk.kept(&asked))
-            .await
-            .map_err(|died| {
-                Failure::new(Exit::Unexpected, "looking up the documents died").because(died)
-            })??;
+    /// A lane or route is not known, nothing of that time is kept, the disk refuses, or it is to give up; what was moved before
+    /// stays moved.
+    pub(crate) fn redeliver(
+        &self,
+        wish: &Redeliver,
+        course: &mut dyn Course,
+    ) -> Result<Redelivered, Failure> {
+        course.phase("looking up the documents", Unit::Items, None);
+        let found = self.kept(wish)?;
         let mut told = found.told;
         if told.documents == 0 {
             return Err(nothing_kept(&told));
@@ -42,7 +45,7 @@ impl Desk {
             lane: None,
             reason: wish.reason.clone(),
         };
-        let moved = self.move_all(&moving, found.targets).await?;
+        let moved = self.move_all(&moving, found.targets, course)?;
         (told.documents, told.lanes) = (moved.documents, moved.lanes);
         tracing::info!(
             documents = told.documents,

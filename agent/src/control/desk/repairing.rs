@@ -5,8 +5,9 @@ use crate::control::views::{Repaired, Verified};
 use crate::exit::{Exit, Failure};
 use crate::hash::{hex, sha256};
 use crate::opened::Opened;
-use crate::run::describe_damage;
+use crate::run::{Course, describe_damage};
 use mainstay_queue::{Body, DocumentId, ErrorKind, Filter};
+use mainstay_work::Unit;
 
 /// Documents that are listed at once.
 const PAGE: usize = 1_000;
@@ -27,9 +28,9 @@ impl Desk {
     /// Reads every document back. Blocks.
     ///
     /// # Errors
-    /// The disk refuses; what is damaged is part of the answer.
-    pub(crate) fn verify(&self) -> Result<Verified, Failure> {
-        let read = self.read_all()?;
+    /// The disk refuses, or it is to give up; what is damaged is part of the answer.
+    pub(crate) fn verify(&self, course: &mut dyn Course) -> Result<Verified, Failure> {
+        let read = self.read_all(course)?;
         let status = self.queue.status();
         let mut damage: Vec<String> = read.changed.into_iter().map(|(_, what)| what).collect();
         damage.extend(status.damage.iter().map(describe_damage));
@@ -48,7 +49,7 @@ impl Desk {
     /// The disk refuses.
     pub(crate) async fn repair(&self, opened: &Opened) -> Result<Repaired, Failure> {
         let desk = self.clone();
-        let reading = tokio::task::spawn_blocking(move || desk.read_all());
+        let reading = tokio::task::spawn_blocking(move || desk.read_all(&mut ()));
         let died = |died| Failure::new(Exit::Unexpected, "reading the queue died").because(died);
         let read = reading.await.map_err(died)??;
         let mut damage: Vec<String> = Vec::new();
@@ -85,7 +86,8 @@ impl Desk {
         })
     }
 
-    fn read_all(&self) -> Result<Read, Failure> {
+    fn read_all(&self, course: &mut dyn Course) -> Result<Read, Failure> {
+        course.phase("reading", Unit::Items, None);
         let mut read = Read::default();
         let mut page = Filter {
             limit: PAGE,
@@ -99,6 +101,7 @@ impl Desk {
             let Some(last) = found.last() else { break };
             page.after = Some(last.id);
             for summary in &found {
+                course.done(1)?;
                 match self.read_back(summary.id) {
                     Ok(()) => {
                         read.documents += 1;

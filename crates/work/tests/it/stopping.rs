@@ -241,3 +241,22 @@ fn a_date_that_jumps_ends_no_wait() {
     drop(held.let_go());
     assert!(block_on(closing).is_empty());
 }
+
+/// It made its sleep on the thread of the worker, which has no runtime that the machine's clock could sleep in.
+#[test]
+fn a_job_pauses_by_the_clock_of_the_machine_and_is_woken_when_it_is_cancelled() {
+    let pool = Pool::new("real", &workers(1, 1), mainstay_clock::system()).unwrap();
+    let moment = Work::new("a moment");
+    let paused = pool.try_submit(moment, |job| Ok(job.pause(Duration::from_millis(1))?));
+    paused.unwrap().wait().unwrap();
+    let begun = sync_channel(1);
+    let endless = pool.try_submit(Work::new("endless"), move |job| {
+        begun.0.send(()).unwrap();
+        Ok(job.pause(Duration::from_hours(1))?)
+    });
+    let endless = endless.unwrap();
+    begun.1.recv().unwrap();
+    endless.cancel();
+    assert_eq!(endless.wait().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(pool.close_blocking(DEADLINE).is_empty());
+}
