@@ -16,9 +16,11 @@ pub(crate) use ingest::CONCURRENT_MAX;
 use super::document::{self, Document};
 use super::place::{Problem, Source};
 use super::settings::{
-    Drop, From, GRACE, PRIORITY, Queue, Route, SETTLE, Scrub, Settings, Station,
+    CANCEL, CANCEL_MIN, CLOSE, CLOSE_MIN, Drop, From, GRACE, PRIORITY, Queue, Route, SETTLE, Scrub,
+    Settings, Station,
 };
 use crate::data::DataDir;
+use crate::units::Span;
 use mainstay_queue::WhenFull;
 use std::collections::HashMap;
 use std::error::Error;
@@ -55,6 +57,7 @@ pub(super) fn check(
     let told_at = check.health_place(document.health.as_ref());
     let health = check.health(document.health);
     let cache = check.cache(document.cache);
+    let (cancel, close) = check.stop_times(&document.shutdown);
     check.route_names(&document.route);
     check.folders(&document.route);
     check.addresses(&document.route, health.listen.zip(told_at).as_ref());
@@ -78,6 +81,8 @@ pub(super) fn check(
         station,
         queue: queue(document.queue, source.folder(), data),
         grace: document.shutdown.grace.map_or(GRACE, |grace| grace.0),
+        cancel,
+        close,
         scrub: scrub(&document.backups),
         empty_trash_after: document
             .backups
@@ -129,6 +134,35 @@ impl Check<'_> {
     fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, help: impl Into<String>) {
         self.warnings
             .push(self.source.problem(span, message).help(help));
+    }
+
+    /// How long what gives up is waited for, and how long a step of the end may take.
+    fn stop_times(&mut self, shutdown: &document::Shutdown) -> (Duration, Duration) {
+        let mut time = |given: Option<&Spanned<Span>>, default, least: Duration, why: &str| {
+            let Some(given) = given else { return default };
+            let time = given.get_ref().0;
+            if time < least {
+                let message = format!("{} is too short: {why}", Span(time));
+                let help = format!("write `{}` or more", Span(least));
+                self.refuse(&given.span(), message, help);
+            }
+            time
+        };
+        let (cancel, close) = (shutdown.cancel.as_ref(), shutdown.close.as_ref());
+        (
+            time(
+                cancel,
+                CANCEL,
+                CANCEL_MIN,
+                "what was told to give up could not come to its next wait",
+            ),
+            time(
+                close,
+                CLOSE,
+                CLOSE_MIN,
+                "the queue's disk could not confirm what was delivered",
+            ),
+        )
     }
 
     fn station(&mut self, station: document::Station) -> Station {

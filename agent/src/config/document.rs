@@ -65,6 +65,8 @@ pub(crate) enum WhenFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Shutdown {
     pub(crate) grace: Option<Span>,
+    pub(crate) cancel: Option<Spanned<Span>>,
+    pub(crate) close: Option<Spanned<Span>>,
 }
 
 /// `[health]`: opens an address that tells whether the agent is well.

@@ -29,6 +29,8 @@ use std::time::Duration;
 /// | `queue.retain_after_ack` | 10 min | longer than the 2 min that a destination may lose after a power cut |
 /// | `queue.dir` | `queue` in the data folder | one folder holds all that matters |
 /// | `shutdown.grace` | 60 s | a slow upload finishes; systemd's own 90 s are not reached |
+/// | `shutdown.cancel` | 2 s, at least 100 ms | what was told to give up ends at its next wait; what does not is blocked, and is left behind |
+/// | `shutdown.close` | 10 s, at least 1 s | for each step that is closed or looked at: a sync on the slowest disk that we met takes 1 s |
 /// | `backups.scrub_every` | 7 days | damage is found while a backup of it is still kept; 0: never |
 /// | `backups.scrub_rate` | 5 MiB a second | nobody notices, and 100 GiB take six hours |
 /// | `backups.repair` | false | a person may want to see what is damaged first |
@@ -81,6 +83,10 @@ pub(crate) struct Settings {
     pub(crate) queue: Queue,
     /// How long a stop may wait.
     pub(crate) grace: Duration,
+    /// How long what was told to give up is waited for then.
+    pub(crate) cancel: Duration,
+    /// How long each step may take that closes something, or looks whether it is closed.
+    pub(crate) close: Duration,
     /// How backups are read to find what the disk lost.
     pub(crate) scrub: Scrub,
     /// Deleted files go for good after so long; zero: never.
@@ -317,6 +323,10 @@ pub(crate) enum Auth {
 }
 
 pub(crate) const GRACE: Duration = Duration::from_mins(1);
+pub(crate) const CANCEL: Duration = Duration::from_secs(2);
+pub(crate) const CANCEL_MIN: Duration = Duration::from_millis(100);
+pub(crate) const CLOSE: Duration = Duration::from_secs(10);
+pub(crate) const CLOSE_MIN: Duration = Duration::from_secs(1);
 pub(crate) const PRIORITY: u8 = 5;
 pub(crate) const SETTLE: Duration = Duration::from_secs(2);
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(1);

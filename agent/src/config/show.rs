@@ -170,7 +170,11 @@ impl Shown {
                 retain_after_ack: Span(queue.retain_after_ack).to_string(),
                 dir: queue.dir.clone(),
             },
-            shutdown: BTreeMap::from([("grace", Span(settings.grace).to_string())]),
+            shutdown: BTreeMap::from([
+                ("grace", Span(settings.grace).to_string()),
+                ("cancel", Span(settings.cancel).to_string()),
+                ("close", Span(settings.close).to_string()),
+            ]),
             backups: BackupsShown {
                 scrub_every: Span(settings.scrub.every).to_string(),
                 scrub_rate: Size(settings.scrub.rate).to_string(),

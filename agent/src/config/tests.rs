@@ -54,6 +54,8 @@ url = "https://example.com/ingest"
 fn what_is_left_out_gets_its_default() {
     let settings = Written::new(ROUTE).load().unwrap();
     assert_eq!(settings.grace, Duration::from_mins(1));
+    assert_eq!(settings.cancel, Duration::from_secs(2));
+    assert_eq!(settings.close, Duration::from_secs(10));
     assert_eq!(settings.scrub.every, Duration::from_hours(7 * 24));
     assert_eq!(
         (settings.scrub.rate, settings.scrub.repair),
@@ -102,6 +104,8 @@ retain_after_ack = "1h"
 dir = "q"
 [shutdown]
 grace = "5s"
+cancel = "1min"
+close = "30s"
 [cache]
 limit = "2 MiB"
 ttl = "0s"
@@ -682,4 +686,18 @@ fn a_route_where_the_agent_tells_of_its_health_is_refused() {
     );
     let beside = HUB.replace("8080", "9464");
     assert!(Written::new(&beside).load().is_ok(), "without [health]");
+}
+
+#[test]
+fn a_stop_that_leaves_no_time_to_give_up_or_to_close_is_refused() {
+    assert_eq!(
+        Written::new(&format!(
+            "[shutdown]\ncancel = \"0s\"\nclose = \"999ms\"\n{ROUTE}"
+        ))
+        .refused(),
+        "m.toml:2:10: 0s is too short: what was told to give up could not come to its next wait\n  \
+         help: write `100ms` or more\n\
+         m.toml:3:9: 999ms is too short: the queue's disk could not confirm what was delivered\n  \
+         help: write `1s` or more"
+    );
 }

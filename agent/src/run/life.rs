@@ -23,14 +23,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Closing a part gets this long: a sync on the slowest disk we met takes 1 s.
-const CLOSE: Duration = Duration::from_secs(10);
-
 /// What is left of the grace is for those who give up when it is over.
 const AFTER_GRACE: Duration = Duration::from_millis(200);
-
-/// What was told to give up ends at its next wait; what does not is blocked, and is left behind.
-const CANCEL: Duration = Duration::from_secs(2);
 
 /// A process that was killed is gone in this time, unless the system itself holds it.
 const GONE: Duration = Duration::from_secs(1);
@@ -92,7 +86,7 @@ pub(super) async fn life(process: Process<'_>, settings: &Settings) -> Result<Ne
         drop(noted.await);
         drop(tokio::task::spawn_blocking(move || ended.last_stops.ended(&report)).await);
     };
-    unless_it_hangs(written, stop, clock).await;
+    unless_it_hangs(written, settings.close, stop, clock).await;
     drop(opened);
     process.runs.store(false, Ordering::Relaxed);
     match ending {
@@ -171,7 +165,7 @@ async fn begin(
         let started = assembled.start(clock)?;
         let agent = Arc::clone(&started.agent);
         others::start(&agent, settings, display, clock, doors)?;
-        Ok((agent, stopping(opened, started, settings.grace, clock)?))
+        Ok((agent, stopping(opened, started, times(settings), clock)?))
     };
     let begun = begun.await;
     match begun {
@@ -181,6 +175,17 @@ async fn begin(
     begun
 }
 
+/// How long each phase of a stop may take.
+fn times(settings: &Settings) -> StopSettings {
+    StopSettings {
+        drain: settings.grace.saturating_add(AFTER_GRACE),
+        cancel: settings.cancel,
+        close: settings.close,
+        verify: settings.close,
+        ..StopSettings::default()
+    }
+}
+
 /// What there is to be stopped, in the order in which it was started.
 ///
 /// # Errors
@@ -188,15 +193,9 @@ async fn begin(
 fn stopping(
     opened: &Opened,
     started: Started,
-    grace: Duration,
+    times: StopSettings,
     clock: &SharedClock,
 ) -> Result<Stopping, Failure> {
-    let settings = StopSettings {
-        drain: grace.saturating_add(AFTER_GRACE),
-        cancel: CANCEL,
-        close: CLOSE,
-        ..StopSettings::default()
-    };
     let Started {
         agent,
         delivery,
@@ -204,7 +203,7 @@ fn stopping(
     } = started;
     let (queue, socket, clock) = (opened.queue.clone(), opened.data.socket(), clock.clone());
     let register = move || {
-        let mut stopping = Stopping::new(agent.tasks.supervisor(), settings)?;
+        let mut stopping = Stopping::new(agent.tasks.supervisor(), times)?;
         agent.stop.get_or_init(|| stopping.signal());
         stopping.register(Closing(queue))?;
         stopping.register(GivingUp(agent.jobs.clone()))?;
@@ -261,14 +260,19 @@ async fn run_out(stopping: Stopping, ending: &Ending, stop: &Stop) -> StopReport
 }
 
 /// Waits for what is written down last, unless its disk hangs or somebody wants no more of it.
-async fn unless_it_hangs(written: impl Future<Output = ()>, stop: &Stop, clock: &SharedClock) {
+async fn unless_it_hangs(
+    written: impl Future<Output = ()>,
+    limit: Duration,
+    stop: &Stop,
+    clock: &SharedClock,
+) {
     let hurry = async {
         stop.at_once.cancelled().await;
         clock.sleep(AFTER_GRACE).await;
     };
     let is_written = tokio::select! {
         biased;
-        written = within(&**clock, CLOSE, written) => written.is_some(),
+        written = within(&**clock, limit, written) => written.is_some(),
         () = hurry => false,
     };
     if !is_written {
@@ -375,11 +379,30 @@ fn tell_start(agent: &Agent, settings: &Settings) {
 mod tests {
     use super::*;
 
+    #[test]
+    fn each_phase_of_a_stop_has_the_time_that_the_configuration_gives_it() {
+        let root = tempfile::tempdir().unwrap();
+        let data = crate::data::DataDir::at(root.path()).unwrap();
+        let settings = Settings {
+            grace: Duration::from_secs(1),
+            cancel: Duration::from_secs(2),
+            close: Duration::from_secs(3),
+            ..crate::config::defaults(&data).unwrap()
+        };
+        let times = times(&settings);
+        assert_eq!(times.drain, Duration::from_millis(1_200));
+        assert_eq!(times.cancel, Duration::from_secs(2));
+        assert_eq!(
+            (times.close, times.verify),
+            (Duration::from_secs(3), Duration::from_secs(3))
+        );
+    }
+
     #[tokio::test]
     async fn a_disk_that_hangs_keeps_nobody_who_asked_a_second_time() {
         let (stop, clock) = (Stop::default(), mainstay_clock::system());
         stop.ask("a test");
         stop.ask("a test");
-        unless_it_hangs(std::future::pending(), &stop, &clock).await;
+        unless_it_hangs(std::future::pending(), Duration::MAX, &stop, &clock).await;
     }
 }
