@@ -61,6 +61,7 @@ use crate::terminal;
 use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
+use mainstay_work::{DebounceSettings, Debounced, debounce};
 use network::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,12 +81,21 @@ const LET_GO: Duration = Duration::from_mins(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(15);
 
+/// Who asks for a new configuration again so soon after the last time is answered once, with what stands there then: a script that
+/// writes several files and tells of each. Nobody waits longer than two seconds, however often somebody asks.
+const RELOADS: DebounceSettings = DebounceSettings {
+    quiet: Duration::from_millis(200),
+    longest: Duration::from_secs(2),
+};
+
 /// What all lives of the agent have in common.
 #[derive(Clone, Copy)]
 struct Process<'a> {
     args: &'a Arc<RunArgs>,
     data: &'a DataDir,
     stop: &'a Stop,
+    /// Asked for a new configuration; kept where no life waits for it at this moment.
+    reloads: &'a tokio::sync::Mutex<Debounced<()>>,
     display: &'a Display,
     clock: &'a SharedClock,
     measured: &'a Measured,
@@ -111,13 +121,23 @@ enum Next {
 pub(crate) async fn run(args: RunArgs, display: Display) -> Result<Exit, Failure> {
     let (stop, runs) = (Stop::default(), Arc::new(AtomicBool::new(false)));
     // On a task of its own: a folder that hangs holds up whoever looks at it, and nobody who listens to signals.
-    let lives = lives(args.into(), stop.clone(), display, Arc::clone(&runs));
+    let clock = mainstay_clock::system();
+    let (reload, reloads) = debounce(RELOADS, clock).map_err(|error| {
+        Failure::new(Exit::Unexpected, "cannot listen for new configurations").because(error)
+    })?;
+    let lives = lives(
+        args.into(),
+        stop.clone(),
+        reloads,
+        display,
+        Arc::clone(&runs),
+    );
     let mut lives = tokio::spawn(lives);
     tokio::select! {
         ended = &mut lives => ended.unwrap_or_else(|died| Err(
             Failure::new(Exit::Unexpected, "the agent died").because(died)
         )),
-        failed = stop.listen_for_reload() => Err(failed),
+        failed = stop.listen_for_reload(&reload) => Err(failed),
         () = given_up(&stop, &runs) => {
             tracing::warn!("something does not answer, and is not waited for; nothing is lost");
             Ok(Exit::StoppedEarly)
@@ -149,6 +169,7 @@ async fn given_up(stop: &Stop, runs: &AtomicBool) {
 async fn lives(
     args: Arc<RunArgs>,
     stop: Stop,
+    reloads: Debounced<()>,
     display: Display,
     runs: Arc<AtomicBool>,
 ) -> Result<Exit, Failure> {
@@ -161,10 +182,12 @@ async fn lives(
     let told = alerts::Memory::default();
     let met = Met::default();
     let network = Network::new(&clock);
+    let reloads = tokio::sync::Mutex::new(reloads);
     let process = Process {
         args: &args,
         data: &data,
         stop: &stop,
+        reloads: &reloads,
         display: &display,
         clock: &clock,
         measured: &measured,
@@ -215,11 +238,15 @@ async fn new_settings(process: Process<'_>) -> Box<Settings> {
         args,
         data,
         stop,
+        reloads,
         display,
         ..
     } = process;
     loop {
-        stop.reload.notified().await;
+        if reloads.lock().await.next().await.is_none() {
+            // Nobody listens to signals any more: the process is at its end.
+            return std::future::pending().await;
+        }
         if args.from.is_some() || args.to.is_some() || display.is_shown() {
             stop.ask("SIGHUP");
             return std::future::pending().await;

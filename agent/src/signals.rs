@@ -2,9 +2,8 @@
 
 use crate::exit::{Exit, Failure};
 use mainstay_supervise::{Error, Request, Requests};
+use mainstay_work::Trigger;
 use rustix::process::Pid;
-use std::sync::Arc;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// What the operator or the service manager asked for.
@@ -14,8 +13,6 @@ pub(crate) struct Stop {
     pub(crate) asked: CancellationToken,
     /// Do not finish anything: the second request.
     pub(crate) at_once: CancellationToken,
-    /// Told for each SIGHUP, by those who listen to it.
-    pub(crate) reload: Arc<Notify>,
 }
 
 /// Listens for requests to stop, before anything is made that a stop has to take away.
@@ -41,11 +38,17 @@ impl Stop {
         }
     }
 
-    /// The same, for whoever begins anew with another configuration when SIGHUP comes.
-    pub(crate) async fn listen_for_reload(&self) -> Failure {
-        match Requests::to_stop_or_reload() {
-            Ok(requests) => self.listen_to(requests).await,
-            Err(error) => refused(error),
+    /// The same, for whoever begins anew with another configuration when SIGHUP comes, which triggers `reload`.
+    pub(crate) async fn listen_for_reload(&self, reload: &Trigger<()>) -> Failure {
+        let mut requests = match Requests::to_stop_or_reload() {
+            Ok(requests) => requests,
+            Err(error) => return refused(error),
+        };
+        loop {
+            match requests.next().await {
+                Request::Stop(by) => self.ask(by),
+                Request::Reload(_) => reload.trigger(()),
+            }
         }
     }
 
@@ -54,8 +57,8 @@ impl Stop {
         loop {
             match requests.next().await {
                 Request::Stop(by) => self.ask(by),
-                // Kept where nobody waits at this moment.
-                Request::Reload(_) => self.reload.notify_one(),
+                // These requests are to stop alone.
+                Request::Reload(_) => {}
             }
         }
     }

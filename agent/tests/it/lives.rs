@@ -56,6 +56,29 @@ fn a_new_configuration_is_taken_at_sighup_and_one_that_cannot_be_used_is_not() {
     assert_eq!(agent.end(), Some(0));
 }
 
+/// Each of them had its own life, which opened all and closed it again.
+#[test]
+fn reloads_in_a_row_are_one_with_the_last_configuration_and_the_last_one_counts() {
+    let stage = Stage::new();
+    configured(&stage, "http://127.0.0.1:1/0");
+    let agent = start(&stage);
+    let lives = || agent.log().matches("queue open").count();
+    let address = || stage.json(&["status"])["routes"][0]["to"][0]["address"].clone();
+    for round in 1..=5 {
+        for number in 1..=3 {
+            configured(&stage, &format!("http://127.0.0.1:1/{round}/{number}"));
+            agent.signal("HUP");
+        }
+        let last = format!("http://127.0.0.1:1/{round}/3");
+        until("the last one is taken", || {
+            stage.path("data/control.sock").exists() && lives() == round + 1 && address() == last
+        });
+    }
+    assert_eq!(lives(), 6, "{}", agent.log());
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
 #[test]
 fn an_agent_without_a_configuration_ends_with_its_terminal() {
     let stage = Stage::new();
