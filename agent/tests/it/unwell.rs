@@ -3,6 +3,7 @@
 use crate::health::Watched;
 use crate::hubs::quiet_port;
 use crate::support::{Receiver, Stage, say, until};
+use mainstay_testkit::tunnels::Tunnels;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,39 @@ fn who_refuses_the_credentials_is_told_with_the_runbook_of_credentials_and_other
             "{page}"
         );
     }
+}
+
+/// It was told as a destination that cannot be reached.
+#[test]
+fn a_proxy_that_refuses_the_credentials_is_told_with_their_runbook_and_not_as_a_network_that_is_down()
+ {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let proxy = runtime.block_on(Tunnels::start()).unwrap();
+    let (stage, port) = (Stage::new(), quiet_port());
+    let mut command = stage.configured(&format!(
+        "[health]\nlisten = \"127.0.0.1:{port}\"\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = '{}'\n\
+         [route.to.server]\nurl = \"https://server.invalid/in\"\nproxy = \"{}\"\n",
+        stage.text("drop"),
+        proxy.url(),
+    ));
+    let agent = stage.start(&mut command);
+    let watched = Watched::of(stage, port, agent);
+    watched.stage.drop_file("one.csv", b"1");
+    until("it is told", || {
+        watched.check("to lab/server")["state"] == "degraded"
+    });
+    let lane = unwell(&watched.stage, "to lab/server").unwrap();
+    let message = lane["message"].as_str().unwrap();
+    assert!(
+        message.contains("the proxy refuses the credentials (407)"),
+        "{lane}"
+    );
+    assert_eq!(lane["runbook"], "credentials-refused", "{lane}");
+    let status = watched.stage.json(&["status"]);
+    let to = &status["routes"][0]["to"][0];
+    assert_eq!(to["credentials_refused"], true, "{to}");
+    assert_eq!(to["connectivity"], "unknown", "{to}");
+    assert_ne!(status["network"]["state"], "offline", "{status}");
 }
 
 #[test]

@@ -41,6 +41,10 @@ pub(super) struct Connector {
 #[derive(Debug)]
 pub(super) struct TooSlow(pub(super) Duration);
 
+/// The proxy opens no tunnel for these credentials, or for none: it answered 407.
+#[derive(Debug)]
+pub(super) struct RefusedByProxy;
+
 impl Connector {
     /// `tls` is given for an `https` destination, and for no other.
     pub(super) fn new(
@@ -138,10 +142,21 @@ impl Service<Uri> for Carrier {
         match self {
             Self::Straight(tcp) => boxed(tcp.call(destination)),
             Self::Forward(tcp, proxy) => boxed(tcp.call(proxy.clone())),
-            Self::Tunnel(tunnel) => boxed(tunnel.call(destination)),
+            Self::Tunnel(tunnel) => {
+                let connecting = tunnel.call(destination);
+                boxed(async move { connecting.await.map_err(told_apart) })
+            }
             Self::Socks(socks) => boxed(socks.call(destination)),
         }
     }
+}
+
+/// The type of the error is not to be had outside of its crate: only its words tell what the proxy answered.
+fn told_apart(error: impl StdError + Send + Sync + 'static) -> BoxError {
+    if error.to_string().ends_with("proxy authorization required") {
+        return RefusedByProxy.into();
+    }
+    error.into()
 }
 
 fn boxed<E: Into<BoxError>>(
@@ -213,6 +228,14 @@ impl fmt::Debug for Connector {
             .finish_non_exhaustive()
     }
 }
+
+impl fmt::Display for RefusedByProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the proxy refuses the credentials (407)")
+    }
+}
+
+impl StdError for RefusedByProxy {}
 
 impl fmt::Display for TooSlow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

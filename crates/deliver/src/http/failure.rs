@@ -3,10 +3,10 @@
 //! No connection could be made: the destination is held, because the next document would fare the same. A connection was made
 //! and broke: whether the document arrived is unknown, and it is sent again under its key.
 
-use super::connector::TooSlow;
+use super::connector::{RefusedByProxy, TooSlow};
 use super::exchange::Broken;
 use super::resolver::Unresolved;
-use crate::Outcome;
+use crate::{Cause, Outcome};
 use mainstay_wire::{advice, causes, excerpt, find, is_about_identity};
 use rustls::Error as TlsError;
 use std::error::Error as StdError;
@@ -27,6 +27,13 @@ pub(super) fn sort(broken: &Broken, address: &str, way: &str) -> Outcome {
         )),
         Broken::Request(error) if error.is_connect() => {
             let words = unconnected(error, address, way);
+            if find::<RefusedByProxy>(error).is_some() {
+                return Outcome::Hold {
+                    reason: words,
+                    after: None,
+                    cause: Cause::Credentials,
+                };
+            }
             match find::<TlsError>(error) {
                 Some(_) => Outcome::hold(words),
                 None => Outcome::unreachable(words),
@@ -49,6 +56,11 @@ fn unconnected(error: &(dyn StdError + 'static), address: &str, way: &str) -> St
     if let Some(TooSlow(limit)) = find::<TooSlow>(error) {
         return format!(
             "cannot connect to `{address}`{way} within {limit:?}; check that the machine is on and the network leads there"
+        );
+    }
+    if let Some(refused) = find::<RefusedByProxy>(error) {
+        return format!(
+            "cannot connect to `{address}`{way}: {refused}; check the user and the password of the proxy"
         );
     }
     if let Some(error) = find::<TlsError>(error) {

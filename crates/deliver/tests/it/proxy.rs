@@ -70,20 +70,17 @@ async fn a_proxy_that_does_not_know_us_holds_the_destination() {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Unreachable,
+                cause: Cause::Credentials,
                 ..
             }
         ),
         "{outcome:?}"
     );
-    assert!(
-        reason(&outcome).contains(&format!("through the proxy `{}`", proxy.url())),
-        "{outcome:?}"
+    let words = format!(
+        "through the proxy `{}`: the proxy refuses the credentials (407); check the user and the password of the proxy",
+        proxy.url()
     );
-    assert!(
-        reason(&outcome).contains("authorization required"),
-        "{outcome:?}"
-    );
+    assert!(reason(&outcome).contains(&words), "{outcome:?}");
     assert!(server.conversation().requests().is_empty());
 }
 
