@@ -42,7 +42,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
 use mainstay_http::{Certificates, Connectivity};
-use mainstay_supervise::{Health, HealthChange, TaskContext};
+use mainstay_supervise::{Health, HealthChange, Holdings, TaskContext};
 use notice::{Notice, Station};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -102,7 +102,7 @@ struct Untold {
 #[derive(Debug, Clone)]
 enum By {
     Webhook(Webhook),
-    Command(Arc<[String]>),
+    Command(Arc<[String]>, Holdings),
 }
 
 /// Makes who tells of every change from now on.
@@ -118,7 +118,8 @@ pub(crate) fn tell(
     let mut tellers = Vec::new();
     for (alert, (name, met)) in alerts.iter().zip(&agent.alert_certificates) {
         let network = Some(agent.network.connectivity());
-        let by = By::build(&alert.to, met, network, clock).map_err(|why| {
+        let holdings = agent.tasks.holdings();
+        let by = By::build(&alert.to, met, network, holdings, clock).map_err(|why| {
             let message = format!("the alert to {name} cannot work: {why}");
             Failure::new(Exit::StartFailed, message)
         })?;
@@ -152,13 +153,9 @@ pub(crate) fn tell(
 /// # Errors
 /// Why it cannot.
 pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
-    By::build(
-        to,
-        &Certificates::default(),
-        None,
-        &mainstay_clock::system(),
-    )
-    .map(drop)
+    let clock = mainstay_clock::system();
+    let holdings = Holdings::new(clock.clone());
+    By::build(to, &Certificates::default(), None, &holdings, &clock).map(drop)
 }
 
 impl Untold {
@@ -175,6 +172,7 @@ impl By {
         to: &AlertTo,
         met: &Certificates,
         network: Option<&Arc<Connectivity>>,
+        holdings: &Holdings,
         clock: &SharedClock,
     ) -> Result<Self, String> {
         Ok(match to {
@@ -187,14 +185,14 @@ impl By {
                 reached.0.certificates = met.clone();
                 Self::Webhook(Webhook::new(url, token.as_ref(), reached, network, clock)?)
             }
-            AlertTo::Command(words) => Self::Command(words.as_slice().into()),
+            AlertTo::Command(words) => Self::Command(words.as_slice().into(), holdings.clone()),
         })
     }
 
     async fn tell(&self, notice: &Notice, clock: &SharedClock) -> Result<(), Untold> {
         match self {
             Self::Webhook(webhook) => webhook.tell(notice, clock).await,
-            Self::Command(words) => command::tell(words, notice, clock)
+            Self::Command(words, holdings) => command::tell(words, notice, holdings, clock)
                 .await
                 .map_err(Untold::for_good),
         }

@@ -3,6 +3,7 @@
 use super::notice::Notice;
 use crate::notify;
 use mainstay_clock::SharedClock;
+use mainstay_supervise::{Held, Holdings, Resource};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -30,12 +31,15 @@ static REAPED: AtomicUsize = AtomicUsize::new(0);
 struct Running {
     child: Child,
     has_ended: bool,
+    /// Until it was waited for.
+    held: Option<Held<()>>,
 }
 
 /// Runs the command to its end.
 pub(super) async fn tell(
     words: &[String],
     notice: &Notice,
+    holdings: &Holdings,
     clock: &SharedClock,
 ) -> Result<(), String> {
     let [program, arguments @ ..] = words else {
@@ -54,7 +58,9 @@ pub(super) async fn tell(
         command.env_remove(name);
     }
     let (deadline, json) = (clock.now() + LONGEST, notice.json() + "\n");
-    let started = tokio::task::spawn_blocking(move || Running::start(&mut command, &json)).await;
+    let held = holdings.hold(Resource::Child, &format!("`{program}`"), (), drop);
+    let starting = move || Running::start(&mut command, &json, held);
+    let started = tokio::task::spawn_blocking(starting).await;
     let mut running = started
         .map_err(|_| "it could not be started".to_owned())?
         .map_err(|error| format!("`{program}` cannot be started: {error}"))?;
@@ -81,11 +87,12 @@ pub(super) async fn tell(
 
 impl Running {
     /// Starts it and hands it the JSON, which is shorter than what a pipe holds.
-    fn start(command: &mut Command, json: &str) -> std::io::Result<Self> {
+    fn start(command: &mut Command, json: &str, held: Held<()>) -> std::io::Result<Self> {
         let child = command.spawn()?;
         let mut running = Self {
             child,
             has_ended: false,
+            held: Some(held),
         };
         if let Some(mut input) = running.child.stdin.take() {
             // Whoever does not read it has the variables.
@@ -116,13 +123,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.has_ended {
             self.kill();
-            reap(Pid::from_child(&self.child));
+            reap(Pid::from_child(&self.child), self.held.take());
         }
     }
 }
 
 /// Waits for what was killed, so that it is no zombie; on a thread of its own, which ends with the process if need be.
-fn reap(pid: Pid) {
+fn reap(pid: Pid, held: Option<Held<()>>) {
     let is_free = |reaped: usize| (reaped < REAPED_MAX).then_some(reaped + 1);
     let place = REAPED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_free);
     if place.is_err() {
@@ -132,6 +139,7 @@ fn reap(pid: Pid) {
         // Only we wait for it: nobody else can have its number.
         let ended = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
         REAPED.fetch_sub(1, Ordering::Relaxed);
+        drop(held);
         if let Err(error) = ended {
             tracing::debug!(%error, "a command of an alert was not waited for");
         }
@@ -170,10 +178,14 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_command_that_fails_or_is_not_there_is_told_so() {
         let clock = mainstay_clock::system();
-        assert_eq!(tell(&words(&["true"]), &notice(), &clock).await, Ok(()));
-        let failed = tell(&words(&["false"]), &notice(), &clock).await;
+        let holdings = Holdings::new(clock.clone());
+        assert_eq!(
+            tell(&words(&["true"]), &notice(), &holdings, &clock).await,
+            Ok(())
+        );
+        let failed = tell(&words(&["false"]), &notice(), &holdings, &clock).await;
         assert_eq!(failed.unwrap_err(), "`false` ended with exit status: 1");
-        let missing = tell(&words(&["/no/such"]), &notice(), &clock).await;
+        let missing = tell(&words(&["/no/such"]), &notice(), &holdings, &clock).await;
         assert!(
             missing
                 .unwrap_err()
@@ -190,7 +202,8 @@ pub(super) mod tests {
         let script = "sleep 1000 & echo $! > \"$0.part\"; mv \"$0.part\" \"$0\"; wait";
         let hung = words(&["sh", "-c", script, pid.to_str().unwrap()]);
         let notice = notice();
-        let telling = tell(&hung, &notice, &clock);
+        let holdings = Holdings::new(clock.clone());
+        let telling = tell(&hung, &notice, &holdings, &clock);
         tokio::pin!(telling);
         // Until it has started its own child, no time passes.
         while !pid.exists() {
@@ -200,6 +213,8 @@ pub(super) mod tests {
             }
             manual.advance(Duration::ZERO);
         }
+        let held = holdings.verify_empty().unwrap_err().to_string();
+        assert_eq!(held, "still held: `sh` (Child)");
         manual.advance(LONGEST);
         let error = loop {
             tokio::select! {
@@ -220,7 +235,7 @@ pub(super) mod tests {
             let status = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
             status.map_or(true, |stat| stat.contains(") Z "))
         };
-        while !is_gone() {
+        while !is_gone() || holdings.verify_empty().is_err() {
             tokio::task::yield_now().await;
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
+use mainstay_supervise::{Held, Holdings, Resource};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -16,7 +17,7 @@ const PATH_MAX: usize = 107;
 /// The control socket of a running agent; removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    listener: UnixListener,
+    listener: Held<UnixListener>,
     path: PathBuf,
 }
 
@@ -25,7 +26,7 @@ impl Listener {
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub(crate) fn open(data: &DataDir) -> Result<Self, Failure> {
+    pub(crate) fn open(data: &DataDir, holdings: &Holdings) -> Result<Self, Failure> {
         let path = data.socket();
         let listener = bind(&path).map_err(|error| {
             Failure::new(
@@ -34,6 +35,7 @@ impl Listener {
             )
             .because(error)
         })?;
+        let listener = holdings.hold(Resource::Listener, "the control socket", listener, drop);
         Ok(Self { listener, path })
     }
 }
@@ -79,7 +81,7 @@ impl axum::serve::Listener for Listener {
 
     async fn accept(&mut self) -> (UnixStream, SocketAddr) {
         loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+            let (stream, address) = axum::serve::Listener::accept(&mut *self.listener).await;
             let peer = stream.peer_cred().map(|peer| peer.uid());
             let us = rustix::process::geteuid().as_raw();
             match peer {
@@ -111,13 +113,29 @@ impl Drop for Listener {
 mod tests {
     use super::*;
 
+    fn holdings() -> Holdings {
+        Holdings::new(mainstay_clock::system())
+    }
+
+    #[tokio::test]
+    async fn a_socket_is_held_for_as_long_as_it_is_open() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataDir::at(root.path()).unwrap();
+        let holdings = holdings();
+        let listener = Listener::open(&data, &holdings).unwrap();
+        let error = holdings.verify_empty().unwrap_err().to_string();
+        assert_eq!(error, "still held: the control socket (Listener)");
+        drop(listener);
+        holdings.verify_empty().unwrap();
+    }
+
     #[tokio::test]
     async fn a_socket_behind_a_long_path_is_found_and_is_its_owner_s_alone() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join("a".repeat(120));
         mainstay_files::create_dir_all(&deep, 0o700).unwrap();
         let data = DataDir::at(&deep).unwrap();
-        let listener = Listener::open(&data).unwrap();
+        let listener = Listener::open(&data, &holdings()).unwrap();
         connect(&data.socket()).await.unwrap();
         let mode = std::fs::metadata(data.socket())
             .unwrap()
@@ -134,7 +152,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let data = DataDir::at(root.path()).unwrap();
         std::mem::forget(std::os::unix::net::UnixListener::bind(data.socket()).unwrap());
-        let _listener = Listener::open(&data).unwrap();
+        let _listener = Listener::open(&data, &holdings()).unwrap();
         connect(&data.socket()).await.unwrap();
     }
 }

@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use mainstay_clock::SharedClock;
-use mainstay_supervise::{Health, HealthState, TaskContext};
+use mainstay_supervise::{Health, HealthState, Held, Holdings, Resource, TaskContext};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ const BREATH: Duration = Duration::from_millis(200);
 /// An address that is open.
 #[derive(Debug)]
 pub(crate) struct Door {
-    listener: TcpListener,
+    listener: Held<TcpListener>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Door {
     ///
     /// # Errors
     /// It cannot be listened on.
-    pub(crate) async fn open(listen: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn open(listen: SocketAddr, holdings: &Holdings) -> Result<Self, Failure> {
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             let help = match error.kind() {
                 std::io::ErrorKind::AddrInUse => {
@@ -72,6 +72,8 @@ impl Door {
             let message = format!("the health of the agent cannot be told on {listen}");
             Failure::new(Exit::CannotListen, message).because(error).help(help)
         })?;
+        let name = "the address of its health";
+        let listener = holdings.hold(Resource::Listener, name, listener, drop);
         Ok(Self { listener })
     }
 

@@ -11,7 +11,7 @@ use crate::run::Template;
 use mainstay_clock::SharedClock;
 use mainstay_queue::{Queue, WhenFull};
 use mainstay_resilience::within;
-use mainstay_supervise::TaskContext;
+use mainstay_supervise::{Held, Holdings, Resource, TaskContext};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,8 @@ const BREATH: Duration = Duration::from_millis(200);
 /// A route's address, open and ready.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    listener: TcpListener,
+    listener: Held<TcpListener>,
+    holdings: Holdings,
     /// The address of the configuration, whose port may be 0.
     asked: SocketAddr,
     desk: Arc<Desk>,
@@ -43,6 +44,7 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 pub(crate) struct Address {
     listen: SocketAddr,
+    holdings: Holdings,
     desk: Arc<Desk>,
     places: usize,
     finish: Duration,
@@ -66,6 +68,7 @@ impl Hub {
         template: Template,
         queue: Queue,
         settings: &Settings,
+        holdings: &Holdings,
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let route = &template.route;
@@ -84,6 +87,7 @@ impl Hub {
         let listener = TcpListener::bind(ingest.listen)
             .await
             .map_err(|error| cannot_listen(route, ingest.listen, error))?;
+        let listener = held(holdings, route, listener);
         let desk = Desk {
             queue,
             template,
@@ -103,6 +107,7 @@ impl Hub {
         let places = usize::from(ingest.max_connections);
         Ok(Self {
             listener,
+            holdings: holdings.clone(),
             asked: ingest.listen,
             desk: Arc::new(desk),
             places,
@@ -115,6 +120,7 @@ impl Hub {
     pub(crate) fn again(&self) -> Address {
         let listen = self.listener.local_addr();
         Address {
+            holdings: self.holdings.clone(),
             listen: listen.unwrap_or(self.asked),
             desk: Arc::clone(&self.desk),
             places: self.places,
@@ -201,8 +207,10 @@ impl Address {
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| cannot_listen(&self.desk.template.route, self.listen, error))?;
+        let listener = held(&self.holdings, &self.desk.template.route, listener);
         Ok(Hub {
             listener,
+            holdings: self.holdings.clone(),
             asked: self.listen,
             desk: Arc::clone(&self.desk),
             places: self.places,
@@ -227,6 +235,11 @@ impl Source {
     pub(crate) fn is_stopping(&self) -> bool {
         self.desk.stop.is_cancelled()
     }
+}
+
+fn held(holdings: &Holdings, route: &str, listener: TcpListener) -> Held<TcpListener> {
+    let name = format!("the address of route {route}");
+    holdings.hold(Resource::Listener, &name, listener, drop)
 }
 
 fn cannot_listen(route: &str, address: SocketAddr, error: io::Error) -> Failure {

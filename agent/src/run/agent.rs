@@ -229,7 +229,8 @@ impl Assembled {
                 continue;
             };
             let (template, queue) = (route.template.clone(), self.agent.queue.clone());
-            let hub = Hub::open(ingest, template, queue, settings, clock).await?;
+            let holdings = self.agent.tasks.holdings();
+            let hub = Hub::open(ingest, template, queue, settings, holdings, clock).await?;
             let address = hub.again();
             let source = hub.source().map_err(|error| {
                 let message = format!("route `{}` cannot listen", configured.name);

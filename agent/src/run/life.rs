@@ -16,7 +16,9 @@ use crate::terminal::{self, Count};
 use mainstay_clock::SharedClock;
 use mainstay_queue::Recovery;
 use mainstay_resilience::within;
-use mainstay_supervise::{ServiceState, StopOutcome, StopReport, StopSettings, Stopping};
+use mainstay_supervise::{
+    Holdings, ServiceState, StillHeld, StopOutcome, StopReport, StopSettings, Stopping,
+};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -146,7 +148,7 @@ async fn begin(
         ..
     } = process;
     let tasks = Tasks::new(clock, args.test_faults)?;
-    let supervisor = tasks.supervisor().clone();
+    let (supervisor, holdings) = (tasks.supervisor().clone(), tasks.holdings().clone());
     let begun = async {
         let mut assembled = tokio::task::block_in_place(|| {
             Assembled::new(
@@ -161,7 +163,7 @@ async fn begin(
         assembled.agent.manager = manager.cloned();
         assembled.recover().await;
         assembled.listen(settings, clock).await?;
-        let doors = Doors::open(&opened.data, settings).await?;
+        let doors = Doors::open(&opened.data, settings, &holdings).await?;
         let started = assembled.start(clock)?;
         let agent = Arc::clone(&started.agent);
         others::start(&agent, settings, display, clock, doors)?;
@@ -216,6 +218,10 @@ fn stopping(
                 Err(error) => Err(error.to_string()),
             }
         })?;
+        let (holdings, by) = (agent.tasks.holdings().clone(), clock.clone());
+        stopping.verify("all that was held is given back", move || {
+            given_back(holdings, by)
+        })?;
         stopping.verify("its processes are gone", move || gone(clock))?;
         Ok(stopping)
     };
@@ -239,6 +245,21 @@ async fn gone(clock: SharedClock) -> Result<(), String> {
             return Err(format!("{} would not go", left.join(", ")));
         }
         clock.sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Whether all addresses are closed and all processes were waited for: what is given back by a thread takes a moment.
+///
+/// # Errors
+/// What is still held, when the time is nearly up.
+async fn given_back(holdings: Holdings, clock: SharedClock) -> Result<(), StillHeld> {
+    let until = clock.now() + GONE;
+    loop {
+        match holdings.verify_empty() {
+            Err(held) if until <= clock.now() => return Err(held),
+            Err(_) => clock.sleep(Duration::from_millis(10)).await,
+            Ok(()) => return Ok(()),
+        }
     }
 }
 
@@ -396,6 +417,21 @@ mod tests {
             (times.close, times.verify),
             (Duration::from_secs(3), Duration::from_secs(3))
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_in_time_is_no_complaint_and_what_is_not_is_named() {
+        let clock = mainstay_clock::system();
+        let holdings = Holdings::new(clock.clone());
+        let socket = mainstay_supervise::Resource::Listener;
+        let soon = holdings.hold(socket, "a door", (), drop);
+        let waits = tokio::spawn(given_back(holdings.clone(), clock.clone()));
+        tokio::task::yield_now().await;
+        drop(soon);
+        waits.await.unwrap().unwrap();
+        let _never = holdings.hold(socket, "a gate", (), drop);
+        let held = given_back(holdings, clock).await.unwrap_err();
+        assert_eq!(held.to_string(), "still held: a gate (Listener)");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::health::{self, Door};
 use crate::notify;
 use mainstay_clock::SharedClock;
-use mainstay_supervise::{Health, TaskContext, TaskError};
+use mainstay_supervise::{Health, Holdings, TaskContext, TaskError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -26,16 +26,20 @@ impl Doors {
     ///
     /// # Errors
     /// One of them cannot be opened.
-    pub(super) async fn open(data: &DataDir, settings: &Settings) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        data: &DataDir,
+        settings: &Settings,
+        holdings: &Holdings,
+    ) -> Result<Self, Failure> {
         let health = match settings.health.listen {
             Some(listen) => {
-                let door = Door::open(listen).await?;
+                let door = Door::open(listen, holdings).await?;
                 let open = door.address().unwrap_or(listen);
                 Some((door, open))
             }
             None => None,
         };
-        let socket = Listener::open(data)?;
+        let socket = Listener::open(data, holdings)?;
         Ok(Self { socket, health })
     }
 }
@@ -155,7 +159,8 @@ fn answer(
         async move {
             let socket = match first {
                 Some(socket) => socket,
-                None => Listener::open(&agent.data).map_err(|failure| failure.account())?,
+                None => Listener::open(&agent.data, agent.tasks.holdings())
+                    .map_err(|failure| failure.account())?,
             };
             control::serve(socket, agent, health, &context).await;
             Ok::<(), TaskError>(())
@@ -181,7 +186,7 @@ fn tell(
         async move {
             let door = match first {
                 Some(door) => door,
-                None => Door::open(open)
+                None => Door::open(open, agent.tasks.holdings())
                     .await
                     .map_err(|failure| failure.account())?,
             };

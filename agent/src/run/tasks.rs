@@ -22,8 +22,8 @@ use crate::panics;
 use crate::status::{self, date};
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{
-    ServiceState, Supervisor, SupervisorSettings, TaskContext, TaskHandle, TaskOutput, TaskSpec,
-    TaskStatus,
+    Holdings, ServiceState, Supervisor, SupervisorSettings, TaskContext, TaskHandle, TaskOutput,
+    TaskSpec, TaskStatus,
 };
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ const REST: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     supervisor: Supervisor,
+    holdings: Holdings,
     faults: Option<Faults>,
 }
 
@@ -62,6 +63,7 @@ impl Tasks {
                 Failure::new(Exit::StartFailed, "cannot watch the tasks of the agent")
                     .because(error)
             })?,
+            holdings: Holdings::new(clock.clone()),
             faults: with_faults.then(Faults::default),
         })
     }
@@ -89,6 +91,11 @@ impl Tasks {
         started.map_err(|error| {
             Failure::new(Exit::StartFailed, "the agent cannot start its tasks").because(error)
         })
+    }
+
+    /// What they hold that has to be given back in the end: addresses, the control socket, processes.
+    pub(crate) fn holdings(&self) -> &Holdings {
+        &self.holdings
     }
 
     pub(crate) fn supervisor(&self) -> &Supervisor {

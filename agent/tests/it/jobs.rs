@@ -40,17 +40,16 @@ fn jobs_are_shown_while_they_run_or_wait_and_one_too_many_is_told_that_the_agent
     until("two run and four wait", || {
         number_in(&stage, "running") == 2 && number_in(&stage, "waiting") == 4
     });
-    let running = jobs(&stage).remove(0);
+    let running = { jobs(&stage).into_iter() }.find(|job| job["state"] == "running");
+    let running = running.unwrap();
     assert_eq!(running["name"], "queue import", "{running}");
     assert_eq!(running["kind"], "import", "{running}");
     assert_eq!(running["phase"], "reading", "{running}");
     assert_eq!(running["unit"], "bytes", "{running}");
     assert_eq!(running["since"].as_str().map(str::len), Some(24));
     let page = say(&mut stage.command(&["status"])).out;
-    assert!(
-        page.contains("jobs      queue import, reading: 0 B, since "),
-        "{page}"
-    );
+    assert!(page.contains("jobs      queue import, "), "{page}");
+    assert!(page.contains("queue import, reading: 0 B"), "{page}");
     assert!(
         page.contains("queue import, which waits for its turn, since "),
         "{page}"

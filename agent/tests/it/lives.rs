@@ -321,26 +321,38 @@ fn held(agent: &Running) -> (usize, usize, u64) {
 }
 
 /// Each life opens all that the agent has and closes it: the queue, a watched folder, an address for documents and one for its
-/// health, deliveries, alerts, checks, the control socket.
+/// health, deliveries, alerts, checks, the control socket. Every second life has a route less, which comes back in the next one.
 #[test]
-fn a_hundred_lives_leave_no_descriptor_thread_or_memory_behind() {
+fn a_hundred_lives_in_which_a_route_comes_and_goes_leave_no_task_descriptor_thread_or_memory_behind()
+ {
     const WARM_UP: usize = 20;
     const RISE_MAX: u64 = 2 * 1024 * 1024;
     let (stage, home) = (Stage::new(), Stage::new());
     let receiver = Receiver::start(&home, "127.0.0.1:0", &[]);
-    stage.configured(&format!(
+    let always = format!(
         "[health]\nlisten = \"127.0.0.1:0\"\n[[alert]]\ncommand = [\"true\"]\n\
-         [[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n\
-         [[route]]\nname = \"hub\"\n[route.from.http]\nlisten = \"127.0.0.1:0\"\n[route.to.folder]\npath = \"{}\"\n",
+         [[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n",
         stage.text("drop"),
         receiver.url(),
+    );
+    let at_times = format!(
+        "[[route]]\nname = \"hub\"\n[route.from.http]\nlisten = \"127.0.0.1:0\"\n[route.to.folder]\npath = \"{}\"\n",
         home.text("out"),
-    ));
+    );
+    let of = |life: usize| match life % 2 {
+        0 => format!("{always}{at_times}"),
+        _ => always.clone(),
+    };
+    stage.configured(&of(1));
     // What a thread has given back stays in the heap that it was from, of which there are many otherwise: that is no leak.
     let agent = stage.start(stage.run_configured().env("MALLOC_ARENA_MAX", "1"));
     let lives = |agent: &Running| agent.log().matches("queue open").count();
-    let mut before = None;
-    for life in 1..=WARM_UP + 100 {
+    let tasks = || {
+        let service = stage.json(&["status"])["service"].take();
+        service["tasks"].as_array().map_or(0, Vec::len)
+    };
+    let (mut before, mut tasks_before) = (None, 0);
+    for life in 1..WARM_UP + 100 {
         until("this life works", || {
             lives(&agent) == life && stage.path("data/control.sock").exists()
         });
@@ -350,11 +362,14 @@ fn a_hundred_lives_leave_no_descriptor_thread_or_memory_behind() {
             receiver.stored().len() == life
         });
         if life == WARM_UP {
-            before = Some(held(&agent));
+            (before, tasks_before) = (Some(held(&agent)), tasks());
         }
+        stage.configured(&of(life + 1));
         agent.signal("HUP");
     }
-    until("the last life works", || lives(&agent) == WARM_UP + 101);
+    until("the last life works", || {
+        lives(&agent) == WARM_UP + 100 && stage.path("data/control.sock").exists()
+    });
     let (descriptors, threads, memory) = before.unwrap();
     // What waits for work, and a connection that is kept, go within seconds.
     let mut now = held(&agent);
@@ -362,11 +377,14 @@ fn a_hundred_lives_leave_no_descriptor_thread_or_memory_behind() {
         now = held(&agent);
         now.0 <= descriptors && now.1 <= threads
     });
+    assert_eq!(tasks(), tasks_before);
     assert!(
         now.2 <= memory + RISE_MAX,
         "{memory} bytes before, {} after a hundred lives",
         now.2
     );
+    let stops = std::fs::read_to_string(stage.path("data/stops.json")).unwrap();
+    assert!(!stops.contains("unclean"), "{stops}");
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
 }
