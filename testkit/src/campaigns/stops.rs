@@ -2,6 +2,7 @@
 //!
 //! | situation | what is under way | gone within |
 //! |---|---|---|
+//! | early | the start itself, after a kill with documents claimed, queued and under way | the grace, 0.5 s, and 1 s for the start |
 //! | load | files come in, and a receiver takes them | the grace and 0.5 s |
 //! | reload | a new configuration is written and asked for | the same |
 //! | written | the configuration is half written, and asked for | the same |
@@ -15,6 +16,8 @@
 //!
 //! A machine that is late itself can say nothing of times: what took too long while the machine overslept by a tenth of the
 //! excess is not counted, and where that is every second stop, the campaign is not measured.
+
+mod early;
 
 use super::repeats::Repeats;
 use super::stage::Stage;
@@ -57,6 +60,7 @@ const TERMINATED: i32 = 15;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Situation {
+    Early,
     Load,
     Reload,
     Written,
@@ -71,7 +75,7 @@ enum Situation {
 struct Stops {
     clean: u64,
     early: u64,
-    /// The signal came before the program could hear it.
+    /// The signal came before the program listened to it.
     unheard: u64,
     /// On a machine that was late itself.
     untimed: u64,
@@ -82,6 +86,8 @@ struct Stops {
 struct Stopped {
     status: ExitStatus,
     took: Duration,
+    /// Whether the program listened to the signal when it was sent.
+    was_heard: bool,
 }
 
 /// What somebody else has to look at.
@@ -176,7 +182,8 @@ impl Situation {
     /// For a number below 20.
     fn of(number: u64) -> Self {
         match number {
-            0..=7 => Self::Load,
+            0..=3 => Self::Early,
+            4..=7 => Self::Load,
             8..=9 => Self::Reload,
             10..=11 => Self::Written,
             12..=14 => Self::Hung,
@@ -188,18 +195,25 @@ impl Situation {
 
     /// Whether the receiver takes what is sent.
     fn is_answered(self) -> bool {
-        matches!(self, Self::Load | Self::Reload | Self::Written)
+        matches!(
+            self,
+            Self::Early | Self::Load | Self::Reload | Self::Written
+        )
     }
 
     fn may_take(self) -> Duration {
         match self {
             Self::Twice => AT_ONCE,
+            Self::Early => GRACE + BEYOND + early::START,
             _ => GRACE + BEYOND,
         }
     }
 
     /// Lives, and stops.
     fn play(self, stage: &mut Stage, receiver: &str) -> Result<Stopped> {
+        if self == Self::Early {
+            return early::play(stage, receiver);
+        }
         let silent = TcpListener::bind("127.0.0.1:0")?;
         silent.set_nonblocking(true)?;
         let to = if self.is_answered() {
@@ -226,7 +240,8 @@ impl Situation {
             || Duration::from_micros(stage.random.below(MOMENT_MAX.as_micros() as u64));
         thread::sleep(moment());
         if matches!(self, Self::Reload | Self::Written) {
-            let again = moment() / 4;
+            // A new configuration is taken 200 ms after it was last asked for.
+            let again = Duration::from_millis(150) + moment();
             let file = stage.configure("[queue]\nretain_after_ack = \"1h\"\n", &to)?;
             if self == Self::Written {
                 // Who writes it is in the middle of its last value, in the file itself.
@@ -236,6 +251,7 @@ impl Situation {
             agent.reload()?;
             thread::sleep(again);
         }
+        let was_heard = hears(agent.pid());
         let mut begun = Instant::now();
         agent.terminate()?;
         if self == Self::Twice {
@@ -247,6 +263,7 @@ impl Situation {
         Ok(Stopped {
             status,
             took: begun.elapsed(),
+            was_heard,
         })
     }
 
@@ -265,7 +282,8 @@ impl Situation {
 
 /// A tenth of the stops that can be clean have to be, or nothing was found out of what comes after one.
 fn hardly_clean(said: &BTreeMap<Situation, Stops>) -> Option<String> {
-    let answered = { said.iter() }.filter(|(situation, _)| situation.is_answered());
+    let answered = { said.iter() }
+        .filter(|(situation, _)| situation.is_answered() && **situation != Situation::Early);
     let (clean, all) = answered.fold((0, 0), |(clean, all), (_, stops)| {
         (
             clean + stops.clean,
@@ -273,6 +291,14 @@ fn hardly_clean(said: &BTreeMap<Situation, Stops>) -> Option<String> {
         )
     });
     (10 * clean < all.max(1)).then(|| format!("{clean} of {all} stops under load were clean"))
+}
+
+/// Whether a process listens to SIGTERM; not, where the system does not say.
+fn hears(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    caught.is_some_and(|mask| mask >> (TERMINATED - 1) & 1 == 1)
 }
 
 /// Takes whoever comes, and reads and says nothing; whether anybody came.
@@ -289,12 +315,16 @@ fn accept(silent: &TcpListener, held: &mut Vec<TcpStream>) -> bool {
 impl Stops {
     /// Notes a stop; whether it was clean.
     fn note(&mut self, situation: Situation, stopped: &Stopped, late: Duration) -> Result<bool> {
-        let Stopped { status, took } = stopped;
+        let Stopped {
+            status,
+            took,
+            was_heard,
+        } = stopped;
         match (status.code(), status.signal()) {
             (Some(0), _) if situation.is_answered() => self.clean += 1,
             (Some(EARLY), _) => self.early += 1,
-            // It was asked before it listened; any other signal is a crash.
-            (None, Some(TERMINATED)) if situation.is_answered() => self.unheard += 1,
+            // The system ended it, which is for who does not listen yet; whoever does ends by itself, and any other signal is a crash.
+            (None, Some(TERMINATED)) if !was_heard => self.unheard += 1,
             _ => return Err(Broken(format!("{situation:?} ended with {status}")).into()),
         }
         if situation.may_take() < *took {
@@ -390,6 +420,25 @@ impl std::error::Error for Broken {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_is_asked_before_it_listens_may_be_ended_by_the_system_and_nobody_else() {
+        let mut stops = Stops::default();
+        let mut note = |was_heard: bool| {
+            let stopped = Stopped {
+                status: ExitStatus::from_raw(TERMINATED),
+                took: Duration::ZERO,
+                was_heard,
+            };
+            stops.note(Situation::Early, &stopped, Duration::ZERO)
+        };
+        assert!(!note(false).unwrap());
+        let broken = note(true).unwrap_err().downcast::<Broken>().unwrap();
+        assert!(broken.0.contains("signal: 15"), "{broken}");
+        assert_eq!(stops.unheard, 1);
+        // This process has no handler of its own.
+        assert!(!hears(std::process::id()));
+    }
 
     #[test]
     fn stops_of_which_hardly_one_was_clean_prove_nothing() {
