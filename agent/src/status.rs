@@ -105,6 +105,19 @@ pub(crate) struct Service {
     pub(crate) panics: Panics,
     /// The tasks.
     pub(crate) tasks: Vec<Task>,
+    /// The last 64 changes of the state, the newest first.
+    #[serde(default)]
+    pub(crate) history: Vec<Change>,
+}
+
+/// A change of how the agent's tasks are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// When, as a date in UTC.
+    pub(crate) at: String,
+    pub(crate) why: String,
 }
 
 /// A task of the agent.

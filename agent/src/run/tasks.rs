@@ -22,8 +22,8 @@ use crate::panics;
 use crate::status::{self, date};
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{
-    Holdings, ServiceState, Supervisor, SupervisorSettings, TaskContext, TaskHandle, TaskOutput,
-    TaskSpec, TaskStatus,
+    Holdings, ServiceState, StateChange, Supervisor, SupervisorSettings, TaskContext, TaskHandle,
+    TaskOutput, TaskSpec, TaskStatus,
 };
 use std::time::Duration;
 
@@ -128,7 +128,17 @@ impl Tasks {
             restarts: status.counts.restarts,
             panics: panics::seen(),
             tasks: status.tasks.into_iter().map(told).collect(),
+            history: status.history.into_iter().map(changed).collect(),
         }
+    }
+}
+
+fn changed(change: StateChange) -> status::Change {
+    status::Change {
+        from: change.from.name().to_owned(),
+        to: change.to.name().to_owned(),
+        at: date(change.at_ms),
+        why: change.why,
     }
 }
 

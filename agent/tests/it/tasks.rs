@@ -354,6 +354,45 @@ fn what_fails_for_good_is_told_wherever_one_looks_and_the_other_routes_go_on() {
     assert_eq!(whole.agent.end(), Some(0));
 }
 
+/// What was over by the time somebody looked could be read in the log alone.
+#[test]
+fn a_task_that_failed_and_works_again_stays_in_the_history_of_the_status_with_the_reason() {
+    let stage = Stage::new();
+    let agent = stage.agent("http://127.0.0.1:1/", &["--test-faults"]);
+    let history = || {
+        let service = stage.json(&["status"])["service"].take();
+        service["history"].as_array().cloned().unwrap_or_default()
+    };
+    assert_eq!(history().len(), 1, "{:?}", history());
+    meets(&stage, "the progress display", "error");
+    until("it is over", || history().len() == 3);
+    let [well, ill, start] = &history()[..] else {
+        panic!("{:?}", history());
+    };
+    assert_eq!(
+        (&start["from"], &start["to"]),
+        (&"starting".into(), &"running".into())
+    );
+    assert_eq!(
+        (&ill["from"], &ill["to"]),
+        (&"running".into(), &"degraded".into())
+    );
+    assert!(
+        ill["why"]
+            .as_str()
+            .unwrap()
+            .contains("the progress display"),
+        "{ill}"
+    );
+    assert_eq!(
+        (&well["from"], &well["to"]),
+        (&"degraded".into(), &"running".into())
+    );
+    assert!(ill["at"].as_str() <= well["at"].as_str(), "{ill} {well}");
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
 #[test]
 fn a_fault_cannot_be_asked_for_where_it_was_not_allowed() {
     let stage = Stage::new();
