@@ -415,3 +415,34 @@ impl fmt::Display for Own {
 }
 
 impl std::error::Error for Own {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn how_jobs_ended_is_counted_and_a_failure_keeps_its_words() {
+        let jobs = Jobs::new(&mainstay_clock::system(), None).unwrap();
+        assert_eq!(jobs.run(Kind::Verify, "one", |_| Ok(7)).await.unwrap(), 7);
+        let fails = |_: &mut Job| Err::<(), _>(Failure::new(Exit::NoInput, "there is nothing"));
+        let failure = jobs.run(Kind::Move, "two", fails).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::NoInput);
+        assert_eq!(failure.to_string(), "there is nothing");
+        jobs.give_up();
+        let failure = jobs.run(Kind::Move, "three", |_| Ok(())).await.unwrap_err();
+        assert_eq!(failure.exit(), Exit::StoppedEarly);
+        jobs.over().await;
+        jobs.verify_over().unwrap();
+        let told = jobs.prometheus();
+        for line in [
+            "mainstay_jobs_running 0",
+            "mainstay_jobs_waiting 0",
+            "mainstay_jobs_refused_total 0",
+            "mainstay_jobs_total{end=\"finished\"} 1",
+            "mainstay_jobs_total{end=\"failed\"} 1",
+            "mainstay_jobs_total{end=\"cancelled\"} 1",
+        ] {
+            assert!(told.lines().any(|told| told == line), "{line} in {told}");
+        }
+    }
+}
