@@ -138,6 +138,20 @@ pub(crate) struct Assembled {
     pub(super) workers: Vec<(String, Worker)>,
 }
 
+/// Opens a drop folder, whose pickup is run later.
+fn opened_folder(
+    route: &config::Route,
+    drop: &config::Drop,
+    folder: DropFolder,
+    pickups: &mut Vec<(String, Pickup<RouteIntake>, DropFolder)>,
+    clock: &SharedClock,
+) -> Result<Source, Failure> {
+    let pickup = folder.open()?;
+    let source = Folder::watched(drop, &pickup, clock);
+    pickups.push((pickup_of(&route.name), pickup, folder));
+    Ok(Source::Folder(source))
+}
+
 impl Assembled {
     /// Makes the own folders, declares the lanes, opens the drop folders, makes the destinations. Nothing runs yet. Blocks.
     ///
@@ -171,10 +185,7 @@ impl Assembled {
                 Some(config::From::Folder(drop)) => {
                     let intake = RouteIntake::new(opened.queue.clone(), template.clone(), measured);
                     let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
-                    let pickup = folder.open()?;
-                    let source = Folder::watched(drop, &pickup, clock);
-                    pickups.push((pickup_of(&route.name), pickup, folder));
-                    Some(Source::Folder(source))
+                    Some(opened_folder(route, drop, folder, &mut pickups, clock)?)
                 }
             };
             routes.push(Route {
