@@ -59,7 +59,12 @@ impl Collector {
     /// Moves a file that was taken to quarantine.
     pub(crate) fn refuse_claimed(&mut self, mut claimed: Claimed, reason: &str) {
         match self.try_refuse(&claimed, reason) {
-            Ok(()) => {
+            Ok(is_marker_gone) => {
+                if let Some(mut stray) = self.stray_of(&claimed).filter(|_| !is_marker_gone) {
+                    // The next start would put it back, and it would mark the next file of its name.
+                    stray.is_late = true;
+                    self.return_stray(stray);
+                }
                 self.forget_origin(&claimed);
                 if claimed.place == Place::Claimed {
                     self.leftovers.push(Self::committed_name(&claimed));
@@ -88,7 +93,8 @@ impl Collector {
         self.leftovers = leftovers;
     }
 
-    fn try_refuse(&self, claimed: &Claimed, reason: &str) -> Result<(), String> {
+    /// Whether its marker is gone as well.
+    fn try_refuse(&self, claimed: &Claimed, reason: &str) -> Result<bool, String> {
         let held = self.held(claimed)?;
         let original = self.config.drop.join(&claimed.relative);
         let folder = held.folder.as_ref().unwrap_or(&self.work);
@@ -115,12 +121,13 @@ impl Collector {
             put => put,
         };
         put.map_err(|error| why(&error))?;
-        if let Some(marker) = &claimed.marker {
-            drop(folder.remove(marker));
-            // One that a power cut brought back would be put back, and mark the next file of its name.
-            drop(sync_foreign(folder));
-        }
-        Ok(())
+        let Some(marker) = &claimed.marker else {
+            return Ok(true);
+        };
+        let removed = folder.remove(marker);
+        // One that a power cut brought back would be put back, and mark the next file of its name.
+        drop(sync_foreign(folder));
+        Ok(removed.is_ok())
     }
 
     /// Where a claimed file lies.
