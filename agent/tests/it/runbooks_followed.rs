@@ -73,6 +73,16 @@ impl Machine {
         agent
     }
 
+    /// An agent that has taken so many documents, which nobody is there to receive.
+    fn with_queued(&self, documents: u64) -> Running {
+        self.stage.drop_files("a", documents as usize);
+        let agent = self.start("mainstay run", "data");
+        until("all are queued", || {
+            self.stage.ledger("queued") == documents
+        });
+        agent
+    }
+
     fn book(&self, name: &str) -> Book<'_> {
         let said = say(&mut self.shell(&format!("mainstay runbook {name}")));
         assert_eq!(said.code, Some(0), "{said:?}");
@@ -164,9 +174,7 @@ fn a_destination_that_is_held_is_put_right_by_the_steps_of_its_runbook() {
 fn a_newer_version_is_taken_back_by_the_steps_of_its_runbook() {
     let machine = Machine::new();
     let stage = &machine.stage;
-    stage.drop_files("a", 3);
-    let newer = machine.start("mainstay run", "data");
-    until("all are queued", || stage.ledger("queued") == 3);
+    let newer = machine.with_queued(3);
     let book = machine.book("rollback");
     let process = format!("process {}, version ", newer.pid());
     assert!(book.now().contains(&process), "{}", book.printed);
@@ -218,9 +226,7 @@ fn a_newer_version_is_taken_back_by_the_steps_of_its_runbook() {
 fn a_data_folder_that_was_carried_to_another_machine_delivers_what_waited() {
     let machine = Machine::new();
     let stage = &machine.stage;
-    stage.drop_files("a", 5);
-    let lost = machine.start("mainstay run", "data");
-    until("all are queued", || stage.ledger("queued") == 5);
+    let lost = machine.with_queued(5);
     lost.kill();
     let book = machine.book("disaster-recovery");
     for part in ["5 queued", "5 documents", "the queue reports no damage"] {

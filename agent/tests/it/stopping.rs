@@ -1,8 +1,18 @@
 //! A stop finishes within its grace, and a second one at once; nothing is lost either way.
 
-use crate::support::{Stage, say, until};
+use crate::support::{Receiver, Running, Stage, say, until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
+
+/// An agent that has handed all that was dropped to a receiver which does not answer, and stops with this grace.
+fn with_all_in_flight(stage: &Stage, documents: u32, grace: &str) -> (Receiver, Running) {
+    let receiver = stage.receiver(&["--hang", "1"]);
+    let agent = stage.agent(&receiver.url(), &["--grace", grace]);
+    until("documents are in flight", || {
+        stage.json(&["status"])["routes"][0]["to"][0]["in_flight"] == documents
+    });
+    (receiver, agent)
+}
 
 #[test]
 fn an_idle_agent_stops_at_once_and_cleanly() {
@@ -23,12 +33,8 @@ fn an_idle_agent_stops_at_once_and_cleanly() {
 #[test]
 fn deliveries_that_do_not_end_are_given_up_after_the_grace_and_sent_again_later() {
     let stage = Stage::new();
-    let receiver = stage.receiver(&["--hang", "1"]);
     let dropped = stage.drop_files("a", 3);
-    let agent = stage.agent(&receiver.url(), &["--grace", "500ms"]);
-    until("documents are in flight", || {
-        stage.json(&["status"])["routes"][0]["to"][0]["in_flight"] == 3
-    });
+    let (receiver, agent) = with_all_in_flight(&stage, 3, "500ms");
     let asked = Instant::now();
     agent.signal("INT");
     assert_eq!(agent.end(), Some(75));
@@ -51,12 +57,8 @@ fn deliveries_that_do_not_end_are_given_up_after_the_grace_and_sent_again_later(
 #[test]
 fn a_stop_that_waits_is_shown_with_its_phase_and_what_is_still_running_and_for_how_long() {
     let stage = Stage::new();
-    let receiver = stage.receiver(&["--hang", "1"]);
     stage.drop_files("a", 3);
-    let agent = stage.agent(&receiver.url(), &["--grace", "1h"]);
-    until("documents are in flight", || {
-        stage.json(&["status"])["routes"][0]["to"][0]["in_flight"] == 3
-    });
+    let (_receiver, agent) = with_all_in_flight(&stage, 3, "1h");
     let status = stage.json(&["status"]);
     assert!(status["stop"].is_null(), "{status}");
     let lane = status["routes"][0]["to"][0]["lane"].clone();
@@ -98,12 +100,8 @@ fn a_stop_that_waits_is_shown_with_its_phase_and_what_is_still_running_and_for_h
 #[test]
 fn a_second_signal_stops_at_once() {
     let stage = Stage::new();
-    let receiver = stage.receiver(&["--hang", "1"]);
     stage.drop_files("a", 3);
-    let agent = stage.agent(&receiver.url(), &["--grace", "1h"]);
-    until("documents are in flight", || {
-        stage.json(&["status"])["routes"][0]["to"][0]["in_flight"] == 3
-    });
+    let (_receiver, agent) = with_all_in_flight(&stage, 3, "1h");
     agent.signal("TERM");
     until("it is stopping", || {
         stage.json(&["status"])["state"] == "stopping"
