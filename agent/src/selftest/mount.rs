@@ -1,5 +1,7 @@
 //! File systems of our own, mounted for a moment; only root may.
 
+use mainstay_files::Writer;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,15 +11,45 @@ pub(super) struct Mount {
     place: PathBuf,
 }
 
+/// A disk in a file: an ext4, on whatever holds the file.
+#[derive(Debug)]
+pub(super) struct Image(String);
+
+impl Image {
+    /// Makes one of `bytes`.
+    ///
+    /// # Errors
+    /// Why it cannot be done here.
+    pub(super) fn make(file: &Path, bytes: usize) -> Result<Self, String> {
+        needs_root()?;
+        let written = Writer::create(file).and_then(|mut writer| {
+            let zeros = vec![0; 1024 * 1024];
+            for _ in 0..bytes / zeros.len() {
+                // The first failure is told by the commit.
+                writer.write_all(&zeros).ok();
+            }
+            writer.commit_new()
+        });
+        written.map_err(|error| error.to_string())?;
+        let file = file.display().to_string();
+        run("mkfs.ext4", &["-q", "-F", &file])?;
+        Ok(Self(file))
+    }
+
+    /// # Errors
+    /// Why it cannot be done here.
+    pub(super) fn mount(&self, place: &Path) -> Result<Mount, String> {
+        Mount::new(&["-t", "ext4", "-o", "loop"], &self.0, place)
+    }
+}
+
 impl Mount {
     /// Mounts with these arguments at `place`, which is made.
     ///
     /// # Errors
     /// Why it cannot be done here.
-    pub(super) fn new(args: &[&str], source: &str, place: &Path) -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("needs root".to_owned());
-        }
+    fn new(args: &[&str], source: &str, place: &Path) -> Result<Self, String> {
+        needs_root()?;
         mainstay_files::create_dir_all(place, 0o700).map_err(|error| error.to_string())?;
         let target = place.display().to_string();
         let mut all = args.to_vec();
@@ -43,6 +75,11 @@ impl Drop for Mount {
             tracing::warn!(place, why, "could not be unmounted");
         }
     }
+}
+
+fn needs_root() -> Result<(), String> {
+    let is_root = rustix::process::geteuid().is_root();
+    is_root.then_some(()).ok_or_else(|| "needs root".to_owned())
 }
 
 /// Runs a program of the system to its end.

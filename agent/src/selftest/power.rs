@@ -2,12 +2,10 @@
 //! reached the disk.
 
 use super::chance::Chance;
-use super::mount::{Mount, run};
+use super::mount::Image;
 use super::{Ground, Verdict, blocking, library};
 use crate::exit::Failure;
-use mainstay_files::Writer;
 use mainstay_queue::{LaneId, Queue};
-use std::io::Write;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,11 +36,10 @@ pub(super) async fn try_out(ground: &Ground) -> Result<Verdict, Failure> {
 }
 
 fn cut_again_and_again(ground: &Ground) -> Result<Verdict, String> {
-    let image = ground.folder.join("image");
-    let (image, place) = (image.display().to_string(), ground.folder.join("disk"));
-    let mount = || Mount::new(&["-t", "ext4", "-o", "loop"], &image, &place);
-    let made = make(&image).and_then(|()| mount());
-    let mut mounted = match made {
+    let place = ground.folder.join("disk");
+    let made = Image::make(&ground.folder.join("image"), IMAGE)
+        .and_then(|image| Ok((image.mount(&place)?, image)));
+    let (mut mounted, image) = match made {
         Ok(mounted) => mounted,
         Err(why) => return Ok(Verdict::NotMeasured(why)),
     };
@@ -56,7 +53,9 @@ fn cut_again_and_again(ground: &Ground) -> Result<Verdict, String> {
             Err(Refused::Broken(found)) => return Err(found),
         };
         drop(mounted);
-        mounted = mount().map_err(|why| format!("after a power cut: {why}"))?;
+        mounted = image
+            .mount(&place)
+            .map_err(|why| format!("after a power cut: {why}"))?;
         let found = check(mounted.path(), confirmed);
         found.map_err(|found| format!("{found} (seed {})", ground.seed))?;
         cuts += 1;
@@ -65,22 +64,6 @@ fn cut_again_and_again(ground: &Ground) -> Result<Verdict, String> {
     Ok(Verdict::Pass(format!(
         "{cuts} power cuts (ext4 image), {documents} confirmed documents: all were there afterwards"
     )))
-}
-
-fn make(image: &str) -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("needs root".to_owned());
-    }
-    let written = Writer::create(Path::new(image)).and_then(|mut writer| {
-        let zeros = vec![0; 1024 * 1024];
-        for _ in 0..IMAGE / zeros.len() {
-            // The first failure is told by the commit.
-            writer.write_all(&zeros).ok();
-        }
-        writer.commit_new()
-    });
-    written.map_err(|error| error.to_string())?;
-    run("mkfs.ext4", &["-q", "-F", image])
 }
 
 /// Why a cut was not made, or what went wrong before it.
