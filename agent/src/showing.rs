@@ -109,7 +109,8 @@ fn tell(mut updates: Updates, mut say: impl FnMut(&str)) {
     }
 }
 
-fn is_long(snapshot: &Snapshot) -> bool {
+/// Whether it has taken as long as the log waits between two lines.
+pub(crate) fn is_long(snapshot: &Snapshot) -> bool {
     Updates::LOG <= snapshot.elapsed
 }
 

@@ -80,6 +80,7 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
             format_args!("# TYPE {name} {kind}\n{name} {value}\n"),
         );
     }
+    write_stop(&mut text, status);
     write_network(&mut text, status);
     write_cache(&mut text, status);
     for (name, kind, value) in OF_LANES {
@@ -93,6 +94,22 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
         }
     }
     text
+}
+
+/// As long as something finishes; of the phases after that, which take seconds, the log tells.
+fn write_stop(text: &mut String, status: &Status) {
+    let stop = status.stop.as_ref();
+    let seconds = stop.map_or(0, |stop| stop.for_ms / 1_000);
+    for (name, value) in [
+        ("mainstay_stopping", u64::from(stop.is_some())),
+        ("mainstay_stopping_seconds", seconds),
+        (
+            "mainstay_stopping_remaining",
+            stop.map_or(0, |stop| stop.remaining.len() as u64),
+        ),
+    ] {
+        write(text, format_args!("# TYPE {name} gauge\n{name} {value}\n"));
+    }
 }
 
 fn write_network(text: &mut String, status: &Status) {

@@ -1,7 +1,7 @@
 //! The agent's jobs: long work that blocks a thread, at the wish of a person or to look after what is kept.
 //!
 //! Reading and moving documents in numbers, carrying archives, the scrub and the trash. All of them are done by one pool, so that
-//! none is unseen: what runs and waits is shown, and a stop cancels it. What answers at once (one document, a list of them) and
+//! none is unseen: what runs and waits is shown, what takes long stands in the log every 10 s, and a stop cancels it. What answers at once (one document, a list of them) and
 //! what a document waits for (pickup, hub, lookups, `submit`) does not go through here: it would wait behind a job of hours.
 //!
 //! # Defaults
@@ -17,13 +17,14 @@ mod book;
 
 use super::fault::Faults;
 use crate::exit::{Exit, Failure};
+use crate::showing::is_long;
 use crate::status;
 use book::Book;
 use mainstay_clock::SharedClock;
 use mainstay_supervise::{Drained, InFlight};
 use mainstay_work::{
-    CancellationToken, Error, ErrorKind, Job, Kind as Limit, Leftover, Place, Pool, PoolSettings,
-    PoolStatus, Priority, Ticket, Unit, Work,
+    CancellationToken, Error, ErrorKind, Handle, Job, Kind as Limit, Leftover, LogLines, Place,
+    Pool, PoolSettings, PoolStatus, Priority, Show, Snapshot, Ticket, Unit, Updates, Work,
 };
 use std::fmt;
 use std::fmt::Write;
@@ -108,6 +109,23 @@ impl Course for Job {
     }
 }
 
+/// Waits for a job, and says in the log how far it is; dropped, it cancels it.
+async fn finished<T>(handle: Handle<T>) -> Result<T, Error> {
+    let ticket = handle.ticket().clone();
+    let _gives_up = GivesUp(ticket.clone());
+    let lines = ticket.updates(Updates::LOG).show(long_ones(LogLines));
+    tokio::join!(handle, lines).0
+}
+
+/// Shows only what takes long: of the others the log would have two lines each that nobody needs.
+fn long_ones(mut on: impl Show) -> impl Show {
+    move |snapshot: &Snapshot| {
+        if is_long(snapshot) {
+            on.show(snapshot);
+        }
+    }
+}
+
 /// Whether a job came to nothing because all jobs are over.
 pub(super) fn is_over(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed)
@@ -151,8 +169,9 @@ impl Jobs {
     {
         let place = self.place(kind, name)?;
         let handle = place.submit(self.listed(kind, name, work));
-        let _gives_up = GivesUp(handle.ticket().clone());
-        handle.await.map_err(|error| self.told(name, error))
+        finished(handle)
+            .await
+            .map_err(|error| self.told(name, error))
     }
 
     /// Has a job done that a person asked for; `then` hears what it came to, and whether it was cancelled, on its thread, or where it
@@ -192,9 +211,7 @@ impl Jobs {
         T: Send + 'static,
     {
         let place = self.pool.place(self.work(kind, name)).await?;
-        let handle = place.submit(self.listed(kind, name, work));
-        let _gives_up = GivesUp(handle.ticket().clone());
-        handle.await
+        finished(place.submit(self.listed(kind, name, work))).await
     }
 
     fn work(&self, kind: Kind, name: &str) -> Work {
@@ -419,6 +436,24 @@ impl std::error::Error for Own {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_clock::ManualClock;
+    use mainstay_work::Progress;
+
+    #[test]
+    fn only_a_job_that_takes_long_has_lines_in_the_log() {
+        let clock = ManualClock::new();
+        let progress = Progress::new("scrub", Arc::new(clock.clone()));
+        let mut told = Vec::new();
+        let mut lines = long_ones(|snapshot: &Snapshot| told.push(snapshot.done));
+        for done in 1..=3 {
+            progress.add(1);
+            assert_eq!(progress.watch().snapshot().done, done);
+            lines.show(&progress.watch().snapshot());
+            clock.advance(Duration::from_secs(6));
+        }
+        drop(lines);
+        assert_eq!(told, [3]);
+    }
 
     #[tokio::test]
     async fn how_jobs_ended_is_counted_and_a_failure_keeps_its_words() {

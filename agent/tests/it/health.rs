@@ -270,6 +270,30 @@ fn an_address_that_others_can_reach_is_refused() {
 }
 
 #[test]
+fn the_metrics_say_that_it_stops_and_for_how_many_it_waits() {
+    let home = Stage::new();
+    let receiver = home.receiver(&["--hang", "1"]);
+    let watched = Watched::start(&receiver.url(), "");
+    watched.stage.drop_file("one.csv", b"1");
+    until("it is in flight", || {
+        watched.stage.json(&["status"])["routes"][0]["to"][0]["in_flight"] == 1
+    });
+    let says = |stopping: u8, remaining: u8| {
+        let metrics = watched.get("/metrics").1;
+        let stopping = format!("mainstay_stopping {stopping}");
+        let remaining = format!("mainstay_stopping_remaining {remaining}");
+        [stopping, remaining]
+            .iter()
+            .all(|line| metrics.lines().any(|told| told == line))
+    };
+    assert!(says(0, 0), "{}", watched.get("/metrics").1);
+    watched.agent.signal("TERM");
+    until("it waits for the delivery", || says(1, 1));
+    watched.agent.signal("TERM");
+    assert_eq!(watched.agent.end(), Some(75));
+}
+
+#[test]
 fn documents_that_nobody_leads_to_any_more_are_told() {
     let (home, port) = (Stage::new(), quiet_port());
     let to = format!("http://127.0.0.1:{port}/ingest");
