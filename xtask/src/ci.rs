@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process;
 use crate::workspace::Workspace;
@@ -99,6 +99,15 @@ fn lock_file(workspace: &Workspace, _: &mut Outcome) -> Result<()> {
         "--locked",
         "--format-version=1",
     ]))?;
+    // They have workspaces of their own, and depend on our crates: nothing of theirs is fetched to see that.
+    for folder in ["bench/rivals", "fuzz"] {
+        process::read(process::cargo(&workspace.root.join(folder)).args([
+            "update",
+            "--workspace",
+            "--locked",
+        ]))
+        .with_context(|| format!("the lock file of `{folder}` does not know what our crates depend on; run `cargo update --workspace` there"))?;
+    }
     Ok(())
 }
 
