@@ -62,18 +62,20 @@ impl Targets {
         if wanted.is_subset(&self.known) {
             return Ok(());
         }
-        if KNOWN_MAX < self.known.len() && !self.is_in_doubt {
-            // Each of them was confirmed since.
-            self.known.clear();
+        let mut known = wanted;
+        // Once there are too many, those go of which each was confirmed since.
+        if self.is_in_doubt || self.known.len() <= KNOWN_MAX {
+            known.extend(self.known.iter().cloned());
         }
-        self.known.extend(wanted);
         let mut bytes = HEADER.to_vec();
-        for folder in &self.known {
+        for folder in &known {
             bytes.extend(folder.as_os_str().as_bytes());
             bytes.push(0);
         }
-        // Where that fails, nothing goes to them.
-        files::replace(&self.path, &bytes).inspect_err(|_| self.known.clear())
+        // Where that fails, nothing goes to them, and what was in doubt before still is.
+        files::replace(&self.path, &bytes)?;
+        self.known = known;
+        Ok(())
     }
 
     /// Puts on the disk what happened in them, if that is in doubt; or says where that failed.
@@ -180,6 +182,27 @@ mod tests {
         third.doubt();
         third.confirm().unwrap();
         assert_eq!(syncs::asked(), all, "and in doubt again");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_down_leaves_those_that_are_in_doubt_in_doubt() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        for folder in ["first", "second"] {
+            std::fs::create_dir(at(folder)).unwrap();
+        }
+        let mut targets = Targets::open(root.path()).unwrap();
+        targets.write(BTreeSet::from([at("first")])).unwrap();
+        targets.doubt();
+        let path = std::mem::replace(&mut targets.path, PathBuf::from("/proc/self/TARGETS"));
+        targets.write(BTreeSet::from([at("second")])).unwrap_err();
+        targets.path = path;
+        targets.write(BTreeSet::from([at("second")])).unwrap();
+        syncs::asked();
+        targets.confirm().unwrap();
+        let id = |name: &str| Folder::open(&at(name)).unwrap().id().unwrap();
+        assert_eq!(syncs::asked(), [id("first"), id("second")]);
+        assert_eq!(Targets::open(root.path()).unwrap().known, targets.known);
     }
 
     #[test]
