@@ -75,7 +75,7 @@ pub const ALL: &[Campaign] = &[
     },
     Campaign {
         name: "stops",
-        about: "the agent is asked to stop at random moments, in eight bad situations, its own start among them,, and has to be gone in time",
+        about: "the agent is asked to stop at random moments, in eight bad situations, its own start among them, and has to be gone in time",
         row: Row::Others,
         run: stops::run,
     },

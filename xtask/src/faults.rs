@@ -13,6 +13,9 @@ use anyhow::{Result, anyhow, bail};
 use crate::process::{self, Stream};
 use crate::workspace::Workspace;
 
+/// The campaign's exit code for words that it does not take.
+const USAGE: i32 = 2;
+
 /// Runs the campaign; `arguments` go to it as they are.
 pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let unmeasured = run(workspace, arguments)?;
@@ -60,7 +63,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Vec<Str
     let is_well = if arguments.iter().all(|word| word == "--short") {
         both_rows(program, &mut note)?
     } else {
-        process::watch(&mut program(), Stream::Out, note)?.success()
+        let status = process::watch(&mut program(), Stream::Out, note)?;
+        if status.code() == Some(USAGE) {
+            bail!("no campaign was begun: see above for the words that it takes");
+        }
+        status.success()
     };
     if !is_well {
         bail!(

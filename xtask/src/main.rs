@@ -67,6 +67,10 @@ fn main() -> ExitCode {
         ("faults", [name]) if name == "table" => {
             Workspace::load().and_then(|workspace| faults::table::verb(&workspace))
         }
+        ("faults", [name, ..]) if name == "table" => {
+            eprintln!("error: `cargo xtask faults table` takes no arguments\n\n{HELP}");
+            return ExitCode::from(USAGE);
+        }
         ("faults", [name, rest @ ..]) if name == "concurrency" => {
             Workspace::load().and_then(|workspace| concurrency::verb(&workspace, rest))
         }
