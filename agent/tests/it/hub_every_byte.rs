@@ -112,6 +112,15 @@ impl Line {
         self.stage.drop_file(&name, body.as_bytes());
     }
 
+    /// Drops one more document, whose connection is held at a byte of it.
+    fn hold_next(&mut self, side: Side, at: u64) {
+        self.proxy.break_all();
+        let manner = Manner::Hold;
+        self.proxy.cut_next(Cut { side, at, manner });
+        self.drop_one();
+        self.runtime.block_on(self.proxy.until_it_holds());
+    }
+
     fn until_delivered(&self, what: &str) {
         until(what, || self.stage.ledger("delivered") == self.sent);
     }
@@ -169,14 +178,7 @@ fn an_agent_that_gives_up_on_a_slow_way_to_a_hub_has_each_document_there_once() 
         (Side::Request, 30),
         (Side::Request, 300),
     ] {
-        line.proxy.break_all();
-        line.proxy.cut_next(Cut {
-            side,
-            at,
-            manner: Manner::Hold,
-        });
-        line.drop_one();
-        line.runtime.block_on(line.proxy.until_it_holds());
+        line.hold_next(side, at);
         if side == Side::Answer {
             until("the hub has it", || {
                 ledger(&line.stage, "accepted") == line.sent
@@ -200,14 +202,7 @@ fn what_comes_late_from_a_hub_is_heard_once() {
         (Side::Answer, 0),
         (Side::Answer, 60),
     ] {
-        line.proxy.break_all();
-        line.proxy.cut_next(Cut {
-            side,
-            at,
-            manner: Manner::Hold,
-        });
-        line.drop_one();
-        line.runtime.block_on(line.proxy.until_it_holds());
+        line.hold_next(side, at);
         assert_eq!(line.stage.ledger("delivered"), line.sent - 1);
         line.proxy.release();
         line.until_delivered("it is delivered late");
