@@ -3,8 +3,8 @@
 use super::*;
 use std::sync::atomic::AtomicUsize;
 
-#[tokio::test]
-async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at_a_time() {
+/// A destination that refuses connections until the flag is taken back.
+fn refused_while_down() -> (Bench, Arc<AtomicBool>) {
     let down = Arc::new(AtomicBool::new(true));
     let is_down = Arc::clone(&down);
     let bench = Bench::start(move |_, _| {
@@ -14,6 +14,12 @@ async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at
             deliver()
         }
     });
+    (bench, down)
+}
+
+#[tokio::test]
+async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at_a_time() {
+    let (bench, down) = refused_while_down();
     let ids = bench.queue.put(30);
     bench.rest().await;
     let in_flight_at_first = bench.destination.sent();
@@ -51,15 +57,7 @@ async fn a_held_destination_costs_no_document_an_attempt_and_is_probed_by_one_at
 
 #[tokio::test]
 async fn a_held_destination_is_probed_at_once_where_somebody_knows_that_something_changed() {
-    let down = Arc::new(AtomicBool::new(true));
-    let is_down = Arc::clone(&down);
-    let bench = Bench::start(move |_, _| {
-        if is_down.load(Ordering::SeqCst) {
-            reply(Outcome::hold("refused"))
-        } else {
-            deliver()
-        }
-    });
+    let (bench, down) = refused_while_down();
     bench.queue.put(1);
     for _ in 0..10 {
         bench.pass(MINUTE).await;
@@ -339,15 +337,7 @@ async fn a_damaged_document_says_nothing_about_its_destination() {
 
 #[tokio::test]
 async fn a_held_destination_is_tried_at_once_when_a_person_says_so_and_not_while_it_is_paused() {
-    let is_back = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let back = Arc::clone(&is_back);
-    let bench = Bench::start(move |_, _| {
-        if back.load(Ordering::SeqCst) {
-            deliver()
-        } else {
-            reply(Outcome::hold("refused"))
-        }
-    });
+    let (bench, down) = refused_while_down();
     bench.queue.put(3);
     bench.rest().await;
     let failures = || match bench.handle.status().state {
@@ -360,7 +350,7 @@ async fn a_held_destination_is_tried_at_once_when_a_person_says_so_and_not_while
     assert_eq!(failures(), 2, "it was tried, and is as before");
     bench.rest().await;
     assert_eq!(failures(), 2, "once, and no more");
-    is_back.store(true, Ordering::SeqCst);
+    down.store(false, Ordering::SeqCst);
     bench.handle.pause();
     bench.handle.try_now();
     bench.rest().await;
