@@ -31,6 +31,20 @@ fn hedged(parts: &Parts, share: f64) -> StackBuilder {
         .budget(budget(parts, share))
 }
 
+/// One call in ten seconds is let through; the others wait.
+fn hedged_behind_a_slow_limiter(parts: &Parts) -> Stack {
+    let slow = RateLimit {
+        permits: 1,
+        per: 10 * SECOND,
+        burst: 1,
+    };
+    parts.limiter.set(slow).unwrap();
+    hedged(parts, 1.0)
+        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
+        .build()
+        .unwrap()
+}
+
 #[tokio::test]
 async fn the_copy_that_loses_is_dropped_and_gives_back_what_it_held() {
     for attempts in [None, Some(3)] {
@@ -120,16 +134,7 @@ async fn all_copies_together_have_the_time_of_the_call() {
 #[tokio::test]
 async fn who_waits_for_our_own_limits_makes_no_copy() {
     let parts = parts(1, 2);
-    let stack = hedged(&parts, 1.0)
-        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
-        .build()
-        .unwrap();
-    let slow = RateLimit {
-        permits: 1,
-        per: 10 * SECOND,
-        burst: 1,
-    };
-    parts.limiter.set(slow).unwrap();
+    let stack = hedged_behind_a_slow_limiter(&parts);
     parts.limiter.try_acquire(1).unwrap();
     let value = parts.played(stack.run(|_| ready(Ok::<_, Hiccup>(7)))).await;
     assert_eq!(value, Ok(7));
@@ -141,16 +146,7 @@ async fn who_waits_for_our_own_limits_makes_no_copy() {
 #[tokio::test]
 async fn a_copy_that_is_turned_away_does_not_hide_how_the_other_failed() {
     let parts = parts(1, 2);
-    let stack = hedged(&parts, 1.0)
-        .limiter(Arc::clone(&parts.limiter), 100 * SECOND)
-        .build()
-        .unwrap();
-    let slow = RateLimit {
-        permits: 1,
-        per: 10 * SECOND,
-        burst: 1,
-    };
-    parts.limiter.set(slow).unwrap();
+    let stack = hedged_behind_a_slow_limiter(&parts);
     let result = parts
         .played(stack.run(|_| async {
             parts.clock.sleep(3 * SECOND).await;
