@@ -1,40 +1,15 @@
 //! A download appears whole and verified, or not at all, over however many broken connections.
 
-use crate::support::{AskedClock, asked, client, server, settings, soon};
+use crate::support::{
+    AskedClock, Place, asked, client, resumed_at, served, server, settings, soon,
+};
 use mainstay_http::{
     Algorithm, Checksum, Client, Download, Downloaded, Error, ErrorKind, Progress,
 };
-use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
-use std::path::PathBuf;
+use mainstay_testkit::faulty_server::{FaultyServer, Reaction};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-
-/// A folder with the place that a file is downloaded to.
-struct Place {
-    folder: TempDir,
-    path: PathBuf,
-}
-
-impl Place {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("file.bin");
-        Self { folder, path }
-    }
-
-    fn content(&self) -> Option<Vec<u8>> {
-        std::fs::read(&self.path).ok()
-    }
-
-    /// Everything in the folder, temporary files too.
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.folder.path()).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.collect()
-    }
-}
 
 fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
@@ -62,32 +37,6 @@ async fn download(
         client.download(&server.url("/file"), &place.path, how),
     )
     .await
-}
-
-/// Where a request asks to go on, where it does.
-fn from(request: &Request) -> Option<usize> {
-    let range = request.header("range")?.strip_prefix("bytes=")?;
-    range.strip_suffix('-')?.parse().ok()
-}
-
-/// The answer of a server that knows ranges, cut after so many bytes of body.
-fn served(request: &Request, file: &[u8], tag: &str, cut: usize) -> Reaction {
-    let length = file.len();
-    let from = from(request).filter(|_| request.header("if-range").is_none_or(|of| of == tag));
-    let (status, range, rest) = match from {
-        Some(from) if from >= length => return Reaction::answer(416),
-        Some(from) => {
-            let range = format!("Content-Range: bytes {from}-{}/{length}\r\n", length - 1);
-            ("206 Partial", range, &file[from..])
-        }
-        None => ("200 OK", String::new(), file),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nETag: {tag}\r\n{range}Content-Length: {}\r\n\r\n",
-        rest.len()
-    );
-    let sent = &rest[..cut.min(rest.len())];
-    Reaction::Raw([head.as_bytes(), sent].concat())
 }
 
 #[tokio::test]
@@ -133,7 +82,7 @@ async fn wherever_the_connection_is_cut_the_rest_is_fetched_and_the_hash_is_righ
             "cut at {cut}"
         );
         let requests = server.conversation().requests();
-        let asked_from: Vec<_> = requests.iter().map(from).collect();
+        let asked_from: Vec<_> = requests.iter().map(resumed_at).collect();
         match cut {
             0 => assert_eq!(asked_from, [None, None]),
             100 => assert_eq!(asked_from, [None]),
@@ -248,7 +197,7 @@ async fn by_a_date_it_goes_on_only_where_the_date_is_certain() {
         let second = server.conversation().requests().remove(1);
         let by = second.header("if-range");
         assert_eq!(by.is_some(), resumed == 1, "{date}");
-        assert_eq!(from(&second).is_some(), resumed == 1, "{date}");
+        assert_eq!(resumed_at(&second).is_some(), resumed == 1, "{date}");
     }
 }
 
@@ -269,7 +218,7 @@ async fn without_a_way_to_know_the_file_again_it_is_fetched_anew() {
         .unwrap();
     assert_eq!((done.checksum, done.resumed), (sum(&file), 0));
     let requests = server.conversation().requests();
-    assert!(requests.iter().all(|request| from(request).is_none()));
+    assert!(requests.iter().all(|request| resumed_at(request).is_none()));
     // Nor is it where that is not wished.
     let how = Download {
         resumes: false,

@@ -1,11 +1,10 @@
 //! H6: a download goes on in another process from what is whole and of the same version, and from nothing else.
 
-use crate::support::{client, server, settings, soon};
+use crate::support::{Place, client, resumed_at, served, server, settings, soon};
 use mainstay_http::{Algorithm, Checksum, Download, ErrorKind};
 use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tempfile::TempDir;
 
 const BLOCK: usize = 1 << 20;
 
@@ -24,27 +23,6 @@ fn how() -> Download {
     }
 }
 
-fn from(request: &Request) -> Option<usize> {
-    let range = request.header("range")?.strip_prefix("bytes=")?;
-    range.strip_suffix('-')?.parse().ok()
-}
-
-/// The rest of the file where that is asked for, of this version.
-fn served(request: &Request, file: &[u8], tag: &str) -> Reaction {
-    let from = from(request).filter(|_| request.header("if-range").is_none_or(|of| of == tag));
-    let length = file.len();
-    let answer = match from {
-        Some(from) => Reaction::answer(206).header(
-            "content-range",
-            &format!("bytes {from}-{}/{length}", length - 1),
-        ),
-        None => Reaction::answer(200),
-    };
-    answer
-        .header("etag", tag)
-        .body(&file[from.unwrap_or_default()..])
-}
-
 /// The head and more than two blocks; then silence.
 fn stalling(file: &[u8], tag: &str) -> Reaction {
     let head = format!(
@@ -58,32 +36,21 @@ fn stalling(file: &[u8], tag: &str) -> Reaction {
 async fn stalls_once(second: usize, tag: &'static str) -> FaultyServer {
     server(move |request, number| match number {
         0 => stalling(&file(0), "\"1\""),
-        _ => served(request, &file(second), tag),
+        _ => served(request, &file(second), tag, usize::MAX),
     })
     .await
 }
 
-struct Place {
-    folder: TempDir,
-    path: PathBuf,
-}
-
+/// A download that is left off, and goes on.
 impl Place {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        let path = folder.path().join("file.bin");
-        Self { folder, path }
-    }
-
     fn part(&self, name: &str) -> PathBuf {
         self.folder.path().join("file.bin.parts").join(name)
     }
 
-    fn names(&self) -> Vec<String> {
+    /// Everything in the folder but for what a process that was killed left, which is swept.
+    fn swept(&self) -> Vec<String> {
         mainstay_files::sweep(self.folder.path()).unwrap();
-        let entries = std::fs::read_dir(self.folder.path()).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.collect()
+        self.names()
     }
 
     /// Waits for the second block.
@@ -114,7 +81,7 @@ impl Place {
             Checksum::of(Algorithm::Sha256, expected)
         );
         assert!(std::fs::read(&self.path).unwrap() == expected);
-        assert_eq!(self.names(), ["file.bin"]);
+        assert_eq!(self.swept(), ["file.bin"]);
         server.conversation().requests().last().unwrap().clone()
     }
 }
@@ -151,7 +118,7 @@ async fn what_came_before_a_kill_is_not_asked_for_again() {
     child.wait().unwrap();
     assert!(!place.path.exists());
     let asked = place.complete(&server, "/file", &file(0)).await;
-    assert_eq!(from(&asked), Some(2 * BLOCK));
+    assert_eq!(resumed_at(&asked), Some(2 * BLOCK));
     assert_eq!(asked.header("if-range"), Some("\"1\""));
 }
 
@@ -179,7 +146,7 @@ async fn of_what_is_damaged_or_anothers_nothing_is_taken() {
         place.give_up(&server.url("/file")).await;
         harm(&place);
         let asked = place.complete(&server, path, &file(0)).await;
-        assert_eq!(from(&asked), expected, "{number}");
+        assert_eq!(resumed_at(&asked), expected, "{number}");
     }
 }
 
@@ -220,5 +187,5 @@ async fn of_what_is_not_what_was_expected_nothing_is_kept() {
         .download(&server.url("/file"), &place.path, wrong)
         .await;
     assert_eq!(done.unwrap_err().kind(), ErrorKind::Mismatch);
-    assert!(place.names().is_empty(), "{:?}", place.names());
+    assert!(place.swept().is_empty(), "{:?}", place.names());
 }

@@ -13,6 +13,58 @@ use tokio::sync::watch;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
+/// A folder with the place that a file is downloaded to.
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("file.bin");
+        Self { folder, path }
+    }
+
+    pub(crate) fn content(&self) -> Option<Vec<u8>> {
+        std::fs::read(&self.path).ok()
+    }
+
+    /// Everything in the folder, temporary files and folders of parts too.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    }
+}
+
+/// Where a request asks to go on, where it does.
+pub(crate) fn resumed_at(request: &Request) -> Option<usize> {
+    let range = request.header("range")?.strip_prefix("bytes=")?;
+    range.strip_suffix('-')?.parse().ok()
+}
+
+/// The answer of a server that knows ranges, cut after so many bytes of body.
+pub(crate) fn served(request: &Request, file: &[u8], tag: &str, cut: usize) -> Reaction {
+    let length = file.len();
+    let from =
+        resumed_at(request).filter(|_| request.header("if-range").is_none_or(|of| of == tag));
+    let (status, range, rest) = match from {
+        Some(from) if from >= length => return Reaction::answer(416),
+        Some(from) => {
+            let range = format!("Content-Range: bytes {from}-{}/{length}\r\n", length - 1);
+            ("206 Partial", range, &file[from..])
+        }
+        None => ("200 OK", String::new(), file),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nETag: {tag}\r\n{range}Content-Length: {}\r\n\r\n",
+        rest.len()
+    );
+    let sent = &rest[..cut.min(rest.len())];
+    Reaction::Raw([head.as_bytes(), sent].concat())
+}
+
 /// What should happen at once; a test that hangs says what it waited for.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(20 * SECOND, future)
