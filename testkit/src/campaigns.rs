@@ -18,6 +18,7 @@ mod simulation;
 mod soak;
 mod stage;
 mod stops;
+mod strace;
 mod syscalls;
 mod trial;
 
@@ -126,6 +127,12 @@ pub const ALL: &[Campaign] = &[
         about: "system calls of scripted workloads fail, once and for good, in eight ways, and writes are short",
         row: Row::Others,
         run: syscalls::run,
+    },
+    Campaign {
+        name: "strace",
+        about: "the same by another tool, which has to see the same calls, and to be answered as well where it lets them fail",
+        row: Row::Others,
+        run: strace::run,
     },
     Campaign {
         name: "reads",

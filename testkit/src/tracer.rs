@@ -32,6 +32,15 @@ pub enum Watched {
     Reading,
 }
 
+/// What a call does that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It may change something, or make it durable.
+    Changes,
+    /// It reads, looks or lets go.
+    Reads,
+}
+
 /// What happens at a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -124,6 +133,17 @@ pub fn errors(name: &str) -> impl Iterator<Item = i32> + use<> {
     #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
     let (_, errors) = (name, &[] as &[nix::errno::Errno]);
     errors.iter().map(|errno| *errno as i32)
+}
+
+/// What a system call of this name does that the watcher counts; `None` of one that it does not know.
+pub fn known(name: &str) -> Option<Known> {
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    return call::known(name);
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    {
+        let _ = name;
+        None
+    }
 }
 
 /// What a program does first that wants to be watched: it waits for its watcher.

@@ -57,6 +57,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the disk that fails and heals is a file in a file system of its own",
     },
     Program {
+        command: "strace",
+        package: "strace",
+        reason: "what our own watcher sees of system calls and lets fail is held against another's",
+    },
+    Program {
         command: "faketime",
         package: "faketime",
         reason: "the date jumps under the agent alone",

@@ -6,9 +6,9 @@ use crate::workloads::{
 };
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use std::fs::{self, File};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -210,10 +210,29 @@ impl<'a> Trial<'a> {
         watch(&mut command, &wish, power_off)
     }
 
+    /// Runs the workload as the child of another program, whose last words the workload's become; what it tells is added to
+    /// the facts. Returns what it told, too.
+    pub(super) fn run_below(&self, program: &mut Command) -> Result<(Ending, String)> {
+        let alone = self.command(RUN_ALONE)?;
+        program.arg(alone.get_program()).args(alone.get_args());
+        let ending = self.end_of(program)?;
+        Ok((ending, self.take_in()?))
+    }
+
+    /// What is wrong with how a workload ended that ran below another program.
+    pub(super) fn died_below(&self, ending: Ending) -> Result<Option<String>> {
+        self.ended_badly(ending)
+    }
+
     /// The same with nobody watching: nothing is to fail, and it takes half the time.
     fn start_alone(&self, verb: &str) -> Result<Ending> {
-        let mut command = self.command(verb)?;
+        self.end_of(&mut self.command(verb)?)
+    }
+
+    /// Starts a program that nobody here watches, and waits for its end; one that hangs is killed with its children.
+    fn end_of(&self, command: &mut Command) -> Result<Ending> {
         command
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(File::create(self.notes.join("told"))?)
             .stderr(File::create(self.notes.join("said"))?);
@@ -223,7 +242,7 @@ impl<'a> Trial<'a> {
         let mut ends = [PollFd::new(&descriptor, PollFlags::IN)];
         let patience = Timespec::try_from(PATIENCE)?;
         if poll(&mut ends, Some(&patience))? == 0 {
-            child.kill()?;
+            kill_process_group(pid, Signal::KILL)?;
             child.wait()?;
             return Ok(Ending::Hung);
         }

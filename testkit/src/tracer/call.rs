@@ -47,6 +47,15 @@ const CALLS: &[Known] = &[
     (libc::SYS_fallocate, "fallocate", &[Place::Descriptor(0)]),
     (libc::SYS_fchmod, "fchmod", &[Place::Descriptor(0)]),
     (libc::SYS_fchown, "fchown", &[Place::Descriptor(0)]),
+    (libc::SYS_fchmodat, "fchmodat", &[Place::At(0, 1)]),
+    (libc::SYS_fchownat, "fchownat", &[Place::At(0, 1)]),
+    (libc::SYS_chmod, "chmod", &[Place::Path(0)]),
+    (libc::SYS_fsetxattr, "fsetxattr", &[Place::Descriptor(0)]),
+    (
+        libc::SYS_fremovexattr,
+        "fremovexattr",
+        &[Place::Descriptor(0)],
+    ),
     (libc::SYS_flock, "flock", &[Place::Descriptor(0)]),
     (
         libc::SYS_copy_file_range,
@@ -76,6 +85,8 @@ const CALLS: &[Known] = &[
         "linkat",
         &[Place::At(0, 1), Place::At(2, 3)],
     ),
+    (libc::SYS_symlink, "symlink", &[Place::Path(1)]),
+    (libc::SYS_symlinkat, "symlinkat", &[Place::At(1, 2)]),
     (libc::SYS_unlink, "unlink", &[Place::Path(0)]),
     (libc::SYS_unlinkat, "unlinkat", &[Place::At(0, 1)]),
     (libc::SYS_rmdir, "rmdir", &[Place::Path(0)]),
@@ -84,6 +95,16 @@ const CALLS: &[Known] = &[
     (libc::SYS_utimensat, "utimensat", &[Place::At(0, 1)]),
     (libc::SYS_openat, "openat", &[Place::Opening(0, 1, 2)]),
 ];
+
+/// In which of the two lists a call of this name is.
+pub(super) fn known(name: &str) -> Option<super::Known> {
+    let is_in = |list: &[Known]| list.iter().any(|(_, known, _)| *known == name);
+    if is_in(CALLS) {
+        Some(super::Known::Changes)
+    } else {
+        is_in(READING).then_some(super::Known::Reads)
+    }
+}
 
 /// A call that counts.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ pub(super) const READING: &[Known] = &[
     (libc::SYS_preadv2, "preadv2", &[Place::Descriptor(0)]),
     (libc::SYS_mmap, "mmap", &[Place::Descriptor(4)]),
     (libc::SYS_lseek, "lseek", &[Place::Descriptor(0)]),
+    (libc::SYS_fadvise64, "fadvise64", &[Place::Descriptor(0)]),
     (libc::SYS_getdents64, "getdents64", &[Place::Descriptor(0)]),
     (libc::SYS_stat, "stat", &[Place::Path(0)]),
     (libc::SYS_lstat, "lstat", &[Place::Path(0)]),
