@@ -14,6 +14,8 @@
 
 mod by_hand;
 
+mod ended;
+
 mod permit;
 
 mod settings;
@@ -193,23 +195,28 @@ impl Breaker {
     #[inline]
     pub fn enter(&self) -> Result<Permit<'_>, Rejection> {
         let word = self.word.load(Ordering::Acquire);
-        match state_of(word) {
+        let (word, started) = match state_of(word) {
             BreakerState::Closed | BreakerState::MetricsOnly => {
                 let started = self.watch.needs_start().then(|| self.clock.now());
-                Ok(Permit::new(self, word, started))
+                (word, started)
             }
-            BreakerState::Disabled => Ok(Permit::new(self, word, None)),
-            _ => self.enter_carefully(word),
-        }
+            BreakerState::Disabled => (word, None),
+            _ => self.enter_carefully(word)?,
+        };
+        // Put together here and nowhere else, so that it need not lie in memory: written in words and read back in pairs it
+        // would cost more than all of the rest.
+        Ok(Permit::new(self, word, started))
     }
 
     /// Whether nothing has changed since a call was let in under `word`.
+    #[inline]
     fn is_as_of(&self, word: u64) -> bool {
         self.word.load(Ordering::Acquire) == word
     }
 
+    /// Under which word it lets a call in, and since when that counts.
     #[inline(never)]
-    fn enter_carefully(&self, word: u64) -> Result<Permit<'_>, Rejection> {
+    fn enter_carefully(&self, word: u64) -> Result<(u64, Option<Moment>), Rejection> {
         let state = state_of(word);
         if state == BreakerState::ForcedOpen {
             return Err(self.reject(None));
@@ -227,7 +234,7 @@ impl Breaker {
 
     /// Its time may be over, or it is half open: that is decided by one at a time.
     #[cold]
-    fn enter_when_due(&self, now: Moment) -> Result<Permit<'_>, Rejection> {
+    fn enter_when_due(&self, now: Moment) -> Result<(u64, Option<Moment>), Rejection> {
         let mut inner = self.inner();
         self.wake(&mut inner, now);
         let word = self.word.load(Ordering::Acquire);
@@ -245,9 +252,9 @@ impl Breaker {
                     inner.probing_since = now;
                 }
                 inner.probes += 1;
-                Ok(Permit::new(self, word, Some(now)))
+                Ok((word, Some(now)))
             }
-            _ => Ok(Permit::new(self, word, Some(now))),
+            _ => Ok((word, Some(now))),
         }
     }
 
@@ -283,84 +290,6 @@ impl Breaker {
     fn reject(&self, retry_after: Option<Duration>) -> Rejection {
         self.rejected.fetch_add(1, Ordering::Relaxed);
         Rejection::new(RejectedBy::Breaker, &self.name, retry_after)
-    }
-
-    /// A call that was let in under `word` has ended.
-    #[inline]
-    fn ended(&self, word: u64, verdict: Verdict, started: Option<Moment>) {
-        if self.word.load(Ordering::Acquire) != word {
-            self.late.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        match (state_of(word), verdict) {
-            (BreakerState::HalfOpen, _) => self.probe_ended(word, verdict),
-            (BreakerState::Closed | BreakerState::MetricsOnly, Verdict::Success) => {
-                self.saw(word, false, started);
-            }
-            (BreakerState::Closed | BreakerState::MetricsOnly, Verdict::Failure) => {
-                self.failed_now();
-                self.saw(word, true, started);
-            }
-            _ => {}
-        }
-    }
-
-    #[inline]
-    fn saw(&self, word: u64, failed: bool, started: Option<Moment>) {
-        if self.watch.saw(failed, started, || self.clock.now()) {
-            self.consider(word);
-        }
-    }
-
-    fn failed_now(&self) {
-        let now = self.clock.now().nanos();
-        self.last_failure
-            .store(now.saturating_add(1), Ordering::Relaxed);
-    }
-
-    /// Opens, if there is a reason to.
-    #[cold]
-    fn consider(&self, word: u64) {
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        if self.word.load(Ordering::Acquire) != word {
-            return;
-        }
-        let Some(reason) = self.watch.reason(&inner.settings, now) else {
-            return;
-        };
-        if state_of(word) == BreakerState::MetricsOnly {
-            inner.opened += 1;
-            self.watch.clear(&inner.settings);
-            tracing::warn!(breaker = %self.name, reason, "would be open, and only counts");
-            return;
-        }
-        self.open(&mut inner, now, reason);
-    }
-
-    #[cold]
-    fn probe_ended(&self, word: u64, verdict: Verdict) {
-        let now = self.clock.now();
-        let mut inner = self.inner();
-        if self.word.load(Ordering::Acquire) != word {
-            self.late.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        inner.probes = inner.probes.saturating_sub(1);
-        match verdict {
-            Verdict::Ignored => {}
-            Verdict::Failure => {
-                self.failed_now();
-                self.open(&mut inner, now, "a call that should find out failed".into());
-            }
-            Verdict::Success => {
-                inner.successes += 1;
-                if inner.successes >= inner.settings.successes_to_close {
-                    let reason = format!("{} successes in a row", inner.successes);
-                    self.close(&mut inner, BreakerState::Closed, now, reason);
-                }
-            }
-        }
     }
 
     fn open(&self, inner: &mut Inner, now: Moment, reason: String) {
@@ -473,6 +402,7 @@ fn settle<T, E: Classify>(permit: Permit<'_>, result: Result<T, E>) -> Result<T,
     }
 }
 
+#[inline]
 fn state_of(word: u64) -> BreakerState {
     BreakerState::from_bits(word & ((1 << STATE_BITS) - 1))
 }

@@ -4,7 +4,7 @@ use super::settings::{BreakerSettings, Rate, Window};
 use crate::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::window::{CallWindow, TimeWindow, Went};
-use mainstay_clock::Moment;
+use mainstay_clock::{Clock, Moment};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -14,6 +14,12 @@ const NONE: u8 = 0;
 const CALLS: u8 = 1;
 /// That of the last while.
 const TIME: u8 = 2;
+/// That of the last while, which is long.
+const LONG_TIME: u8 = 3;
+
+/// A window that is at least so long consists of pieces of 62 ms and more: the coarse clock, which lags by less than two ticks of
+/// at most 10 ms, costs a tenth of the exact one and is good enough for it.
+const LONG: Duration = Duration::from_secs(1);
 
 /// What is watched, and what was seen.
 #[derive(Debug)]
@@ -51,7 +57,7 @@ impl Watch {
             None => NONE,
             Some(Window::Time(time)) => {
                 self.time.resize(time);
-                TIME
+                if time < LONG { TIME } else { LONG_TIME }
             }
             Some(Window::Calls(calls)) => {
                 *self.calls() = CallWindow::new(calls);
@@ -85,14 +91,14 @@ impl Watch {
         self.slow_after.load(Ordering::Relaxed) != u64::MAX
     }
 
-    /// Remembers how a call went; answers whether that may be a reason to open.
+    /// Whether a call that went well leaves nothing to remember: no share is watched, and none failed before it.
     #[inline]
-    pub(super) fn saw(
-        &self,
-        failed: bool,
-        started: Option<Moment>,
-        now: impl FnOnce() -> Moment,
-    ) -> bool {
+    pub(super) fn is_at_ease(&self) -> bool {
+        self.in_a_row.load(Ordering::Relaxed) == 0 && self.window.load(Ordering::Acquire) == NONE
+    }
+
+    /// Remembers how a call went; answers whether that may be a reason to open.
+    pub(super) fn saw(&self, failed: bool, started: Option<Moment>, clock: &dyn Clock) -> bool {
         if failed {
             self.in_a_row.fetch_add(1, Ordering::Relaxed);
         } else if self.in_a_row.load(Ordering::Relaxed) != 0 {
@@ -102,11 +108,15 @@ impl Watch {
         if window == NONE {
             return failed;
         }
-        let now = now();
+        let now = if started.is_none() && window != TIME {
+            clock.now_coarse()
+        } else {
+            clock.now()
+        };
         let slow = started.is_some_and(|started| {
             now.since(started).as_nanos() as u64 > self.slow_after.load(Ordering::Relaxed)
         });
-        if window == TIME {
+        if matches!(window, TIME | LONG_TIME) {
             self.time.add(now, [true, failed, slow]);
         } else {
             self.calls().add(Went { failed, slow });
@@ -143,7 +153,7 @@ impl Watch {
     /// Of the window: all, failed, slow; all zero where there is none.
     pub(super) fn sums(&self, now: Moment) -> [u64; 3] {
         match self.window.load(Ordering::Acquire) {
-            TIME => self.time.sums(now),
+            TIME | LONG_TIME => self.time.sums(now),
             CALLS => self.calls().sums(),
             _ => [0; 3],
         }
