@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a campaign counts of the things that were survived.
+/// What a campaign counts of the things that were survived, or measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Figure {
     /// The power was cut.
@@ -31,6 +31,14 @@ pub enum Figure {
     Swaps,
     /// A process was asked to stop.
     Stops,
+    /// A document was offered, and delivered once.
+    Documents,
+    /// Descriptors that are open at rest, at most.
+    Descriptors,
+    /// Threads that there are at rest, at most.
+    Threads,
+    /// By how many KiB memory rises in an hour, rounded; 0 where it falls.
+    MemoryRise,
 }
 
 impl Figure {
@@ -49,6 +57,10 @@ impl Figure {
             Self::Lives => "lives",
             Self::Swaps => "swaps",
             Self::Stops => "stops",
+            Self::Documents => "documents",
+            Self::Descriptors => "descriptors",
+            Self::Threads => "threads",
+            Self::MemoryRise => "memory_kib_per_hour",
         }
     }
 }

@@ -11,7 +11,7 @@ use super::faulty::LIVES;
 use super::stage::Stage;
 use super::{Effort, scratch};
 use crate::process::{Mainstay, Receiver};
-use crate::verdict::Verdict;
+use crate::verdict::{Figure, Figures, Verdict};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;
@@ -45,6 +45,13 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// How much memory may rise: in an hour, and in all of a short form.
 const RISE_MAX: f64 = MIB;
 
+/// What came of all rounds, none of which rose.
+#[derive(Debug)]
+struct Seen {
+    words: String,
+    figures: Figures,
+}
+
 /// What the agent holds at rest.
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -67,15 +74,22 @@ pub(super) fn run(effort: Effort) -> Verdict {
         Ok(seen) => seen,
         Err(error) => return Verdict::from(error),
     };
-    let words = match tasks_are_well(&tasks).and_then(|()| judge(&held, effort.is_long)) {
-        Ok(words) => words,
+    let seen = match tasks_are_well(&tasks).and_then(|()| judge(&held, effort.is_long)) {
+        Ok(seen) => seen,
         Err(what) => {
             let seed = effort.seed;
             let kept = Some(stage.keep());
             return Verdict::Violation { what, seed, kept };
         }
     };
-    stage.judge(&["data"], &words)
+    let documents = stage.documents();
+    let verdict = stage.judge(&["data"], &seen.words);
+    let figures = seen.figures.into_iter();
+    figures
+        .chain([(Figure::Documents, documents)])
+        .fold(verdict, |verdict, (figure, count)| {
+            verdict.with(figure, count)
+        })
 }
 
 /// What was held at rest after each round, and how the tasks stood at the end.
@@ -188,8 +202,8 @@ fn look(agent: &Mainstay, begun: Instant) -> Result<Held> {
     })
 }
 
-/// What was seen, in words; `Err` where something rises.
-fn judge(held: &[Held], is_long: bool) -> std::result::Result<String, String> {
+/// What was seen; `Err`, in words, where something rises.
+fn judge(held: &[Held], is_long: bool) -> std::result::Result<Seen, String> {
     let warm_up = if is_long {
         held.partition_point(|held| held.at < WARM_UP_LONG)
     } else {
@@ -217,17 +231,28 @@ fn judge(held: &[Held], is_long: bool) -> std::result::Result<String, String> {
         let memory = |held: Option<&Held>| held.map_or(0.0, |held| held.memory as f64);
         (memory(warm.last()) - memory(warm.first()), "all")
     };
-    let words = format!(
-        "{} rounds, {} descriptors and {} threads at rest, memory rises by {:.2} MiB in {per}",
-        held.len(),
+    let (descriptors, threads) = (
         most(|held| held.descriptors, warm),
         most(|held| held.threads, warm),
+    );
+    let words = format!(
+        "{} rounds, {descriptors} descriptors and {threads} threads at rest, memory rises by {:.2} MiB in {per}",
+        held.len(),
         rise / MIB
     );
     if RISE_MAX <= rise {
         return Err(format!("{words}: {held:?}"));
     }
-    Ok(words)
+    let mut figures = Figures::from([
+        (Figure::Descriptors, descriptors as u64),
+        (Figure::Threads, threads as u64),
+    ]);
+    // A minute says nothing of an hour.
+    if is_long {
+        let kib = (rise / 1_024.0).round().max(0.0);
+        figures.insert(Figure::MemoryRise, kib as u64);
+    }
+    Ok(Seen { words, figures })
 }
 
 /// By how many bytes memory rises in a second: the line that lies closest to all of them (least squares).
@@ -289,6 +314,20 @@ mod tests {
         let rises = |round: u64| 20.0 * MIB + round as f64 * 15.0 * 2.0 * MIB / 3600.0;
         let wavers = |round: u64| 20.0 * MIB + (round % 2) as f64 * 65_536.0;
         assert!(judge(&rounds(wavers, (9, 8)), true).is_ok());
+        // Half a MiB in an hour.
+        let hardly = |round: u64| 20.0 * MIB + round as f64 * 15.0 * 0.5 * MIB / 3600.0;
+        let seen = judge(&rounds(hardly, (9, 8)), true).unwrap();
+        let figures = Figures::from([
+            (Figure::Descriptors, 9),
+            (Figure::Threads, 8),
+            (Figure::MemoryRise, 512),
+        ]);
+        assert_eq!(seen.figures, figures, "{}", seen.words);
+        let falls = |round: u64| 20.0 * MIB - round as f64 * 1_024.0;
+        let seen = judge(&rounds(falls, (9, 8)), true).unwrap();
+        assert_eq!(seen.figures[&Figure::MemoryRise], 0, "{}", seen.words);
+        let short = judge(&rounds(wavers, (9, 8))[..ROUNDS_SHORT], false).unwrap();
+        assert!(!short.figures.contains_key(&Figure::MemoryRise));
         let told = judge(&rounds(rises, (9, 8)), true).unwrap_err();
         assert!(
             told.contains("memory rises by 2.00 MiB in an hour"),

@@ -215,6 +215,11 @@ impl Stage {
         self.folder.keep()
     }
 
+    /// How many documents were offered.
+    pub(super) fn documents(&self) -> u64 {
+        self.oracle.count()
+    }
+
     /// Holds everything against the oracle: the store, the folders, the ledgers.
     pub(super) fn judge(self, data: &[&str], measured: &str) -> Verdict {
         match self.what_is_wrong(data) {

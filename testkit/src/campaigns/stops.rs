@@ -134,11 +134,14 @@ pub(super) fn run(effort: Effort) -> Verdict {
     if stops < 2 * untimed {
         return Verdict::NotMeasured(format!("stops: the machine was late itself; {words}"));
     }
+    let documents = stage.documents();
     let verdict = stage.judge(&["data"], &words);
     if !verdict.is_pass() {
         println!("  its disk: {}", scratch.keep().display());
     }
-    verdict.with(Figure::Stops, stops)
+    verdict
+        .with(Figure::Stops, stops)
+        .with(Figure::Documents, documents)
 }
 
 fn all(stage: &mut Stage, stops: u64) -> Result<BTreeMap<Situation, Stops>> {

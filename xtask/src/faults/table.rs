@@ -56,6 +56,14 @@ const FIGURES: &[(&str, &str)] = &[
     ("inputs", "made-up inputs of readers and sequences"),
 ];
 
+/// What campaigns measure: the same. They do not add up, and stand in the row of the campaign alone, as its newest run had them.
+const MEASURED: &[(&str, &str)] = &[
+    ("documents", "documents delivered once"),
+    ("descriptors", "descriptors at rest"),
+    ("threads", "threads at rest"),
+    ("memory_kib_per_hour", "KiB more memory in an hour"),
+];
+
 /// What `cargo xtask faults mutate` counts.
 const TAKEN_OUT: &str = "protections taken out of the code, each missed by a test";
 
@@ -91,7 +99,7 @@ impl Run {
             .context("`figures` is missing")?
         {
             ensure!(
-                FIGURES.iter().any(|(known, _)| known == key),
+                { FIGURES.iter().chain(MEASURED) }.any(|(known, _)| known == key),
                 "`{key}` is counted, and no row of the table has it"
             );
             let count = count.as_u64().context("a figure is a number")?;
@@ -245,9 +253,10 @@ impl Record {
                 let sum = sums.get(key)?;
                 Some(format!("{} {words}", grouped(*sum)))
             });
-            let known: Vec<String> = known.collect();
+            let mut known: Vec<String> = known.collect();
             let seconds: u64 = runs.iter().map(|run| run.seconds).sum();
             let Some(newest) = runs.last() else { continue };
+            known.extend(measured(newest));
             writeln!(
                 text,
                 "| `{campaign}` | {} | {} | {} | {} | {} |",
@@ -326,6 +335,16 @@ pub(crate) fn renewed(name: &str, page: &str, record: &str, mutants: &str) -> Re
         .split_once(END)
         .with_context(|| format!("the end of the faults survived is missing: `{END}`"))?;
     Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+/// What a run measured, in words; none where it measured nothing.
+fn measured(run: &Run) -> Option<String> {
+    let known = MEASURED.iter().filter_map(|(key, words)| {
+        let count = run.figures.get(*key)?;
+        Some(format!("{} {words}", grouped(*count)))
+    });
+    let known: Vec<String> = known.collect();
+    (!known.is_empty()).then(|| format!("in the newest run {}", known.join(", ")))
 }
 
 /// Renews both pages.
@@ -407,6 +426,28 @@ mod tests {
             ),
             "{long}"
         );
+    }
+
+    /// They would add up to a memory that nobody has seen.
+    #[test]
+    fn what_is_measured_stands_in_the_row_of_its_campaign_as_the_newest_run_had_it() {
+        let soak = |seed: u64, kib: u64| {
+            let figures = format!(
+                "{{\"kills\":1,\"documents\":1200,\"descriptors\":19,\"threads\":11,\"memory_kib_per_hour\":{kib}}}"
+            );
+            line("soak", "long", seed, "pass", 1, true).replace("{\"kills\":1}", &figures)
+        };
+        let record = soak(1, 40) + &soak(2, 12);
+        let page = short(&record);
+        assert!(page.contains("| kills of the agent | 2 |"), "{page}");
+        assert!(
+            !page.contains("memory") && !page.contains("documents"),
+            "{page}"
+        );
+        let long = renewed(LONG, PAGE, &record, "").unwrap();
+        let row = "| `soak` | 2 | 2 kills of the agent; in the newest run 1,200 documents delivered once, \
+                   19 descriptors at rest, 11 threads at rest, 12 KiB more memory in an hour | 0.4 |";
+        assert!(long.contains(row), "{long}");
     }
 
     #[test]
