@@ -15,7 +15,7 @@ pub(crate) use unwell::Unwell;
 use crate::panics::Panics;
 use crate::scrubbing::LastScrub;
 use crate::units::rounded;
-use mainstay_supervise::TaskState;
+use mainstay_supervise::{RecordedStop, TaskState};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,6 +68,9 @@ pub(crate) struct Status {
     /// How the run before this one ended, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) last_stop: Option<String>,
+    /// The stop of that run: how long each phase took, and what became of what was under way; none where it was not stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_stop_report: Option<RecordedStop>,
 }
 
 /// Attempts that a destination failed one after the other.

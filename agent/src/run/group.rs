@@ -71,6 +71,10 @@ impl Component for Group {
         .boxed()
     }
 
+    fn so_far(&self) -> Drained {
+        (self.became)()
+    }
+
     fn cancel(&self) {
         for task in &self.tasks {
             task.abort();
@@ -93,6 +97,10 @@ impl Component for GivingUp {
 
     fn drain(&self) -> BoxFuture<'_, Drained> {
         self.0.over().boxed()
+    }
+
+    fn so_far(&self) -> Drained {
+        self.0.so_far()
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), TaskError>> {

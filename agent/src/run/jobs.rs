@@ -339,10 +339,15 @@ impl Jobs {
     /// Waits until all have given up, for as long as they may take.
     pub(super) async fn over(&self) -> Drained {
         let left = self.pool.close(GIVE_UP).await;
-        let still = left.running.len() as u64;
         self.left.get_or_init(|| left);
+        self.so_far()
+    }
+
+    /// What became of them by now; those that still run are given up.
+    pub(super) fn so_far(&self) -> Drained {
         let now = self.pool.status();
         let before = self.before.get_or_init(|| now.clone());
+        let still = now.running.len() as u64;
         Drained {
             completed: now.finished - before.finished,
             cancelled: now.cancelled - before.cancelled + still,

@@ -48,6 +48,7 @@ impl Agent {
             unwell: Vec::new(),
             stop: self.stop_under_way(wall),
             last_stop: self.last_stops.last(),
+            last_stop_report: self.last_stops.last_report(),
         };
         if self.is_stopping() {
             status.state = status::State::Stopping;

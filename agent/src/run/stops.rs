@@ -3,7 +3,9 @@
 use crate::data::DataDir;
 use crate::terminal::{self, Count};
 use mainstay_clock::{Moment, SharedClock};
-use mainstay_supervise::{BadStops, RecordedLife, StopOutcome, StopRecord, StopReport};
+use mainstay_supervise::{
+    BadStops, RecordedLife, RecordedStop, StopOutcome, StopRecord, StopReport,
+};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -74,18 +76,13 @@ impl LastStops {
     pub(crate) fn last(&self) -> Option<String> {
         Some(match &self.before.as_ref()?.stop {
             None => "was not stopped: it was killed, crashed, or lost its power".to_owned(),
-            Some(stop) => {
-                let seconds = stop.took_ms as f64 / 1_000.0;
-                match stop.outcome {
-                    StopOutcome::Clean => format!("stopped cleanly in {seconds:.1} s"),
-                    StopOutcome::AtOnce => "was told twice to stop, and did so at once".to_owned(),
-                    StopOutcome::Unclean => {
-                        let complaints = stop.complaints.join("; ");
-                        format!("did not finish its stop in {seconds:.1} s: {complaints}")
-                    }
-                }
-            }
+            Some(stop) => how(stop) + &phases(stop) + &became(stop),
         })
+    }
+
+    /// The stop of the last life; none before the first, and where it was not stopped.
+    pub(crate) fn last_report(&self) -> Option<RecordedStop> {
+        self.before.as_ref()?.stop.clone()
     }
 
     /// What was not well at the end of the lives before, while that is news.
@@ -128,6 +125,48 @@ impl LastStops {
             tracing::warn!("how the agent ends cannot be written down: {error}");
         }
     }
+}
+
+/// How a stop ended.
+fn how(stop: &RecordedStop) -> String {
+    let took = seconds(stop.took_ms);
+    match stop.outcome {
+        StopOutcome::Clean => format!("stopped cleanly in {took}"),
+        StopOutcome::AtOnce => "was told twice to stop, and did so at once".to_owned(),
+        StopOutcome::Unclean => {
+            let complaints = stop.complaints.join("; ");
+            format!("did not finish its stop in {took}: {complaints}")
+        }
+    }
+}
+
+/// How long each phase of it took; nothing where that is not known.
+fn phases(stop: &RecordedStop) -> String {
+    let phases = stop.phases.iter();
+    let each: Vec<String> = phases
+        .map(|phase| {
+            let name = phase.phase.name().replace('_', " ");
+            format!("{name} {}", seconds(phase.took_ms))
+        })
+        .collect();
+    if each.is_empty() {
+        return String::new();
+    }
+    format!(" ({})", each.join(", "))
+}
+
+/// What became of what was under way; nothing where that is not known.
+fn became(stop: &RecordedStop) -> String {
+    stop.drained.map_or_else(String::new, |drained| {
+        format!(
+            "; {} finished, {} given up, {} left for the next start",
+            drained.completed, drained.cancelled, drained.left
+        )
+    })
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{:.1} s", ms as f64 / 1_000.0)
 }
 
 fn run(bad: &BadStops) -> String {

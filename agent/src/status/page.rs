@@ -58,7 +58,7 @@ impl Page {
             let word = if number == 0 { "stop" } else { "" };
             self.line(format_args!("{word:8}  {YELLOW}{}{PLAIN}", visible(&line)));
         }
-        if let (State::Stopped, Some(last)) = (status.state, &status.last_stop) {
+        if let Some(last) = &status.last_stop {
             self.line(format_args!("last run  {}", visible(last)));
         }
         if let Some(service) = &status.service {

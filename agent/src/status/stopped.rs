@@ -19,6 +19,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
             .push(To::of_lane(&lane.name, "stopped", Some(lane)));
     }
     let data: &DataDir = &opened.data;
+    let last = LastStops::begin(data, &mainstay_clock::system());
     Status {
         state: State::Stopped,
         pid: None,
@@ -44,6 +45,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
         jobs: Vec::new(),
         unwell: Vec::new(),
         stop: None,
-        last_stop: LastStops::begin(data, &mainstay_clock::system()).last(),
+        last_stop: last.last(),
+        last_stop_report: last.last_report(),
     }
 }

@@ -1,5 +1,6 @@
 //! A stop finishes within its grace, and a second one at once; nothing is lost either way.
 
+use crate::health::Watched;
 use crate::support::{Receiver, Running, Stage, say, until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -95,6 +96,64 @@ fn a_stop_that_waits_is_shown_with_its_phase_and_what_is_still_running_and_for_h
     assert!(book.contains(&line), "{book}");
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(75));
+}
+
+/// They were computed and forgotten: whoever looked after a stop saw its whole time, and nothing of what became of the work.
+#[test]
+fn a_stop_that_is_over_is_told_with_its_phases_and_what_was_finished_given_up_and_left() {
+    let stage = Stage::new();
+    stage.drop_files("a", 3);
+    let (_receiver, agent) = with_all_in_flight(&stage, 3, "500ms");
+    agent.signal("TERM");
+    let log = stage.text("agent.log");
+    assert_eq!(agent.end(), Some(75));
+    let log = std::fs::read_to_string(log).unwrap();
+    let line = log.lines().rfind(|line| line.contains("took_ms="));
+    let line = line.unwrap_or_else(|| panic!("{log}"));
+    for field in [
+        "drain_ms=",
+        "cancel_ms=",
+        "clean_up_ms=",
+        "completed=0",
+        "cancelled=3",
+        "left=3",
+    ] {
+        assert!(line.contains(field), "{field}: {line}");
+    }
+
+    let words = "; 0 finished, 3 given up, 3 left for the next start";
+    let told = |status: &Value| {
+        let report = &status["last_stop_report"];
+        assert_eq!(report["outcome"], "clean", "{status}");
+        let phases = report["phases"].as_array().unwrap();
+        let names: Vec<&str> = { phases.iter() }
+            .map(|phase| phase["phase"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["drain", "cancel", "clean_up"], "{report}");
+        assert!(phases[0]["took_ms"].as_u64() >= Some(500), "{report}");
+        let sums = serde_json::json!({"completed": 0, "cancelled": 3, "left": 3});
+        assert_eq!(report["drained"], sums, "{report}");
+        let last = status["last_stop"].as_str().unwrap();
+        assert!(last.contains("(drain ") && last.ends_with(words), "{last}");
+    };
+    told(&stage.json(&["status"]));
+    let port = crate::hubs::quiet_port();
+    let config = format!(
+        "[health]\nlisten = \"127.0.0.1:{port}\"\n[[route]]\nname = \"cli\"\n[route.to.http]\nurl = \"http://127.0.0.1:1/\"\n"
+    );
+    let agent = stage.start(&mut stage.configured(&config));
+    told(&stage.json(&["status"]));
+    let page = say(&mut stage.command(&["status"])).out;
+    assert!(page.contains(words), "{page}");
+    let metrics = Watched::of(stage, port, agent).get("/metrics").1;
+    for line in [
+        "mainstay_last_stop_phase_seconds{phase=\"drain\"} ",
+        "mainstay_last_stop_work{became=\"completed\"} 0\n",
+        "mainstay_last_stop_work{became=\"cancelled\"} 3\n",
+        "mainstay_last_stop_work{became=\"left\"} 3\n",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
 }
 
 #[test]

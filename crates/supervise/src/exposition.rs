@@ -2,7 +2,7 @@
 
 use crate::health::{HealthSnapshot, HealthState};
 use crate::state::{ServiceState, ServiceStatus};
-use crate::stopping::{StopOutcome, StopRecord};
+use crate::stopping::{RecordedStop, StopOutcome, StopRecord};
 use std::fmt::Write as _;
 
 /// Lines of metrics.
@@ -31,6 +31,34 @@ impl Exposition {
     fn number(&mut self, name: &str, kind: &str, help: &str, value: f64) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
+    }
+}
+
+impl Exposition {
+    /// Its phases, and what became of what was under way; nothing where an earlier version wrote it down.
+    fn last_stop(&mut self, last: &RecordedStop) {
+        if !last.phases.is_empty() {
+            let name = "mainstay_last_stop_phase_seconds";
+            self.family(name, "gauge", "How long each phase of the last stop took.");
+            for phase in &last.phases {
+                let labels = [("phase", phase.phase.name())];
+                self.sample(name, &labels, phase.took_ms as f64 / 1e3);
+            }
+        }
+        if let Some(drained) = last.drained {
+            let (name, help) = (
+                "mainstay_last_stop_work",
+                "What became of what was under way at the last stop.",
+            );
+            self.family(name, "gauge", help);
+            for (became, count) in [
+                ("completed", drained.completed),
+                ("cancelled", drained.cancelled),
+                ("left", drained.left),
+            ] {
+                self.sample(name, &[("became", became)], count as f64);
+            }
+        }
     }
 }
 
@@ -159,6 +187,7 @@ impl StopRecord {
         if let Some(last) = last {
             let (name, help) = ("mainstay_last_stop_seconds", "How long the last stop took.");
             out.number(name, "gauge", help, last.took_ms as f64 / 1e3);
+            out.last_stop(last);
         }
         out.text
     }

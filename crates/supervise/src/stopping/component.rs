@@ -29,6 +29,11 @@ pub trait Component: Send + Sync + 'static {
         ready(Drained::default()).boxed()
     }
 
+    /// What became of its work so far: asked where its drain did not come to its end, and by nothing else.
+    fn so_far(&self) -> Drained {
+        Drained::default()
+    }
+
     /// What is under way is to be given up; the drain ends soon after.
     fn cancel(&self) {}
 

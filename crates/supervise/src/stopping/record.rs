@@ -1,6 +1,7 @@
 //! What earlier lives of the agent ended with.
 
-use super::report::{StopOutcome, StopReport};
+use super::component::Drained;
+use super::report::{PhaseReport, StopOutcome, StopReport};
 use serde::{Deserialize, Serialize};
 
 /// A life of the agent, as far as it was written down.
@@ -19,6 +20,12 @@ pub struct RecordedStop {
     pub outcome: StopOutcome,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// The phases that were begun, each with how long it took; none where an earlier version wrote it down.
+    #[serde(default)]
+    pub phases: Vec<PhaseReport>,
+    /// What became of the work that was under way; none where an earlier version wrote it down.
+    #[serde(default)]
+    pub drained: Option<Drained>,
     /// What did not go as it should; the first [`COMPLAINTS_MAX`](StopRecord::COMPLAINTS_MAX).
     pub complaints: Vec<String>,
 }
@@ -67,6 +74,8 @@ impl StopRecord {
         let stop = Some(RecordedStop {
             outcome: report.outcome,
             took_ms: report.took_ms(),
+            phases: report.phases.clone(),
+            drained: Some(report.drained()),
             complaints,
         });
         match self.lives.last_mut() {

@@ -53,7 +53,7 @@ pub struct ComponentReport {
     pub outcome: ComponentOutcome,
     /// How long its drain took, in milliseconds.
     pub took_ms: u64,
-    /// What became of its work, as far as it told.
+    /// What became of its work; where its drain did not end, what it told when it was given up.
     pub drained: Drained,
     /// What was under way when it was abandoned.
     pub in_flight: Vec<String>,
@@ -107,6 +107,12 @@ impl StopReport {
     /// How long it took, in milliseconds.
     pub fn took_ms(&self) -> u64 {
         self.phases.iter().map(|phase| phase.took_ms).sum()
+    }
+
+    /// How long a phase took, in milliseconds; none where it was not begun.
+    pub fn phase_ms(&self, phase: StopPhase) -> Option<u64> {
+        let of = self.phases.iter().find(|one| one.phase == phase);
+        of.map(|one| one.took_ms)
     }
 
     /// What became of the work of all components.

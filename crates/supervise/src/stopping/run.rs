@@ -57,9 +57,10 @@ impl Stopping {
             Make::Component(component) => Some(Arc::clone(component)),
             Make::Hook(_) => None,
         });
+        let components: Vec<Arc<dyn Component>> = components.collect();
         let began = clock.now();
         let run = Run {
-            components: components.collect(),
+            components: components.clone(),
             supervisor: &supervisor,
             settings: &settings,
             signal: &signal,
@@ -79,6 +80,7 @@ impl Stopping {
             }
             report.tasks.abandoned = supervisor.abandon();
         }
+        so_far(&components, &mut report);
         supervisor.close().await;
         report.outcome = match () {
             () if at_once => StopOutcome::AtOnce,
@@ -89,12 +91,67 @@ impl Stopping {
             phase: StopPhase::Over,
             ..StopProgress::default()
         });
-        let (outcome, took_ms) = (report.outcome, report.took_ms());
-        match report.complaints() {
-            none if none.is_empty() => tracing::info!(?outcome, took_ms, "stopped"),
-            complaints => tracing::warn!(?outcome, took_ms, ?complaints, "stopped"),
-        }
+        tell(&report);
         report
+    }
+}
+
+/// The last line of a stop in the log: how it ended, how long each phase took, and what became of what was under way.
+fn tell(report: &StopReport) {
+    let (outcome, took_ms) = (report.outcome, report.took_ms());
+    let phase = |phase| report.phase_ms(phase);
+    let drain_ms = phase(StopPhase::Drain);
+    let (cancel_ms, clean_up_ms) = (phase(StopPhase::Cancel), phase(StopPhase::CleanUp));
+    let Drained {
+        completed,
+        cancelled,
+        left,
+    } = report.drained();
+    let complaints = report.complaints();
+    if complaints.is_empty() {
+        tracing::info!(
+            ?outcome,
+            took_ms,
+            drain_ms,
+            cancel_ms,
+            clean_up_ms,
+            completed,
+            cancelled,
+            left,
+            "stopped"
+        );
+    } else {
+        tracing::warn!(
+            ?outcome,
+            took_ms,
+            drain_ms,
+            cancel_ms,
+            clean_up_ms,
+            completed,
+            cancelled,
+            left,
+            ?complaints,
+            "stopped"
+        );
+    }
+}
+
+/// What became of the work of those whose drain did not come to its end.
+fn so_far(components: &[Arc<dyn Component>], report: &mut StopReport) {
+    for (component, report) in components.iter().zip(&mut report.components) {
+        if matches!(
+            report.outcome,
+            ComponentOutcome::Drained | ComponentOutcome::Cancelled
+        ) {
+            continue;
+        }
+        match caught(|| component.so_far()) {
+            Ok(drained) => report.drained = drained,
+            Err(words) => {
+                let component = component.name();
+                tracing::error!(component, words, "what became of its work is not known");
+            }
+        }
     }
 }
 

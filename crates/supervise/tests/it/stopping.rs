@@ -109,6 +109,14 @@ impl Component for Told {
         .boxed()
     }
 
+    fn so_far(&self) -> Drained {
+        Drained {
+            completed: 1,
+            cancelled: 0,
+            left: 4,
+        }
+    }
+
     fn cancel(&self) {
         self.say("is told to give up");
         if let Some(token) = &self.gives_up {
@@ -435,6 +443,10 @@ async fn a_second_request_ends_everything_at_once_and_says_what_was_not_reached(
         assert!(1_000 <= cut_short.took_ms, "{:?}", report.phases);
         let queue = report.hooks.last().unwrap();
         assert_eq!(queue.outcome, StepOutcome::NotReached);
+        // The queue is drained at once, the delivery where it does not hang.
+        let sum = if hangs_in_drain { (3, 7) } else { (4, 6) };
+        let drained = report.drained();
+        assert_eq!((drained.completed, drained.left), sum, "{report:?}");
         assert!(
             report
                 .complaints()
@@ -548,6 +560,10 @@ async fn a_run_of_bad_stops_is_noticed_at_the_next_start() {
     record.stopped(&cut_short);
     let written = serde_json::to_string(&record).unwrap();
     let mut record: StopRecord = serde_json::from_str(&written).unwrap();
+    let stop = record.lives().last().and_then(|life| life.stop.as_ref());
+    let stop = stop.unwrap();
+    assert_eq!(stop.phases, cut_short.phases);
+    assert_eq!(stop.drained, Some(cut_short.drained()));
     let bad = record.started(5).unwrap();
     assert_eq!((bad.in_a_row, bad.not_stopped), (3, 2));
     assert!(
@@ -565,6 +581,59 @@ async fn a_run_of_bad_stops_is_noticed_at_the_next_start() {
         record.started(start);
     }
     assert_eq!(record.lives().len(), StopRecord::LIVES_MAX);
+}
+
+#[tokio::test]
+async fn how_long_each_phase_took_and_what_became_of_the_work_is_remembered_and_measured() {
+    let (_supervisor, clock, mut stopping, said) = prepared();
+    for (name, drains) in [("the queue", Does::Well), ("the delivery", Does::Hangs)] {
+        let told = Told {
+            drains,
+            ..Told::new(name, &said)
+        };
+        stopping.register(told).unwrap();
+    }
+    let report = passes(&clock, stopping.run()).await;
+    let sum = Drained {
+        completed: 3,
+        cancelled: 0,
+        left: 7,
+    };
+    assert_eq!(report.drained(), sum, "of one that hangs, what it told");
+    assert_eq!(report.phase_ms(StopPhase::Drain), Some(60_000));
+    assert_eq!(report.phase_ms(StopPhase::Over), None);
+
+    let mut record = StopRecord::default();
+    record.started(1);
+    record.stopped(&report);
+    let metrics = record.prometheus();
+    for line in [
+        "mainstay_last_stop_phase_seconds{phase=\"drain\"} 60\n",
+        "mainstay_last_stop_phase_seconds{phase=\"cancel\"} 60\n",
+        "mainstay_last_stop_work{became=\"completed\"} 3\n",
+        "mainstay_last_stop_work{became=\"cancelled\"} 0\n",
+        "mainstay_last_stop_work{became=\"left\"} 7\n",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+/// A record of a version that did not write them down was to be read, and says nothing of them.
+#[test]
+fn a_record_without_phases_is_read_and_none_are_made_up() {
+    let old =
+        r#"{"lives":[{"started_ms":1,"stop":{"outcome":"clean","took_ms":1200,"complaints":[]}}]}"#;
+    let record: StopRecord = serde_json::from_str(old).unwrap();
+    let stop = record.lives()[0].stop.clone().unwrap();
+    assert_eq!((stop.took_ms, stop.drained), (1_200, None));
+    assert!(stop.phases.is_empty());
+    let metrics = record.prometheus();
+    assert!(
+        metrics.contains("mainstay_last_stop_seconds 1.2\n"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("mainstay_last_stop_phase"), "{metrics}");
+    assert!(!metrics.contains("mainstay_last_stop_work"), "{metrics}");
 }
 
 #[tokio::test]
