@@ -15,7 +15,8 @@
 //! | `account` | something cannot be read | the ledger does not add up | damaged-segment |
 //! | `lanes` | documents wait where nobody leads to any more | | queue-growing |
 //! | `lookups` | one fails | | persistent-errors |
-//! | `backups` | the last look at them found damage | | damaged-segment |
+//! | `backups` | the last look at them found damage; it comes to nothing | | damaged-segment; upkeep |
+//! | `upkeep` | the trash is not emptied, the answers of lookups are not kept, changes of the network are not heard of any more | | upkeep |
 //! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
 //! | `last stop` | ten minutes after a run that was not stopped cleanly; an hour after three bad ends in a row, of which it was the last | | stuck-shutdown |
 //! | `last crash` | the same of a run that was not stopped: killed, crashed, or without power | | crash-loop |

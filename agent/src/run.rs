@@ -38,6 +38,7 @@ mod start;
 mod stops;
 mod tasks;
 mod trash;
+mod upkeep;
 
 pub(crate) use agent::Agent;
 pub(crate) use body::{BODY_MAX, BodyMaker, Unread, read_body};

@@ -24,7 +24,7 @@ macro_rules! page {
 }
 
 /// Every runbook: first what goes wrong, then what is done on purpose.
-const PAGES: [(&str, &str); 19] = [
+const PAGES: [(&str, &str); 20] = [
     page!("destination-held"),
     page!("credentials-refused"),
     page!("rate-limited"),
@@ -37,6 +37,7 @@ const PAGES: [(&str, &str); 19] = [
     page!("open-files"),
     page!("certificate-expires"),
     page!("clock-jumped"),
+    page!("upkeep"),
     page!("stuck-shutdown"),
     page!("crash-loop"),
     page!("destination-lost"),

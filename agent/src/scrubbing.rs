@@ -69,7 +69,8 @@ fn path(folder: &Path) -> PathBuf {
     folder.join("last-scrub.json")
 }
 
-/// Scrubs all, tells `found` of each until it wants to hear no more, and remembers what all of it came to.
+/// Scrubs all, tells `found` of each until it wants to hear no more, and remembers what all of it came to; answers beside the sums
+/// whether that could be written down.
 ///
 /// # Errors
 /// The folder of the backups cannot be read.
@@ -78,18 +79,17 @@ pub(crate) fn scrub(
     repairs: bool,
     pace: &mut dyn FnMut(u64),
     found: &mut dyn FnMut(&Scrubbed) -> ControlFlow<()>,
-) -> Result<ScrubSummary, mainstay_files::Error> {
+) -> Result<(ScrubSummary, Result<(), mainstay_files::Error>), mainstay_files::Error> {
     // Whoever repairs takes what is whole; what it should hold only its owner knows.
     let whole = |_: &mut dyn std::io::Read| Ok(());
     let check: Option<&dyn mainstay_files::Check> = if repairs { Some(&whole) } else { None };
     let summary = backups.scrub(check, pace, found)?;
+    let mut remembered = Ok(());
     if summary.files + summary.backups > 0 && !summary.was_ended {
         let last = LastScrub::of(&summary, mainstay_clock::system().wall());
-        if let Err(error) = last.write(backups.folder()) {
-            tracing::warn!("what the scrub came to is not remembered: {error}");
-        }
+        remembered = last.write(backups.folder());
     }
-    Ok(summary)
+    Ok((summary, remembered))
 }
 
 /// Lets so many bytes pass in a second, all in all.

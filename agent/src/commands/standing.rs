@@ -261,7 +261,7 @@ pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
     let mut pace = Pace::new(&mainstay_clock::system(), args.rate.0);
     let showing = Showing::begin("scrub", "reading", Unit::Bytes, None);
     let mut told = Vec::new();
-    let summary = scrubbing::scrub(
+    let (summary, remembered) = scrubbing::scrub(
         &backups,
         args.repair,
         &mut |bytes| {
@@ -279,6 +279,11 @@ pub(crate) fn scrub(args: &ScrubArgs) -> Result<Exit, Failure> {
     )
     .map_err(failed(Exit::NoInput))?;
     showing.finish();
+    if let Err(error) = remembered {
+        terminal::warn(&format!(
+            "what the scrub came to is not remembered: {error}"
+        ));
+    }
     if args.json {
         terminal::print_json(&told)?;
     } else {

@@ -39,7 +39,7 @@ const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
 
 /// The checks that every agent has.
-pub(super) const NAMES: [&str; 17] = [
+pub(super) const NAMES: [&str; 18] = [
     "intake",
     "process",
     "queue",
@@ -47,6 +47,7 @@ pub(super) const NAMES: [&str; 17] = [
     "dead letters",
     "lookups",
     "backups",
+    "upkeep",
     "lanes",
     "tasks",
     "last stop",
@@ -105,6 +106,7 @@ pub(super) fn register(
     health.register(refused, on(dead_letters))?;
     health.register(spec("lookups", "persistent-errors"), on(lookups))?;
     health.register(spec("backups", "damaged-segment"), on(backups))?;
+    health.register(spec("upkeep", "upkeep"), on(upkeep))?;
     health.register(spec("lanes", "queue-growing"), on(lanes))?;
     health.register(spec("tasks", "crash-loop"), on(tasks))?;
     register_ends(health, agent, clock)?;
@@ -274,12 +276,26 @@ fn lookups(agent: &Agent) -> Observed {
 }
 
 fn backups(agent: &Agent) -> Observed {
-    match agent.last_scrub() {
-        Some(last) if 0 < last.damaged + last.failed => Observed::degraded(format!(
-            "the last look at the backups found {} damaged, and could not look at {}",
-            last.damaged, last.failed
-        )),
-        _ => Observed::healthy(),
+    let unscrubbed = agent.upkeep.unscrubbed();
+    match agent.upkeep.last_scrub() {
+        Some(last) if 0 < last.damaged + last.failed => {
+            let since = unscrubbed.map_or_else(String::new, |why| format!("; since then {why}"));
+            Observed::degraded(format!(
+                "the last look at the backups found {} damaged, and could not look at {}{since}",
+                last.damaged, last.failed
+            ))
+        }
+        _ => unscrubbed.map_or_else(Observed::healthy, |why| {
+            Observed::degraded(why).runbook("upkeep")
+        }),
+    }
+}
+
+/// What else is looked after beside the documents.
+fn upkeep(agent: &Agent) -> Observed {
+    match agent.upkeep.others() {
+        none if none.is_empty() => Observed::healthy(),
+        failed => Observed::degraded(failed.join("; ")),
     }
 }
 

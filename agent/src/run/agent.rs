@@ -12,6 +12,7 @@ use super::network::Network;
 use super::readiness::{address_of, pickup_of};
 use super::stops::LastStops;
 use super::tasks::Tasks;
+use super::upkeep::Upkeep;
 use crate::alerts;
 use crate::config::{self, Settings};
 use crate::data::DataDir;
@@ -19,7 +20,6 @@ use crate::exit::{Exit, Failure};
 use crate::hub::{self, Address, Hub};
 use crate::notify::Manager;
 use crate::opened::Opened;
-use crate::scrubbing::{self, LastScrub};
 use crate::terminal::{self, Count};
 use crate::units::Rate;
 use mainstay_cache::Cache;
@@ -33,7 +33,7 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// What the command line, the control socket and the progress display ask.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ pub(crate) struct Agent {
     pub(crate) station: config::Station,
     /// When it started, in milliseconds since 1970.
     pub(crate) since: u64,
-    /// What the last scrub of the backups came to, as it was last read.
-    last_scrub: Mutex<Option<LastScrub>>,
+    /// What came of all that it looks after.
+    pub(crate) upkeep: Upkeep,
     /// The bounds of what its lookups keep, where they keep anything.
     pub(crate) cache: Option<config::Cache>,
     /// How its earlier lives ended.
@@ -166,7 +166,8 @@ impl Assembled {
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
-        let (cache, room) = kept::shared(&opened.data, settings, clock);
+        let upkeep = Upkeep::of(&opened.data);
+        let (cache, room) = kept::shared(&opened.data, settings, &upkeep, clock);
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
             let lookups = build_lookups(route, cache.as_ref(), (met, &room), network, clock)?;
@@ -204,7 +205,7 @@ impl Assembled {
             routes,
             station: settings.station.clone(),
             since: clock.wall(),
-            last_scrub: Mutex::new(LastScrub::read(&opened.data.path().join(scrubbing::FOLDER))),
+            upkeep,
             cache: cache.as_ref().map(|_| settings.cache.clone()),
             last_stops: LastStops::begin(&opened.data, clock),
             tasks,
@@ -307,21 +308,6 @@ impl Agent {
             Source::Folder(folder) => Some(folder),
             Source::Http(_) => None,
         })
-    }
-
-    /// What the last scrub of the backups came to.
-    pub(crate) fn last_scrub(&self) -> Option<LastScrub> {
-        *self.last_scrub_locked()
-    }
-
-    pub(super) fn set_last_scrub(&self, last: Option<LastScrub>) {
-        *self.last_scrub_locked() = last;
-    }
-
-    fn last_scrub_locked(&self) -> MutexGuard<'_, Option<LastScrub>> {
-        self.last_scrub
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Attempts that were given up when it stopped; their documents are sent again, under the same ids.

@@ -131,6 +131,17 @@ pub(super) fn is_over(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Closed)
 }
 
+/// What a job failed with by itself: for whoever asked for it to tell, and no death of its task.
+///
+/// # Errors
+/// It died, or was given up.
+pub(super) fn failed_by_itself(error: Error) -> Result<Failure, mainstay_work::Failure> {
+    match error.kind() {
+        ErrorKind::Failed => into_own(error).map(|own| own.0),
+        _ => Err(error.into()),
+    }
+}
+
 // === impl Jobs ===
 
 impl Jobs {

@@ -1,6 +1,7 @@
 //! What all lookups share: what they keep of other servers' answers, and their memory.
 
 use super::lookups::{CACHE, Room};
+use super::upkeep::{Chore, Upkeep};
 use crate::config::Settings;
 use crate::data::DataDir;
 use mainstay_cache::Cache;
@@ -11,23 +12,27 @@ use std::sync::Arc;
 pub(super) fn shared(
     data: &DataDir,
     settings: &Settings,
+    upkeep: &Upkeep,
     clock: &SharedClock,
 ) -> (Option<Arc<Cache>>, Room) {
-    (open(data, settings, clock), Room::new(data.path()))
+    (open(data, settings, upkeep, clock), Room::new(data.path()))
 }
 
 /// None where no lookup keeps anything, and where it cannot be opened: without it lookups ask more often, and nothing else.
-fn open(data: &DataDir, settings: &Settings, clock: &SharedClock) -> Option<Arc<Cache>> {
+fn open(
+    data: &DataDir,
+    settings: &Settings,
+    upkeep: &Upkeep,
+    clock: &SharedClock,
+) -> Option<Arc<Cache>> {
     let mut lookups = settings.routes.iter().flat_map(|route| &route.lookups);
     if !lookups.any(|lookup| lookup.cache) {
         return None;
     }
     let folder = data.path().join(CACHE);
-    match Cache::open(&folder, settings.cache.kept.clone(), clock.clone()) {
-        Ok(cache) => Some(Arc::new(cache)),
-        Err(error) => {
-            tracing::warn!(%error, "answers to lookups are not kept");
-            None
-        }
-    }
+    let opened = Cache::open(&folder, settings.cache.kept.clone(), clock.clone());
+    opened
+        .map(Arc::new)
+        .inspect_err(|error| upkeep.failed(Chore::Cache, error))
+        .ok()
 }

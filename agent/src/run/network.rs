@@ -12,6 +12,7 @@
 
 use super::agent::{Agent, Target};
 use super::destination::AnyDestination;
+use super::upkeep::{Chore, Upkeep};
 use crate::status;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -19,6 +20,7 @@ use mainstay_clock::SharedClock;
 use mainstay_deliver::State as Worked;
 use mainstay_http::{Connectivity, Host, LinkChanges, State};
 use mainstay_supervise::TaskContext;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -136,35 +138,83 @@ impl Agent {
     }
 }
 
-/// What the system tells of changes, as long as it does.
-fn listen() -> Option<LinkChanges> {
-    LinkChanges::listen()
-        .inspect_err(|error| {
-            tracing::info!(%error, "changes of the network are not heard of: what cannot be reached is asked after its wait");
-        })
-        .ok()
+/// Somebody who tells of changes.
+trait Tells: Sized {
+    /// # Errors
+    /// It cannot be listened to.
+    fn listen() -> io::Result<Self>;
+
+    /// Waits for the next one.
+    ///
+    /// # Errors
+    /// It tells nothing more.
+    fn changed(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Waits until the system tells of a change; for ever, where it does not.
-async fn changed(changes: &mut Option<LinkChanges>) {
-    let Some(heard) = changes else {
-        return std::future::pending().await;
-    };
-    if let Err(error) = heard.changed().await {
-        tracing::warn!(%error, "changes of the network are not heard of any more");
-        *changes = None;
-        std::future::pending::<()>().await;
+impl Tells for LinkChanges {
+    fn listen() -> io::Result<Self> {
+        Self::listen()
+    }
+
+    fn changed(&mut self) -> impl Future<Output = io::Result<()>> + Send {
+        self.changed()
+    }
+}
+
+/// What the system tells of changes, where it does.
+enum Hearing<T> {
+    /// Nobody has listened yet.
+    NotYet,
+    /// This system, or whoever set up its sandbox, tells nothing: that is no fault, and stays so for this life.
+    Never,
+    Now(T),
+    /// It told, and does not any more.
+    Lost,
+}
+
+impl<T: Tells> Hearing<T> {
+    /// Listens, unless somebody does; what was lost is asked for again at each look.
+    fn listen(&mut self, upkeep: &Upkeep) {
+        let was_lost = match self {
+            Self::Never | Self::Now(_) => return,
+            Self::NotYet => false,
+            Self::Lost => true,
+        };
+        match T::listen() {
+            Ok(heard) => {
+                *self = Self::Now(heard);
+                upkeep.well(Chore::Changes);
+            }
+            Err(error) if was_lost => upkeep.failed(Chore::Changes, error),
+            Err(error) => {
+                tracing::info!(%error, "changes of the network are not heard of: what cannot be reached is asked after its wait");
+                *self = Self::Never;
+            }
+        }
+    }
+
+    /// Waits until the system tells of a change; for ever, where it does not.
+    async fn changed(&mut self, upkeep: &Upkeep) {
+        let Self::Now(heard) = self else {
+            return std::future::pending().await;
+        };
+        if let Err(error) = heard.changed().await {
+            upkeep.failed(Chore::Changes, error);
+            *self = Self::Lost;
+            std::future::pending::<()>().await;
+        }
     }
 }
 
 /// Asks silent destinations whenever that is wanted, for as long as the agent runs.
 pub(super) async fn ask(agent: Arc<Agent>, context: TaskContext) {
-    let mut changes = listen();
+    let mut hearing = Hearing::<LinkChanges>::NotYet;
     loop {
+        hearing.listen(&agent.upkeep);
         let mut hurried = Vec::new();
         tokio::select! {
             () = context.stopping() => return,
-            () = changed(&mut changes) => {
+            () = hearing.changed(&agent.upkeep) => {
                 if !context.pause(SETTLES).await {
                     return;
                 }
@@ -190,5 +240,75 @@ pub(super) async fn ask(agent: Arc<Agent>, context: TaskContext) {
             // Each ends within its ten seconds.
             () = context.alive_while(asked.collect(), || true) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// How often somebody began to listen.
+    static BEGUN: AtomicU32 = AtomicU32::new(0);
+
+    /// One that goes deaf, cannot be had for a while, and then tells.
+    struct Deaf(u32);
+
+    impl Tells for Deaf {
+        fn listen() -> io::Result<Self> {
+            match BEGUN.fetch_add(1, Ordering::Relaxed) {
+                1 => Err(io::ErrorKind::PermissionDenied.into()),
+                before => Ok(Self(before)),
+            }
+        }
+
+        async fn changed(&mut self) -> io::Result<()> {
+            match self.0 {
+                0 => Err(io::ErrorKind::ConnectionReset.into()),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// It was logged, and nobody listened again before the next start.
+    #[tokio::test]
+    async fn changes_that_are_not_heard_of_any_more_are_told_and_listened_for_again() {
+        let (mut hearing, upkeep) = (Hearing::<Deaf>::NotYet, Upkeep::default());
+        hearing.listen(&upkeep);
+        assert_eq!(upkeep.others(), [""; 0]);
+        assert!(hearing.changed(&upkeep).now_or_never().is_none());
+        let told = upkeep.others();
+        assert!(
+            told[0].ends_with("after its wait: connection reset"),
+            "{told:?}"
+        );
+        hearing.listen(&upkeep);
+        let told = upkeep.others();
+        assert!(told[0].ends_with("permission denied"), "{told:?}");
+        hearing.listen(&upkeep);
+        assert_eq!(upkeep.others(), [""; 0]);
+        hearing.changed(&upkeep).await;
+    }
+
+    /// A system that tells nothing, as a sandbox may want it.
+    struct Mute;
+
+    impl Tells for Mute {
+        fn listen() -> io::Result<Self> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+
+        async fn changed(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_system_that_never_told_of_changes_is_no_fault() {
+        let (mut hearing, upkeep) = (Hearing::<Mute>::NotYet, Upkeep::default());
+        hearing.listen(&upkeep);
+        hearing.listen(&upkeep);
+        assert_eq!(upkeep.others(), [""; 0]);
     }
 }

@@ -42,7 +42,7 @@ impl Agent {
                 limit_bytes: cache.kept.limit_bytes,
                 offline: cache.offline,
             }),
-            last_scrub: self.last_scrub(),
+            last_scrub: self.upkeep.last_scrub(),
             service: Some(self.tasks.told()),
             jobs: self.jobs.status(wall),
             unwell: Vec::new(),

@@ -1,13 +1,15 @@
 //! The files that are kept by backups are read once a week: what the disk lost is found while there is another copy.
 
 use super::Agent;
-use super::jobs::{Course, Kind, is_over};
+use super::jobs::{Course, Kind, failed_by_itself, is_over};
+use super::upkeep::Chore;
 use crate::config::Scrub;
+use crate::exit::{Exit, Failure};
 use crate::scrubbing::{self, LastScrub, Pace};
 use mainstay_clock::SharedClock;
-use mainstay_files::Backups;
-use mainstay_supervise::TaskContext;
-use mainstay_work::{CancellationToken, Error, Job, Unit};
+use mainstay_files::{Backups, ErrorKind};
+use mainstay_supervise::{TaskContext, TaskError};
+use mainstay_work::{CancellationToken, Job, Unit};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,7 +32,7 @@ pub(super) async fn keep_whole(
     scrub: Scrub,
     clock: SharedClock,
     context: TaskContext,
-) -> Result<(), Error> {
+) -> Result<(), TaskError> {
     let folder = agent.data.path().join(scrubbing::FOLDER);
     let look = if scrub.every.is_zero() {
         LOOK
@@ -48,24 +50,34 @@ pub(super) async fn keep_whole(
             let last = LastScrub::read(&folder);
             if is_due(&folder, last, scrub.every, clock.wall()) {
                 job.phase("reading", Unit::Bytes, None);
-                run(scrub, &folder, &clock, &task, job, &runtime);
+                run(scrub, &folder, &clock, &task, job, &runtime)
+                    .map_err(|error| Failure::new(Exit::NoInput, error.to_string()))?;
             }
             Ok(LastScrub::read(&folder))
         };
         match agent.jobs.keep(Kind::Scrub, "scrub", work).await {
-            Ok(last) => agent.set_last_scrub(last),
+            Ok(last) => {
+                agent.upkeep.set_last_scrub(last);
+                agent.upkeep.well(Chore::Scrub);
+            }
             Err(error) if is_over(&error) => {
                 // The stop that ended it comes to this task, too.
                 context.pause(Duration::MAX).await;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                let failure = failed_by_itself(error)?;
+                agent.upkeep.failed(Chore::Scrub, failure.account());
+            }
         }
     }
     Ok(())
 }
 
 fn is_due(folder: &Path, last: Option<LastScrub>, every: Duration, now: u64) -> bool {
-    if every.is_zero() || mainstay_files::facts(folder).is_err() {
+    // A folder of which nothing can be said is none that is not there: the scrub says what is wrong with it.
+    let is_there = mainstay_files::facts(folder)
+        .map_or_else(|error| error.kind() != ErrorKind::NotFound, |_| true);
+    if every.is_zero() || !is_there {
         return false;
     }
     last.is_none_or(|last| last.at > now || u128::from(now - last.at) >= every.as_millis())
@@ -82,6 +94,8 @@ async fn waits_no_more(context: &TaskContext, stopped: &CancellationToken) {
     }
 }
 
+/// # Errors
+/// The backups cannot be read, or what became of that cannot be written down, so that it is done again within the hour.
 fn run(
     scrub: Scrub,
     folder: &Path,
@@ -89,14 +103,11 @@ fn run(
     context: &TaskContext,
     job: &mut Job,
     runtime: &Handle,
-) {
-    let backups = match Backups::open(folder) {
-        Ok(backups) => backups.made_by(concat!("mainstay ", env!("CARGO_PKG_VERSION"))),
-        Err(error) => return tracing::error!("the backups are not scrubbed: {error}"),
-    };
+) -> Result<(), mainstay_files::Error> {
+    let backups = Backups::open(folder)?.made_by(concat!("mainstay ", env!("CARGO_PKG_VERSION")));
     let mut pace = Pace::new(clock, scrub.rate);
     let (read, stopped) = (job.progress().counter(), job.token().clone());
-    let done = scrubbing::scrub(
+    let (summary, remembered) = scrubbing::scrub(
         &backups,
         scrub.repair,
         &mut |bytes| {
@@ -118,14 +129,15 @@ fn run(
                 ControlFlow::Continue(())
             }
         },
-    );
-    match done {
-        Ok(summary) if summary.was_ended => tracing::info!(
+    )?;
+    if summary.was_ended {
+        tracing::info!(
             files = summary.files,
             backups = summary.backups,
             "a look at what is kept by backups was ended by a stop; it begins anew"
-        ),
-        Ok(summary) => tracing::info!(
+        );
+    } else {
+        tracing::info!(
             files = summary.files,
             backups = summary.backups,
             damaged = summary.damaged,
@@ -133,7 +145,7 @@ fn run(
             missing = summary.missing,
             failed = summary.failed,
             "what is kept by backups was read"
-        ),
-        Err(error) => tracing::error!("the backups cannot be scrubbed: {error}"),
+        );
     }
+    remembered
 }

@@ -1,10 +1,12 @@
 //! What lies in the trash for longer than the configuration says goes for good.
 
 use super::Agent;
-use super::jobs::{Course, Kind, is_over};
+use super::jobs::{Course, Kind, failed_by_itself, is_over};
+use super::upkeep::Chore;
+use crate::exit::{Exit, Failure};
 use mainstay_clock::SharedClock;
 use mainstay_files::{Backup, Backups, Error, Trash};
-use mainstay_supervise::TaskContext;
+use mainstay_supervise::{TaskContext, TaskError};
 use mainstay_work::Job;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +32,7 @@ pub(super) async fn empty_old(
     clock: SharedClock,
     due: Due,
     context: TaskContext,
-) -> Result<(), mainstay_work::Error> {
+) -> Result<(), TaskError> {
     if after.is_zero() {
         context.pause(Duration::MAX).await;
         return Ok(());
@@ -50,10 +52,7 @@ pub(super) async fn empty_old(
                     job.done(some).is_ok()
                 })
             });
-            match looked {
-                Ok(found) => *due = found,
-                Err(error) => tracing::warn!("the trash is not emptied: {error}"),
-            }
+            *due = looked.map_err(|error| Failure::new(Exit::NoInput, error.to_string()))?;
             Ok(())
         };
         let looked = tokio::select! {
@@ -61,12 +60,15 @@ pub(super) async fn empty_old(
             () = context.stopping() => return Ok(()),
         };
         match looked {
-            Ok(()) => {}
+            Ok(()) => agent.upkeep.well(Chore::Trash),
             // The stop that ended it comes to this task, too.
             Err(error) if is_over(&error) => {
                 context.pause(Duration::MAX).await;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                let failure = failed_by_itself(error)?;
+                agent.upkeep.failed(Chore::Trash, failure.account());
+            }
         }
     }
     Ok(())

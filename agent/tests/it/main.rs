@@ -53,4 +53,5 @@ mod support;
 mod tasks;
 mod trying_out;
 mod unwell;
+mod upkeep;
 mod versions_by_hand;
