@@ -4,7 +4,7 @@ use super::budgets::Measured;
 use super::certificates::Met;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
-use super::intake::{RouteIntake, Template, claim_id, template};
+use super::intake::{RouteIntake, Template, Watched, claim_id, template};
 use super::jobs::Jobs;
 use super::kept;
 use super::lookups::{Lookups, Room};
@@ -133,7 +133,7 @@ pub(crate) struct Target {
 pub(crate) struct Assembled {
     /// What can be asked.
     pub(crate) agent: Agent,
-    pub(super) pickups: Vec<(String, Pickup<RouteIntake>, DropFolder)>,
+    pub(super) pickups: Vec<(String, Pickup<Watched>, DropFolder)>,
     pub(super) hubs: Vec<(String, Hub, Address)>,
     pub(super) workers: Vec<(String, Worker)>,
 }
@@ -143,7 +143,7 @@ fn opened_folder(
     route: &config::Route,
     drop: &config::Drop,
     folder: DropFolder,
-    pickups: &mut Vec<(String, Pickup<RouteIntake>, DropFolder)>,
+    pickups: &mut Vec<(String, Pickup<Watched>, DropFolder)>,
     clock: &SharedClock,
 ) -> Result<Source, Failure> {
     let pickup = folder.open()?;
@@ -185,7 +185,8 @@ impl Assembled {
                 None | Some(config::From::Http(_)) => None,
                 Some(config::From::Folder(drop)) => {
                     let intake = RouteIntake::new(opened.queue.clone(), template.clone(), measured);
-                    let folder = DropFolder::new(&opened.data, route, drop, intake, clock);
+                    let folder =
+                        DropFolder::new(&opened.data, route, drop, intake, tasks.holdings(), clock);
                     Some(opened_folder(route, drop, folder, &mut pickups, clock)?)
                 }
             };
@@ -354,7 +355,7 @@ impl Agent {
 }
 
 impl Folder {
-    fn watched(drop: &config::Drop, pickup: &Pickup<RouteIntake>, clock: &SharedClock) -> Self {
+    fn watched(drop: &config::Drop, pickup: &Pickup<Watched>, clock: &SharedClock) -> Self {
         Self {
             settings: drop.clone(),
             handle: pickup.handle(),

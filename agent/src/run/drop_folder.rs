@@ -1,11 +1,12 @@
 //! The drop folder of a route: how it is opened, and opened again after its pickup died.
 
-use super::intake::RouteIntake;
+use super::intake::{RouteIntake, Watched};
 use crate::config;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use mainstay_clock::SharedClock;
 use mainstay_pickup::{After, Config, ErrorKind, Handle, Pickup};
+use mainstay_supervise::Holdings;
 use std::sync::Arc;
 
 /// All that it takes to open the pickup of a route.
@@ -15,6 +16,7 @@ pub(crate) struct DropFolder {
     settings: config::Drop,
     config: Config,
     intake: Arc<RouteIntake>,
+    holdings: Holdings,
     clock: SharedClock,
 }
 
@@ -24,6 +26,7 @@ impl DropFolder {
         route: &config::Route,
         drop: &config::Drop,
         intake: RouteIntake,
+        holdings: &Holdings,
         clock: &SharedClock,
     ) -> Self {
         Self {
@@ -31,6 +34,7 @@ impl DropFolder {
             settings: drop.clone(),
             config: pickup_config(data, &route.name, drop),
             intake: Arc::new(intake),
+            holdings: holdings.clone(),
             clock: clock.clone(),
         }
     }
@@ -39,9 +43,9 @@ impl DropFolder {
     ///
     /// # Errors
     /// The folders cannot work, or another process has them.
-    pub(super) fn open(&self) -> Result<Pickup<RouteIntake>, Failure> {
+    pub(super) fn open(&self) -> Result<Pickup<Watched>, Failure> {
         self.make()?;
-        let (config, intake) = (self.config.clone(), Arc::clone(&self.intake));
+        let (config, intake) = (self.config.clone(), self.watched());
         Pickup::open(config, intake, self.clock.clone()).map_err(|error| self.cannot(error))
     }
 
@@ -49,9 +53,9 @@ impl DropFolder {
     ///
     /// # Errors
     /// As [`open`](Self::open); also while a thread of the one before is still at work.
-    pub(super) fn reopen(&self, before: &Handle) -> Result<Pickup<RouteIntake>, Failure> {
+    pub(super) fn reopen(&self, before: &Handle) -> Result<Pickup<Watched>, Failure> {
         self.make()?;
-        let (config, intake) = (self.config.clone(), Arc::clone(&self.intake));
+        let (config, intake) = (self.config.clone(), self.watched());
         Pickup::reopen(before, config, intake, self.clock.clone())
             .map_err(|error| self.cannot(error))
     }
@@ -60,6 +64,10 @@ impl DropFolder {
     /// then, and what does not answer is told by the checks that look at it.
     pub(super) fn waits(&self, pickup: &Handle) -> bool {
         pickup.is_away().is_some() || self.intake.is_committing()
+    }
+
+    fn watched(&self) -> Arc<Watched> {
+        Arc::new(Watched::new(&self.intake, &self.holdings))
     }
 
     fn make(&self) -> Result<(), Failure> {
@@ -102,4 +110,63 @@ fn pickup_config(data: &DataDir, route: &str, drop: &config::Drop) -> Config {
         config::After::Move(folder) => After::Move(folder.clone()),
     };
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::budgets::Measured;
+    use super::super::intake::Template;
+    use super::*;
+    use futures_util::FutureExt;
+    use mainstay_queue::Queue;
+    use std::sync::mpsc::sync_channel;
+
+    /// A thread that a folder holds up keeps the watch of a pickup that is gone: it has the intake of that opening, and nobody saw it.
+    #[test]
+    fn the_watch_of_a_folder_is_held_for_as_long_as_a_thread_of_its_pickup_is_left() {
+        // The one thread that may block is held up, as by a share that is away.
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(left());
+    }
+
+    async fn left() {
+        let root = tempfile::tempdir().unwrap();
+        let data = DataDir::at(&root.path().join("data")).unwrap();
+        let clock = mainstay_clock::system();
+        let queue = Queue::open(root.path().join("queue"), mainstay_queue::Config::default());
+        let (queue, _) = queue.unwrap();
+        let measured = Measured::new(&clock).unwrap();
+        let settings = crate::config::defaults(&data).unwrap();
+        let Some(config::From::Folder(drop)) = &settings.routes[0].from else {
+            panic!("the inbox is a folder");
+        };
+        let route = &settings.routes[0];
+        let intake = RouteIntake::new(queue.clone(), Template::of("lab"), &measured);
+        let holdings = Holdings::new(clock.clone());
+        let folder = DropFolder::new(&data, route, drop, intake, &holdings, &clock);
+        assert!(holdings.list().is_empty(), "it is not open yet");
+
+        let pickup = folder.open().unwrap();
+        let held = "still held: the watch of route `lab` (Watcher)";
+        assert_eq!(holdings.verify_empty().unwrap_err().to_string(), held);
+        let handle = pickup.handle();
+        std::mem::drop(pickup);
+        holdings.verify_empty().unwrap();
+
+        let (go_on, waits) = sync_channel::<()>(1);
+        let hangs = tokio::task::spawn_blocking(move || waits.recv());
+        let mut pickup = folder.reopen(&handle).unwrap();
+        assert!(pickup.recover().now_or_never().is_none());
+        std::mem::drop(pickup);
+        assert_eq!(holdings.verify_empty().unwrap_err().to_string(), held);
+        go_on.send(()).unwrap();
+        hangs.await.unwrap().unwrap();
+        // The one thread does one thing after the other.
+        tokio::task::spawn_blocking(|| ()).await.unwrap();
+        holdings.verify_empty().unwrap();
+        queue.close().await;
+    }
 }

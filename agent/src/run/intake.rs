@@ -9,6 +9,7 @@ use mainstay_pickup::{Claim, Content, Intake, Refusal, Taken};
 use mainstay_queue::{
     Batch, ClaimId, DocumentId, Error, ErrorKind, LaneId, NewBody, NewDocument, Priority, Queue,
 };
+use mainstay_supervise::{Held, Holdings, Resource};
 use mainstay_work::Operation;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -25,6 +26,14 @@ pub(crate) struct RouteIntake {
     pub(crate) template: Template,
     commits: Arc<AtomicUsize>,
     time: Operation<Duration>,
+}
+
+/// The intake of one opening of a drop folder. The pickup has it, and each thread that works for it: as long as one of them is left,
+/// so is the watch of the folder, and its lock.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    intake: Arc<RouteIntake>,
+    _watch: Held<()>,
 }
 
 /// A commit that is under way.
@@ -119,6 +128,35 @@ impl Intake for RouteIntake {
 
     fn has_room(&self) -> bool {
         self.queue.has_room()
+    }
+}
+
+impl Watched {
+    /// Holds the watch of the route's folder.
+    pub(super) fn new(intake: &Arc<RouteIntake>, holdings: &Holdings) -> Self {
+        let name = format!("the watch of route `{}`", intake.template.route);
+        Self {
+            intake: Arc::clone(intake),
+            _watch: holdings.hold(Resource::Watcher, &name, (), drop),
+        }
+    }
+}
+
+impl Intake for Watched {
+    async fn commit(&self, files: Vec<Taken>) -> Result<(), Refusal> {
+        self.intake.commit(files).await
+    }
+
+    fn is_committed(&self, claim: Claim) -> bool {
+        self.intake.is_committed(claim)
+    }
+
+    fn closed(&self, claims: Vec<Claim>) {
+        self.intake.closed(claims);
+    }
+
+    fn has_room(&self) -> bool {
+        self.intake.has_room()
     }
 }
 

@@ -4,7 +4,7 @@ use super::Agent;
 use super::agent::{Assembled, Source};
 use super::drop_folder::DropFolder;
 use super::group::Group;
-use super::intake::RouteIntake;
+use super::intake::Watched;
 use super::tasks::{Tasks, critical};
 use crate::exit::Failure;
 use crate::hub::{Address, Hub};
@@ -80,7 +80,7 @@ fn deliver(
 fn take(
     tasks: &Tasks,
     name: String,
-    pickup: Pickup<RouteIntake>,
+    pickup: Pickup<Watched>,
     folder: DropFolder,
 ) -> Result<TaskHandle, Failure> {
     let handle = pickup.handle();
@@ -112,7 +112,7 @@ fn take(
 async fn anew(
     folder: &Arc<DropFolder>,
     before: &mainstay_pickup::Handle,
-) -> Result<Pickup<RouteIntake>, TaskError> {
+) -> Result<Pickup<Watched>, TaskError> {
     let (folder, before) = (Arc::clone(folder), before.clone());
     let opened = tokio::task::spawn_blocking(move || folder.reopen(&before)).await?;
     opened.map_err(|failure| failure.account().into())
