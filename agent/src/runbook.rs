@@ -1,11 +1,16 @@
 //! What to do when something is wrong: the pages of `docs/operating` that are runbooks, compiled into the program.
 //!
 //! A runbook begins with its front matter, TOML between two lines of `+++`: its title, other names that it is known by, what is seen
-//! when it is the right one, and which evidence belongs to it. The rest is its text, for people.
+//! when it is the right one, and which evidence belongs to it. The rest is its text, for people; its causes, steps, prevention and
+//! escalation stand below headings that every page has, and are fields for programs ([`Sections`]).
 
 mod evidence;
+mod names;
+mod sections;
 
 pub(crate) use evidence::Evidence;
+pub(crate) use names::Names;
+pub(crate) use sections::Sections;
 
 use serde::{Deserialize, Serialize};
 use std::sync::LazyLock;
@@ -48,14 +53,36 @@ const PAGES: [(&str, &str); 20] = [
 ];
 
 /// What to do about one thing.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Runbook {
     /// What it is called by.
     pub(crate) name: &'static str,
-    #[serde(flatten)]
     pub(crate) front: Front,
     /// Markdown.
     pub(crate) text: &'static str,
+}
+
+/// A runbook for programs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told<'a> {
+    name: &'static str,
+    #[serde(flatten)]
+    front: &'a Front,
+    #[serde(flatten)]
+    sections: Sections,
+    text: &'a str,
+}
+
+impl Runbook {
+    /// As programs read it, with this as its text: its own, or that with the real names in it.
+    pub(crate) fn told<'a>(&'a self, text: &'a str) -> Told<'a> {
+        Told {
+            name: self.name,
+            front: &self.front,
+            sections: Sections::of(text),
+            text,
+        }
+    }
 }
 
 /// What stands above the text.
@@ -108,19 +135,23 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_runbook_says_what_to_do_how_to_prevent_it_and_who_else() {
+    fn every_runbook_says_why_what_to_do_how_to_prevent_it_and_who_else() {
         for book in all() {
             assert!(!book.front.symptoms.is_empty(), "{}", book.name);
             assert!(!book.front.evidence.is_empty(), "{}", book.name);
-            for section in ["## What to do", "## How to prevent", "## Who else"] {
-                let stands = book.text.contains(section)
-                    // It says for each reason what to do.
-                    || book.name == "destination-held" && section == "## What to do";
-                assert!(stands, "{}: {section}", book.name);
+            let sections = Sections::of(book.text);
+            for (field, said) in [
+                ("causes", &sections.causes),
+                ("prevention", &sections.prevention),
+            ] {
+                assert!(20 < said.len(), "{}: {field}: {said}", book.name);
             }
-            for level in ["| L1 |", "| L2 |", "| L3 |"] {
-                assert!(book.text.contains(level), "{}: {level}", book.name);
-            }
+            assert!(1 < sections.steps.len(), "{}: steps", book.name);
+            let levels: Vec<&str> = { sections.escalation.iter() }
+                .filter(|level| !level.who.is_empty() && !level.when.is_empty())
+                .map(|level| level.level.as_str())
+                .collect();
+            assert_eq!(levels, ["L1", "L2", "L3"], "{}", book.name);
         }
     }
 

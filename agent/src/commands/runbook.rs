@@ -5,7 +5,7 @@ use crate::config;
 use crate::control::{Client, Purpose, Reach, answers};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::runbook::{self, Runbook};
+use crate::runbook::{self, Names, Runbook, Told};
 use crate::status::Status;
 use crate::terminal::{self, BOLD, DIM, PLAIN, Text, visible};
 use serde::Serialize;
@@ -28,16 +28,27 @@ pub(crate) async fn runbook(args: RunbookArgs) -> Result<Exit, Failure> {
     };
     let data = DataDir::of(&args.place)?;
     let status = status(&args, &data).await;
-    let now = match &status {
-        Ok(status) => evidence(book, status, &tests(&args, &data)),
+    let (names, now) = match &status {
+        Ok(status) => {
+            let tests = tests(&args, &data);
+            let names = Names::of(book, status, &tests, data.path());
+            let mut now = evidence(book, status, &tests);
+            now.extend(names.note(book.text));
+            (names, now)
+        }
         // The text helps all the same.
-        Err(failure) => vec![format!("nothing can be said of now: {}", failure.account())],
+        Err(failure) => (
+            Names::of_nothing(data.path()),
+            vec![format!("nothing can be said of now: {}", failure.account())],
+        ),
     };
+    let text = names.fill(book.text);
     if args.json {
+        let book = book.told(&text);
         terminal::print_json(&Printed { book, now })?;
         return Ok(Exit::Done);
     }
-    terminal::print(&page(book, &now, &data))?;
+    terminal::print(&page(&text, &now))?;
     Ok(Exit::Done)
 }
 
@@ -45,7 +56,7 @@ pub(crate) async fn runbook(args: RunbookArgs) -> Result<Exit, Failure> {
 #[derive(Debug, Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
-    book: &'a Runbook,
+    book: Told<'a>,
     now: Vec<String>,
 }
 
@@ -62,6 +73,7 @@ async fn status(args: &RunbookArgs, data: &DataDir) -> Result<Status, Failure> {
 fn list(json: bool) -> Result<Exit, Failure> {
     let books = runbook::all();
     if json {
+        let books: Vec<Told<'_>> = books.iter().map(|book| book.told(book.text)).collect();
         terminal::print_json(&books)?;
         return Ok(Exit::Done);
     }
@@ -101,10 +113,10 @@ fn tests(args: &RunbookArgs, data: &DataDir) -> BTreeMap<String, String> {
     routes.into_iter().map(|route| test(route.name)).collect()
 }
 
-/// The title, what is so now, and the text, with the real data folder where it speaks of it.
-fn page(book: &Runbook, now: &[String], data: &DataDir) -> String {
+/// The title, what is so now, and the text.
+fn page(markdown: &str, now: &[String]) -> String {
     let mut text = Text::default();
-    let (title, body) = book.text.split_once('\n').unwrap_or((book.text, ""));
+    let (title, body) = markdown.split_once('\n').unwrap_or((markdown, ""));
     text.line(format_args!(
         "{BOLD}{}{PLAIN}\n",
         title.trim_start_matches("# ")
@@ -113,8 +125,7 @@ fn page(book: &Runbook, now: &[String], data: &DataDir) -> String {
     for line in now {
         text.line(format_args!("  {}", visible(line)));
     }
-    let place = visible(&data.path().display().to_string());
-    for line in body.replace("<data>", &place).lines() {
+    for line in body.lines() {
         match line.strip_prefix("## ") {
             Some(heading) => text.line(format_args!("{BOLD}{heading}{PLAIN}")),
             None => text.line(format_args!("{line}")),

@@ -59,27 +59,6 @@ fn every_runbook_is_listed_and_says_what_is_so_now_with_an_agent_and_without() {
     assert!(said.err.contains("disk-full"), "{said:?}");
 }
 
-#[test]
-fn refused_credentials_are_shown_and_once_they_are_right_everything_arrives() {
-    let (stage, port) = (Stage::new(), quiet_port());
-    let refusing = receiver_at(&stage, port, &["--fail", "401:1"]);
-    stage.drop_files("a", 3);
-    let _agent = stage.agent(&refusing.url(), &[]);
-    until("the destination is held", || to(&stage)["state"] == "held");
-    let said = book(&stage, "unauthorized").out;
-    assert!(said.contains("answered 401 Unauthorized"), "{said}");
-    assert!(said.contains("3 queued"), "{said}");
-    assert!(!said.contains("try it now"), "it runs by flags: {said}");
-    assert_eq!(
-        stage.ledger("dead"),
-        0,
-        "a wrong password costs no document"
-    );
-    drop(refusing);
-    let receiver = receiver_at(&stage, port, &[]);
-    until("all arrive", || receiver.stored().len() == 3);
-}
-
 /// It named routes that no configuration has, so that the command found none of that name.
 #[test]
 fn the_command_that_a_runbook_prints_can_be_run_and_where_it_cannot_there_is_none() {
@@ -117,26 +96,100 @@ fn the_command_that_a_runbook_prints_can_be_run_and_where_it_cannot_there_is_non
     assert!(!said.contains("try it now"), "{said}");
 }
 
+/// The words that stand for what is known while an agent runs, in the commands of a page as it is printed.
+fn left(page: &str) -> Vec<String> {
+    let fenced = page.split("```").skip(1).step_by(2);
+    let spans = page.split("```").step_by(2);
+    let quoted = spans.flat_map(|part| part.split('`').skip(1).step_by(2));
+    let code = fenced.chain(quoted);
+    let words = code.flat_map(|code| code.split(|c: char| !c.is_ascii_alphanumeric()));
+    let known = ["PID", "ROUTE", "DESTINATION", "URL"];
+    { words.filter(|word| known.contains(word)) }
+        .map(str::to_owned)
+        .collect()
+}
+
+/// They stood there as they were, so that whoever copied a command had to find out what to put in their place.
 #[test]
-fn a_rate_that_is_exceeded_is_shown_and_goes_by_itself() {
-    let (stage, port) = (Stage::new(), quiet_port());
-    let busy = receiver_at(&stage, port, &["--fail", "429:1", "--retry-after", "1h"]);
-    stage.drop_file("one.csv", b"1");
-    let agent = stage.agent(&busy.url(), &[]);
-    until("it keeps quiet", || to(&stage)["state"] == "waiting");
-    let said = book(&stage, "rate-limit-exceeded").out;
+fn no_word_stands_for_what_is_known_and_where_nothing_is_known_it_stays() {
+    let stage = Stage::new();
+    let ports = [quiet_port(), quiet_port()];
+    let config = stage.text("lab.toml");
+    let routes = [("lab", ports[0]), ("shop", ports[1])].map(|(route, port)| {
+        format!(
+            "[[route]]\nname = \"{route}\"\n[route.to.server]\nurl = \"http://127.0.0.1:{port}/in\"\n"
+        )
+    });
+    let agent = stage.start(&mut stage.configured(&routes.concat()));
+    let printed = |name: &str| {
+        let mut command = stage.command(&["runbook", name, "--config", &config]);
+        say(&mut command).out
+    };
+    // Nothing is affected: the process is known, and no destination is meant.
+    let held = printed("destination-held");
+    assert!(left(&held).contains(&"ROUTE".to_owned()), "{held}");
+    assert!(printed("high-memory").contains(&format!("ps -o rss= -p {}`", agent.pid())));
+
+    let sample = stage.text("one.csv");
+    std::fs::write(&sample, "1").unwrap();
+    for route in ["lab", "shop"] {
+        let said = say(&mut stage.command(&["submit", "--route", route, &sample]));
+        assert_eq!(said.code, Some(0), "{said:?}");
+    }
+    until("the checks say that both are held", || {
+        let status = stage.json(&["status"]);
+        let unwell = status["unwell"].as_array().cloned().unwrap_or_default();
+        let held = { unwell.iter() }.filter(|one| one["runbook"] == "destination-held");
+        held.count() == 2
+    });
+    let books = say(&mut stage.command(&["runbook", "--json"]));
+    let books: Value = serde_json::from_str(&books.out).unwrap();
+    let of_destinations = [
+        "destination-held",
+        "credentials-refused",
+        "rate-limited",
+        "slow-responses",
+        "persistent-errors",
+        "queue-growing",
+    ];
+    for book in books.as_array().unwrap() {
+        let name = book["name"].as_str().unwrap();
+        let page = printed(name);
+        let left = left(&page);
+        // Of one that is about no destination none is known.
+        if of_destinations.contains(&name) {
+            assert_eq!(left, [""; 0], "{name}: {page}");
+        } else {
+            assert!(!left.contains(&"PID".to_owned()), "{name}: {page}");
+        }
+    }
+    let held = printed("destination-held");
+    let url = format!("curl -v http://127.0.0.1:{}/in`", ports[0]);
+    let test = format!("mainstay route test lab --config '{config}' --send FILE");
+    for command in [
+        url.as_str(),
+        &test,
+        "mainstay protections reset lab/server/gate",
+    ] {
+        assert!(held.contains(command), "{command}: {held}");
+    }
+    assert!(held.contains("404 | the path in the URL |"), "{held}");
+    let note =
+        "the steps name lab/server, the first of 2 that are affected; the others: shop/server";
+    assert!(held.contains(note), "{held}");
+    let mut told = stage.command(&["runbook", "destination-held", "--config", &config]);
+    let told: Value = serde_json::from_str(&say(told.arg("--json")).out).unwrap();
+    let steps = told["steps"].as_array().unwrap();
+    let step = steps[2].as_str().unwrap();
     assert!(
-        said.contains("is waiting") && said.contains("429"),
-        "{said}"
+        step.contains("`mainstay protections reset lab/server/gate`"),
+        "{told}"
     );
-    drop(busy);
-    // An hour is not waited for: what a server asked for lasts as long as the process that heard it.
+    assert_eq!(told["escalation"][1]["level"], "L2", "{told}");
+
     agent.kill();
-    let receiver = receiver_at(&stage, port, &[]);
-    let _agent = stage.agent(&receiver.url(), &[]);
-    let mut retry = stage.command(&["queue", "retry", "--all"]);
-    assert_eq!(say(&mut retry).code, Some(0));
-    until("it arrives", || receiver.stored().len() == 1);
+    let memory = printed("high-memory");
+    assert!(left(&memory).contains(&"PID".to_owned()), "{memory}");
 }
 
 #[test]
@@ -161,24 +214,6 @@ fn documents_that_fail_again_and_again_are_shown_and_arrive_once_they_are_replay
     let mut replay = stage.command(&["dead", "replay", "--all"]);
     assert_eq!(say(&mut replay).code, Some(0));
     until("both arrive", || receiver.stored().len() == 2);
-}
-
-#[test]
-fn a_queue_that_grows_shows_where_to_and_empties_once_somebody_is_there() {
-    let (stage, port) = (Stage::new(), quiet_port());
-    stage.drop_files("a", 20);
-    let _agent = stage.agent(&format!("http://127.0.0.1:{port}/ingest"), &[]);
-    until("all are queued and the destination is held", || {
-        stage.ledger("queued") == 20 && to(&stage)["state"] == "held"
-    });
-    let said = book(&stage, "queue-growing").out;
-    assert!(
-        said.contains("the queue is writable: 20 documents"),
-        "{said}"
-    );
-    assert!(said.contains("cannot be reached, 20 queued"), "{said}");
-    let receiver = receiver_at(&stage, port, &[]);
-    until("all arrive", || receiver.stored().len() == 20);
 }
 
 #[test]

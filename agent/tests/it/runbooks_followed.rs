@@ -2,8 +2,16 @@
 
 use crate::hubs::quiet_port;
 use crate::support::{Receiver, Running, Said, Stage, say, until};
+use mainstay_testkit::faulty_server::{FaultyServer, Reaction, Request};
+use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// A machine on which `mainstay` is installed, with its folders where its unit puts them: no command needs a flag to find them.
 struct Machine {
@@ -32,10 +40,14 @@ impl Machine {
     }
 
     fn configure(&self, more: &str) {
+        self.configure_to(&self.url(), more);
+    }
+
+    fn configure_to(&self, url: &str, more: &str) {
         let text = format!(
             "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\nretry = {{ initial = \"20ms\", max = \"200ms\" }}\n{more}",
             self.stage.text("drop"),
-            self.url(),
+            url,
         );
         std::fs::write(self.stage.path("etc/mainstay.toml"), text).unwrap();
     }
@@ -83,6 +95,13 @@ impl Machine {
         agent
     }
 
+    /// The destination, as the agent tells it; nothing between two lives, when nobody does.
+    fn to(&self) -> Value {
+        let said = say(self.stage.command(&["status"]).arg("--json"));
+        let status: Value = serde_json::from_str(&said.out).unwrap_or_default();
+        status["routes"][0]["to"][0].clone()
+    }
+
     fn book(&self, name: &str) -> Book<'_> {
         let said = say(&mut self.shell(&format!("mainstay runbook {name}")));
         assert_eq!(said.code, Some(0), "{said:?}");
@@ -97,7 +116,8 @@ impl Book<'_> {
     /// What is so now, which is between the title and the first heading.
     fn now(&self) -> &str {
         let (_, now) = self.printed.split_once("\nNow\n").unwrap();
-        let end = now.find("\nWhat ").unwrap_or(now.len());
+        let ends = ["\nWhat ", "\nWhy\n"].map(|heading| now.find(heading));
+        let end = ends.into_iter().flatten().min().unwrap_or(now.len());
         &now[..end]
     }
 
@@ -156,17 +176,193 @@ fn a_destination_that_is_held_is_put_right_by_the_steps_of_its_runbook() {
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(book.printed.contains("Nothing needs to be restarted"));
     until("it opens by itself", || stage.ledger("delivered") == 1);
+    // Its gate is named, so that it can be held and opened by hand.
+    for (verb, state) in [("hold", "paused"), ("release", "idle")] {
+        let command = format!("mainstay protections {verb} lab/server/gate");
+        let said = book.follow(&command, &[]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        until(verb, || to()["state"] == state);
+    }
 
     let sample = stage.text("sample.csv");
     std::fs::write(&sample, b"a sample").unwrap();
-    let names = [("NAME", "lab"), ("FILE", sample.as_str())];
-    let said = book.follow("mainstay route test NAME --send FILE", &names);
+    let names = [("FILE", sample.as_str())];
+    let said = book.follow("mainstay route test lab --send FILE", &names);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(receiver.stored()["sample.csv"], b"a sample");
     assert_eq!(book.follow("mainstay dead list", &[]).code, Some(0));
     let now = machine.book("destination-held");
     let none = "no destination has documents, or anything to say";
     assert!(now.now().contains(none), "{}", now.printed);
+}
+
+/// A server that goes by a script, and what it runs on.
+fn server(
+    script: impl Fn(&Request, usize) -> Reaction + Send + Sync + 'static,
+) -> (FaultyServer, Runtime) {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(FaultyServer::start(script)).unwrap();
+    (server, runtime)
+}
+
+/// The test changed the server's mind, and not the secret.
+#[test]
+fn refused_credentials_are_shown_and_once_they_are_right_everything_arrives() {
+    let machine = Machine::new();
+    let stage = &machine.stage;
+    let (server, _runtime) = server(|request, _| match request.header("authorization") {
+        Some("Bearer the-new-one") => Reaction::answer(201),
+        _ => Reaction::answer(401),
+    });
+    let secret = |content: &str| {
+        let file = stage.path("etc/token");
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(file, Permissions::from_mode(0o600)).unwrap();
+    };
+    secret("the-old-one");
+    machine.configure_to(&server.url("/in"), "auth = { bearer = \"file:token\" }\n");
+    let agent = machine.with_queued(3);
+    until("the destination is held", || {
+        machine.to()["state"] == "held"
+    });
+    let book = machine.book("unauthorized");
+    for part in ["answered 401 Unauthorized", "3 queued"] {
+        assert!(book.now().contains(part), "{part}: {}", book.printed);
+    }
+    // 1.
+    let said = book.follow("mainstay route test lab", &[]);
+    assert_ne!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("401"), "{said:?}");
+    let sample = stage.text("sample.csv");
+    std::fs::write(&sample, b"a sample").unwrap();
+    let send = "mainstay route test lab --send FILE";
+    let names = [("FILE", sample.as_str())];
+    assert_ne!(book.follow(send, &names).code, Some(0));
+    // 2.
+    let said = book.follow("mainstay config show", &[]);
+    assert!(said.out.contains("file:"), "{said:?}");
+    assert!(!said.out.contains("the-old-one"), "{said:?}");
+    // 3.
+    let step =
+        "Put the new secret there, and tell the agent: `systemctl reload mainstay`, or SIGHUP";
+    assert!(book.printed.contains(step), "{}", book.printed);
+    secret("the-new-one");
+    assert_eq!(
+        book.follow(send, &names).code,
+        Some(0),
+        "it is the right one"
+    );
+    agent.signal("HUP");
+    // 4.
+    until("all arrive", || stage.ledger("delivered") == 3);
+    let said = book.follow("mainstay status", &[]);
+    assert!(
+        said.out.contains("3 delivered + 0 queued + 0 dead"),
+        "{said:?}"
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+/// It bears one document in three tenths of a second, and says so to whoever comes sooner.
+#[test]
+fn a_rate_that_is_exceeded_is_shown_and_kept_once_it_is_set() {
+    let machine = Machine::new();
+    let stage = &machine.stage;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let (clock, last) = (mainstay_clock::system(), Mutex::new(None));
+    let counted = Arc::clone(&refused);
+    let (server, _runtime) = server(move |_, _| {
+        let (now, mut last) = (clock.now(), last.lock().unwrap());
+        if last.is_some_and(|last| now.since(last) < Duration::from_millis(300)) {
+            counted.fetch_add(1, Ordering::Relaxed);
+            return Reaction::answer(429).header("retry-after", "3");
+        }
+        *last = Some(now);
+        Reaction::answer(201)
+    });
+    machine.configure_to(&server.url("/in"), "");
+    stage.drop_files("a", 10);
+    let agent = machine.start("mainstay run", "data");
+    until("it keeps quiet", || machine.to()["state"] == "waiting");
+    let book = machine.book("rate-limit-exceeded");
+    for part in ["is waiting", "429"] {
+        assert!(book.now().contains(part), "{part}: {}", book.printed);
+    }
+    for step in [
+        "set that as `rate` of the destination, such as",
+        "Less at once: `concurrency = 1`.",
+        "`systemctl reload mainstay`, or SIGHUP",
+    ] {
+        assert!(book.printed.contains(step), "{step}: {}", book.printed);
+    }
+    let rate = book.command("rate = ", &[]);
+    let rate = rate.replace("10/s", "1/s");
+    let concurrency = book.command("concurrency = 1", &[]);
+    machine.configure_to(&server.url("/in"), &format!("{rate}\n{concurrency}\n"));
+    agent.signal("HUP");
+    until("the rate holds", || {
+        machine.to()["limit"] == "1/1s" && machine.to()["delivered"].as_u64() >= Some(2)
+    });
+    let before = refused.load(Ordering::Relaxed);
+    assert!(machine.book("rate-limited").now().contains("at most 1/1s"));
+    until("all arrive", || stage.ledger("delivered") == 10);
+    assert_eq!(
+        refused.load(Ordering::Relaxed),
+        before,
+        "no burst was sent away"
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+#[test]
+fn a_queue_that_grows_shows_where_to_and_what_nobody_needs_can_be_let_go_of() {
+    let machine = Machine::new();
+    let stage = &machine.stage;
+    let agent = machine.with_queued(20);
+    until("the destination is held", || {
+        machine.to()["state"] == "held"
+    });
+    let book = machine.book("queue-growing");
+    for part in [
+        "the queue is writable: 20 documents",
+        "cannot be reached, 20 queued",
+    ] {
+        assert!(book.now().contains(part), "{part}: {}", book.printed);
+    }
+    // 1.
+    let said = book.follow("mainstay status", &[]);
+    assert!(said.out.contains("20 queued"), "{said:?}");
+    assert!(book.printed.contains("- held: [destination-held.md]"));
+    // 2.
+    let list = book.command("mainstay queue list --limit 20", &[]);
+    let said = say(&mut machine.shell(&list));
+    assert_eq!(said.out.matches("  a-00").count(), 20, "{said:?}");
+    let listed = say(&mut machine.shell(&format!("{list} --json")));
+    let listed: Value = serde_json::from_str(&listed.out).unwrap();
+    let ids: Vec<&str> = { listed.as_array().unwrap().iter() }
+        .map(|document| document["id"].as_str().unwrap())
+        .collect();
+    let unwanted = ids[..2].join(" ");
+    let said = book.follow("mainstay queue discard ID", &[("ID…", unwanted.as_str())]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!((stage.ledger("discarded"), stage.ledger("queued")), (2, 18));
+    // 4.
+    let carried = stage.text("carried.tar");
+    let names = [("FILE", carried.as_str())];
+    let said = book.follow("mainstay queue export --to FILE", &names);
+    assert!(said.err.contains("18 documents"), "{said:?}");
+    let import = book.command("mainstay queue import FILE", &names);
+    let other = format!("{import} --data '{}'", stage.text("other"));
+    let said = say(&mut machine.shell(&other));
+    assert_eq!(said.out, "import: 18 new, 0 already there\n", "{said:?}");
+
+    let receiver = machine.receiver();
+    until("the rest arrives", || receiver.stored().len() == 18);
+    until("it is counted", || stage.ledger("queued") == 0);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
 }
 
 /// What a newer program has written is there, and stands for that program.
@@ -271,8 +467,8 @@ fn a_machine_is_deployed_step_by_step_and_each_step_says_what_is_missing() {
     assert_eq!(said.code, Some(0), "{said:?}");
     let sample = stage.text("sample.csv");
     std::fs::write(&sample, b"a sample").unwrap();
-    let names = [("NAME", "lab"), ("FILE", sample.as_str())];
-    let said = book.follow("mainstay route test NAME --send FILE", &names);
+    let names = [("ROUTE", "lab"), ("FILE", sample.as_str())];
+    let said = book.follow("mainstay route test ROUTE --send FILE", &names);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(receiver.stored()["sample.csv"], b"a sample");
 
