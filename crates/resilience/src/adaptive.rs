@@ -237,6 +237,17 @@ impl AdaptiveLimit {
         Ok(())
     }
 
+    /// Begins anew at its initial limit, forgets what it knows of latencies, and counts from 0 again; calls under way go on, and what
+    /// they come to counts.
+    pub fn reset(&self) {
+        let mut estimate = self.shared.estimate();
+        estimate.reset();
+        self.shared.limit.store(estimate.limit(), Ordering::Relaxed);
+        for count in [&self.shared.admitted, &self.shared.rejected] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Lets a call begin, if fewer are under way than the limit says. Nobody waits: a call that waits is part of an overload too.
     ///
     /// # Errors

@@ -98,7 +98,7 @@ impl RetryBudget {
     /// As [`new`](Self::new); it follows the old ones.
     pub fn set(&self, settings: BudgetSettings) -> Result<(), InvalidSettings> {
         settings.check()?;
-        let mut followed = self.settings();
+        let mut followed = self.locked();
         if followed.window != settings.window {
             self.window.resize(settings.window);
         }
@@ -106,7 +106,18 @@ impl RetryBudget {
         Ok(())
     }
 
-    fn settings(&self) -> MutexGuard<'_, BudgetSettings> {
+    /// Its settings as they are now.
+    pub fn settings(&self) -> BudgetSettings {
+        *self.locked()
+    }
+
+    /// Forgets the calls and the retries of its window: there is as much left as at the beginning.
+    pub fn reset(&self) {
+        let _nobody_takes_one = self.locked();
+        self.window.clear();
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BudgetSettings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -121,7 +132,7 @@ impl RetryBudget {
 
     /// Takes one retry out of the budget; `false` where there is none left.
     pub fn try_retry(&self) -> bool {
-        let settings = self.settings();
+        let settings = self.locked();
         let now = self.clock.now();
         let may = self.left(&settings, now) > 0;
         self.window.add(now, [false, may, !may]);
@@ -138,7 +149,7 @@ impl RetryBudget {
 
     /// How it stands.
     pub fn status(&self) -> BudgetStatus {
-        let settings = self.settings();
+        let settings = self.locked();
         let now = self.clock.now();
         let [calls, retries, refused] = self.window.sums(now);
         BudgetStatus {

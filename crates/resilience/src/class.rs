@@ -61,6 +61,11 @@ pub trait Classify {
     fn retries(&self) -> u32 {
         0
     }
+
+    /// What it says of itself, for whoever watches what is tried again; none where it has no words.
+    fn told(&self) -> Option<String> {
+        None
+    }
 }
 
 // === impl Category ===
@@ -154,6 +159,10 @@ impl<T: Classify + ?Sized> Classify for &T {
     fn retries(&self) -> u32 {
         (**self).retries()
     }
+
+    fn told(&self) -> Option<String> {
+        (**self).told()
+    }
 }
 
 impl<T: Classify + ?Sized> Classify for Box<T> {
@@ -163,6 +172,10 @@ impl<T: Classify + ?Sized> Classify for Box<T> {
 
     fn retries(&self) -> u32 {
         (**self).retries()
+    }
+
+    fn told(&self) -> Option<String> {
+        (**self).told()
     }
 }
 
@@ -195,9 +208,23 @@ impl<E: Classify> Classify for Error<E> {
             }
         }
     }
+
+    /// What the call failed with says more than that it failed.
+    fn told(&self) -> Option<String> {
+        let inner = match self {
+            Self::Failed(error) => error.told(),
+            Self::Exhausted { last, .. } => last.told(),
+            Self::Rejected(_) | Self::TimedOut(_) => None,
+        };
+        inner.or_else(|| Some(self.to_string()))
+    }
 }
 
 impl Classify for io::Error {
+    fn told(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
     fn class(&self) -> Class {
         use io::ErrorKind as Kind;
         match self.kind() {
@@ -237,6 +264,10 @@ impl Classify for io::Error {
 
 #[cfg(feature = "serde_json")]
 impl Classify for serde_json::Error {
+    fn told(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
     fn class(&self) -> Class {
         match self.classify() {
             serde_json::error::Category::Io => {

@@ -54,7 +54,7 @@ pub enum HedgeDelay {
 /// decide, which counts its attempts.
 #[derive(Debug)]
 pub struct Hedge {
-    settings: HedgeSettings,
+    settings: Mutex<HedgeSettings>,
     clock: SharedClock,
     latencies: Mutex<Latencies>,
     calls: AtomicU64,
@@ -138,7 +138,7 @@ impl Hedge {
     pub fn new(settings: HedgeSettings, clock: SharedClock) -> Result<Self, InvalidSettings> {
         settings.check()?;
         Ok(Self {
-            settings,
+            settings: Mutex::new(settings),
             clock,
             latencies: Mutex::default(),
             calls: AtomicU64::new(0),
@@ -179,7 +179,8 @@ impl Hedge {
     {
         let mut failed: Option<E> = None;
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let delay = self.delay();
+        let settings = self.settings();
+        let delay = self.delay(settings.delay);
         let mut under_way = UnderWay::new(self);
         let mut copies = FuturesUnordered::new();
         copies.push(numbered(0, operation(under_way.begin())));
@@ -213,7 +214,7 @@ impl Hedge {
                     self.extra.fetch_add(1, Ordering::Relaxed);
                     let number = under_way.begin();
                     copies.push(numbered(number, operation(number)));
-                    if number < self.settings.extra {
+                    if number < settings.extra {
                         due = delay.map(|delay| self.clock.sleep(delay));
                     }
                 }
@@ -224,7 +225,7 @@ impl Hedge {
     /// What it is doing.
     pub fn status(&self) -> HedgeStatus {
         HedgeStatus {
-            delay: self.delay(),
+            delay: self.delay(self.settings().delay),
             calls: self.calls.load(Ordering::Relaxed),
             extra: self.extra.load(Ordering::Relaxed),
             won: self.won.load(Ordering::Relaxed),
@@ -232,8 +233,38 @@ impl Hedge {
         }
     }
 
-    fn delay(&self) -> Option<Duration> {
-        match self.settings.delay {
+    /// Follows other settings from the next call on; with another delay, what the last calls took is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); it follows the old ones.
+    pub fn set(&self, settings: HedgeSettings) -> Result<(), InvalidSettings> {
+        settings.check()?;
+        let before = std::mem::replace(&mut *self.locked_settings(), settings);
+        if before.delay != settings.delay {
+            *self.latencies() = Latencies::default();
+        }
+        Ok(())
+    }
+
+    /// Forgets what the last calls took, and counts from 0 again.
+    pub fn reset(&self) {
+        *self.latencies() = Latencies::default();
+        for count in [&self.calls, &self.extra, &self.won, &self.denied] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn settings(&self) -> HedgeSettings {
+        *self.locked_settings()
+    }
+
+    fn locked_settings(&self) -> MutexGuard<'_, HedgeSettings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn delay(&self, delay: HedgeDelay) -> Option<Duration> {
+        match delay {
             HedgeDelay::Fixed(delay) => Some(delay),
             HedgeDelay::Percentile { part, of_last } => self.latencies().at(part, of_last),
         }
@@ -273,7 +304,7 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     /// Copies that are given up count with the time they had: were they left out, the slow ones would never be seen.
     fn drop(&mut self) {
-        let HedgeDelay::Percentile { of_last, .. } = self.hedge.settings.delay else {
+        let HedgeDelay::Percentile { of_last, .. } = self.hedge.settings().delay else {
             return;
         };
         let now = self.hedge.clock.now();

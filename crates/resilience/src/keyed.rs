@@ -177,6 +177,13 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
         Ok(())
     }
 
+    /// Ends the holds of all keys at once; see [`RateLimiter::release`].
+    pub fn release(&self) {
+        for known in self.keys().known.values() {
+            known.limiter.release();
+        }
+    }
+
     /// What it is doing.
     pub fn status(&self) -> KeyedStatus {
         KeyedStatus {
@@ -220,6 +227,36 @@ impl<K: Hash + Eq> KeyedLimiter<K> {
 
     fn keys(&self) -> MutexGuard<'_, Keys<K>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A [`KeyedLimiter`], whatever its keys are: how a [`Registry`](crate::Registry) has it.
+pub trait AnyKeyed: fmt::Debug + Send + Sync {
+    /// As [`KeyedLimiter::status`].
+    fn status(&self) -> KeyedStatus;
+
+    /// As [`KeyedLimiter::set`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    fn set(&self, limit: RateLimit) -> Result<(), InvalidSettings>;
+
+    /// As [`KeyedLimiter::release`].
+    fn release(&self);
+}
+
+impl<K: Hash + Eq + Send> AnyKeyed for KeyedLimiter<K> {
+    fn status(&self) -> KeyedStatus {
+        Self::status(self)
+    }
+
+    fn set(&self, limit: RateLimit) -> Result<(), InvalidSettings> {
+        Self::set(self, limit)
+    }
+
+    fn release(&self) {
+        Self::release(self);
     }
 }
 

@@ -145,7 +145,7 @@ pub use context::ErrorContext;
 pub use error::{Error, InvalidSettings, RejectedBy, Rejection};
 pub use error_log::{ErrorCounts, ErrorLog};
 pub use hedge::{Hedge, HedgeDelay, HedgeSettings, HedgeStatus};
-pub use keyed::{KeyedLimit, KeyedLimiter, KeyedStatus};
+pub use keyed::{AnyKeyed, KeyedLimit, KeyedLimiter, KeyedStatus};
 pub use limit::within;
 pub use limiter::{LimiterStatus, RateLimit, RateLimiter};
 pub use random::Random;

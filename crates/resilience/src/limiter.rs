@@ -76,6 +76,9 @@ pub struct LimiterStatus {
     /// How long nothing passes, because somebody asked for it; serialized in seconds.
     #[serde(serialize_with = "seconds")]
     pub held_for: Duration,
+    /// How long until one permit would pass, if nobody else came; nothing where one would now, serialized in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub ready_in: Duration,
 }
 
 /// Why a call does not pass.
@@ -214,6 +217,15 @@ impl RateLimiter {
         Ok(())
     }
 
+    /// Its settings as they are now, as one permit in the time that it takes to come back.
+    pub fn limit(&self) -> RateLimit {
+        RateLimit {
+            permits: 1,
+            per: Duration::from_nanos(self.bucket.interval()),
+            burst: self.bucket.burst(),
+        }
+    }
+
     pub(crate) fn set_rate(&self, rate: Rate) {
         self.line
             .change(&self.bucket, rate, nanos(self.clock.now()));
@@ -272,6 +284,7 @@ impl RateLimiter {
             admitted: self.admitted.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
             held_for: Duration::from_nanos(held_for),
+            ready_in: self.ready_in(1),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What to do when an operation fails: plans that are named for the operation.
 
+mod blocking;
 mod history;
 mod plan;
 
@@ -207,13 +208,10 @@ impl Recovery {
                 }
                 Err(rejection) => self.fail(plan, RecoveryStatus::CircuitOpen, 0, rejection.into()),
             },
-            Remedy::GracefulDegrade => match self.limited(plan, call()).await {
-                Ok(value) => Outcome::Recovered(value),
-                Err(error) => {
-                    self.note(plan, RecoveryStatus::Degraded, 1, Some(told(&error)));
-                    Outcome::Degraded { error }
-                }
-            },
+            Remedy::GracefulDegrade => {
+                let answer = self.limited(plan, call()).await;
+                self.degrade(plan, answer)
+            }
         }
     }
 
@@ -235,7 +233,18 @@ impl Recovery {
                 self.limited(plan, call())
             })
             .await;
-        let made = made.load(Ordering::Relaxed);
+        self.retried(plan, made.load(Ordering::Relaxed), answer)
+    }
+
+    fn retried<T, E>(
+        &self,
+        plan: &RecoveryPlan,
+        made: u32,
+        answer: Result<T, Error<E>>,
+    ) -> Outcome<T, E>
+    where
+        E: std::error::Error + Classify + 'static,
+    {
         match answer {
             Ok(value) => {
                 self.note(plan, RecoveryStatus::Success, made, None);
@@ -256,23 +265,45 @@ impl Recovery {
         GFut: Future<Output = Result<T, E>>,
         E: std::error::Error + Classify + 'static,
     {
-        let error = match first {
-            Ok(value) => {
-                self.note(plan, RecoveryStatus::PrimarySuccess, 1, None);
-                return Outcome::Recovered(value);
-            }
+        let error = match self.first(plan, first) {
+            Ok(outcome) => return outcome,
             Err(error) => error,
         };
         let Some(fallback) = fallback else {
             return self.fail(plan, RecoveryStatus::NoFallback, 1, error);
         };
-        match self.limited(plan, fallback()).await {
+        let second = self.limited(plan, fallback()).await;
+        self.fell_back(plan, &error, second)
+    }
+
+    /// What the operation of a fallback came to, where that is a value; its error otherwise.
+    fn first<T, E>(
+        &self,
+        plan: &RecoveryPlan,
+        first: Result<T, Error<E>>,
+    ) -> Result<Outcome<T, E>, Error<E>> {
+        first.map(|value| {
+            self.note(plan, RecoveryStatus::PrimarySuccess, 1, None);
+            Outcome::Recovered(value)
+        })
+    }
+
+    fn fell_back<T, E>(
+        &self,
+        plan: &RecoveryPlan,
+        error: &Error<E>,
+        second: Result<T, Error<E>>,
+    ) -> Outcome<T, E>
+    where
+        E: std::error::Error + Classify + 'static,
+    {
+        match second {
             Ok(value) => {
-                self.note(plan, RecoveryStatus::FallbackSuccess, 1, Some(told(&error)));
+                self.note(plan, RecoveryStatus::FallbackSuccess, 1, Some(told(error)));
                 Outcome::Recovered(value)
             }
             Err(second) => {
-                let both = format!("{}; before that: {}", told(&second), told(&error));
+                let both = format!("{}; before that: {}", told(&second), told(error));
                 self.note(plan, RecoveryStatus::FallbackFailed, 1, Some(both));
                 Outcome::Failed(second)
             }
@@ -299,6 +330,19 @@ impl Recovery {
                     report(false);
                 }
                 self.fail(plan, RecoveryStatus::Failed, 1, error)
+            }
+        }
+    }
+
+    fn degrade<T, E>(&self, plan: &RecoveryPlan, answer: Result<T, Error<E>>) -> Outcome<T, E>
+    where
+        E: std::error::Error + Classify + 'static,
+    {
+        match answer {
+            Ok(value) => Outcome::Recovered(value),
+            Err(error) => {
+                self.note(plan, RecoveryStatus::Degraded, 1, Some(told(&error)));
+                Outcome::Degraded { error }
             }
         }
     }

@@ -5,6 +5,8 @@ use crate::breaker::{Breaker, BreakerSettings, BreakerStatus};
 use crate::budget::{BudgetSettings, BudgetStatus, RetryBudget};
 use crate::bulkhead::{Bulkhead, BulkheadSettings, BulkheadStatus};
 use crate::error::InvalidSettings;
+use crate::hedge::{Hedge, HedgeSettings, HedgeStatus};
+use crate::keyed::{AnyKeyed, KeyedStatus};
 use crate::limiter::{LimiterStatus, RateLimit, RateLimiter};
 use crate::shed::{LoadShedder, ShedderStatus, Shedding};
 use serde::Serialize;
@@ -20,6 +22,10 @@ pub enum Part {
     Breaker(Arc<Breaker>),
     /// A rate limiter.
     Limiter(Arc<RateLimiter>),
+    /// A rate limiter for each key.
+    Keyed(Arc<dyn AnyKeyed>),
+    /// A hedge.
+    Hedge(Arc<Hedge>),
     /// A bulkhead.
     Bulkhead(Arc<Bulkhead>),
     /// A limit of concurrency that adapts itself.
@@ -39,6 +45,10 @@ pub enum PartStatus {
     Breaker(BreakerStatus),
     /// A rate limiter.
     Limiter(LimiterStatus),
+    /// A rate limiter for each key.
+    Keyed(KeyedStatus),
+    /// A hedge.
+    Hedge(HedgeStatus),
     /// A bulkhead.
     Bulkhead(BulkheadStatus),
     /// A limit of concurrency that adapts itself.
@@ -55,8 +65,10 @@ pub enum PartStatus {
 pub enum Change {
     /// Of a circuit breaker.
     Breaker(BreakerSettings),
-    /// Of a rate limiter.
+    /// Of a rate limiter, or of each key of a keyed one.
     Limiter(RateLimit),
+    /// Of a hedge.
+    Hedge(HedgeSettings),
     /// Of a bulkhead.
     Bulkhead(BulkheadSettings),
     /// Of a limit of concurrency that adapts itself.
@@ -160,16 +172,31 @@ impl Registry {
             .collect()
     }
 
-    /// Puts a part back to its beginning: closes a breaker, ends the hold of a limiter.
+    /// Puts a part back to its beginning; what is under way goes on, and nobody loses what it holds.
+    ///
+    /// | part | what its reset does |
+    /// |---|---|
+    /// | breaker | closes it |
+    /// | limiter, keyed limiter | ends the hold that a server asked for; permits that were taken stay taken |
+    /// | bulkhead | counts from 0 |
+    /// | adaptive limit | begins at its initial limit, and counts from 0 |
+    /// | budget | forgets calls and retries, so that there is as much left as at the beginning |
+    /// | shedder | forgets which load there was before, and counts from 0 |
+    /// | hedge | forgets what the last calls took, and counts from 0 |
     ///
     /// # Errors
     ///
-    /// [`Unregistered::Unknown`]; [`Unregistered::OtherKind`] where there is nothing to reset.
+    /// [`Unregistered::Unknown`].
     pub fn reset(&self, name: &str) -> Result<(), Unregistered> {
         match self.known(name)? {
             Part::Breaker(breaker) => breaker.reset(),
             Part::Limiter(limiter) => limiter.release(),
-            _ => return Err(Unregistered::OtherKind(name.to_owned())),
+            Part::Keyed(limiter) => limiter.release(),
+            Part::Bulkhead(bulkhead) => bulkhead.reset(),
+            Part::Adaptive(limit) => limit.reset(),
+            Part::Budget(budget) => budget.reset(),
+            Part::Shedder(shedder) => shedder.reset(),
+            Part::Hedge(hedge) => hedge.reset(),
         }
         Ok(())
     }
@@ -196,6 +223,8 @@ impl Registry {
         match (self.known(name)?, change) {
             (Part::Breaker(breaker), Change::Breaker(settings)) => breaker.set(settings),
             (Part::Limiter(limiter), Change::Limiter(limit)) => limiter.set(limit),
+            (Part::Keyed(limiter), Change::Limiter(limit)) => limiter.set(limit),
+            (Part::Hedge(hedge), Change::Hedge(settings)) => hedge.set(settings),
             (Part::Bulkhead(bulkhead), Change::Bulkhead(settings)) => bulkhead.set(settings),
             (Part::Adaptive(limit), Change::Adaptive(settings)) => limit.set(settings),
             (Part::Budget(budget), Change::Budget(settings)) => budget.set(settings),
@@ -217,6 +246,8 @@ impl Part {
         match self {
             Self::Breaker(part) => PartStatus::Breaker(part.status()),
             Self::Limiter(part) => PartStatus::Limiter(part.status()),
+            Self::Keyed(part) => PartStatus::Keyed(part.status()),
+            Self::Hedge(part) => PartStatus::Hedge(part.status()),
             Self::Bulkhead(part) => PartStatus::Bulkhead(part.status()),
             Self::Adaptive(part) => PartStatus::Adaptive(part.status()),
             Self::Budget(part) => PartStatus::Budget(part.status()),
@@ -240,175 +271,4 @@ impl fmt::Display for Unregistered {
 impl std::error::Error for Unregistered {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registry() -> (Registry, Arc<Breaker>) {
-        let clock = mainstay_clock::system();
-        let registry = Registry::new();
-        let settings = BreakerSettings::default();
-        let breaker = Arc::new(Breaker::new("hub", settings, clock.clone()).unwrap());
-        let limiter = RateLimiter::new("hub", RateLimit::default(), clock.clone()).unwrap();
-        let budget = RetryBudget::new(BudgetSettings::default(), clock).unwrap();
-        for (name, part) in [
-            ("hub/breaker", Part::Breaker(Arc::clone(&breaker))),
-            ("hub/limiter", Part::Limiter(Arc::new(limiter))),
-            ("hub/budget", Part::Budget(Arc::new(budget))),
-        ] {
-            registry.add(name, part).unwrap();
-        }
-        (registry, breaker)
-    }
-
-    #[test]
-    fn what_is_registered_is_the_same_part_and_is_never_replaced_silently() {
-        let (registry, breaker) = registry();
-        let Some(Part::Breaker(found)) = registry.get("hub/breaker") else {
-            panic!("it was registered");
-        };
-        assert!(Arc::ptr_eq(&found, &breaker));
-        let again = registry.add("hub/breaker", Part::Breaker(found));
-        assert_eq!(again, Err(Unregistered::Taken("hub/breaker".to_owned())));
-    }
-
-    #[test]
-    fn a_part_is_removed_only_where_the_condition_holds() {
-        let (registry, breaker) = registry();
-        drop(breaker);
-        let mut asked = 0;
-        let mut remove = |name, is_to_go| {
-            let removed = registry.remove_if(name, |_| {
-                asked += 1;
-                is_to_go
-            });
-            removed.is_some()
-        };
-        assert!(!remove("hub", true), "there is none");
-        assert!(!remove("hub/breaker", false));
-        assert!(registry.get("hub/breaker").is_some());
-        assert!(remove("hub/breaker", true));
-        assert!(registry.get("hub/breaker").is_none() && asked == 2);
-    }
-
-    #[test]
-    fn all_are_listed_with_how_they_stand() {
-        let (registry, breaker) = registry();
-        breaker.force_open();
-        let status = registry.status();
-        let names: Vec<&str> = status.keys().map(String::as_str).collect();
-        assert_eq!(names, ["hub/breaker", "hub/budget", "hub/limiter"]);
-        let told = serde_json::to_value(&status).unwrap();
-        assert_eq!(told["hub/breaker"]["kind"], "breaker");
-        assert_eq!(told["hub/breaker"]["state"], "forced_open");
-    }
-
-    #[test]
-    fn a_part_is_changed_and_reset_by_its_name_and_a_wrong_name_or_kind_is_told() {
-        let (registry, breaker) = registry();
-        let settings = BreakerSettings {
-            consecutive: Some(1),
-            ..BreakerSettings::default()
-        };
-        registry
-            .set("hub/breaker", Change::Breaker(settings.clone()))
-            .unwrap();
-        breaker.enter().unwrap().failure();
-        assert!(breaker.enter().is_err());
-        registry.reset("hub/breaker").unwrap();
-        assert!(breaker.enter().is_ok());
-
-        let unknown = registry.reset("hub").unwrap_err();
-        assert_eq!(unknown.to_string(), "nothing is registered as `hub`");
-        let other = registry.set("hub/limiter", Change::Breaker(settings));
-        assert_eq!(
-            other,
-            Err(Unregistered::OtherKind("hub/limiter".to_owned()))
-        );
-        let wrong = Change::Breaker(BreakerSettings {
-            consecutive: Some(0),
-            ..BreakerSettings::default()
-        });
-        let refused = registry.set("hub/breaker", wrong).unwrap_err();
-        assert!(refused.to_string().contains("consecutive"), "{refused}");
-    }
-
-    #[test]
-    fn every_kind_of_part_follows_other_settings_at_once_and_none_that_cannot_work() {
-        let (registry, _) = registry();
-        let clock = mainstay_clock::system();
-        let limit = AdaptiveLimit::new("hub", AdaptiveSettings::default(), clock).unwrap();
-        let shedder = LoadShedder::new("hub", Shedding::default(), || 0.5).unwrap();
-        let (limit, shedder) = (Arc::new(limit), Arc::new(shedder));
-        for (name, part) in [
-            ("hub/adaptive", Part::Adaptive(Arc::clone(&limit))),
-            ("hub/shedder", Part::Shedder(Arc::clone(&shedder))),
-        ] {
-            registry.add(name, part).unwrap();
-        }
-        let none = BudgetSettings {
-            least: 0,
-            ..BudgetSettings::default()
-        };
-        let small = AdaptiveSettings {
-            initial: 2,
-            min: 1,
-            max: 3,
-            ..AdaptiveSettings::default()
-        };
-        let early = Shedding {
-            low: 0.4,
-            ..Shedding::default()
-        };
-        registry.set("hub/budget", Change::Budget(none)).unwrap();
-        registry
-            .set("hub/adaptive", Change::Adaptive(small))
-            .unwrap();
-        registry.set("hub/shedder", Change::Shedder(early)).unwrap();
-        let Some(PartStatus::Budget(budget)) = registry.status().remove("hub/budget") else {
-            panic!("it was registered");
-        };
-        assert_eq!(budget.left, 0, "nobody has paid for a retry");
-        assert_eq!(limit.status().limit, 3, "it was 20");
-        assert!(shedder.admit(crate::Priority::Low).is_err());
-
-        let impossible = [
-            (
-                "hub/budget",
-                Change::Budget(BudgetSettings {
-                    share: -1.0,
-                    ..none
-                }),
-            ),
-            (
-                "hub/adaptive",
-                Change::Adaptive(AdaptiveSettings { min: 0, ..small }),
-            ),
-            (
-                "hub/shedder",
-                Change::Shedder(Shedding { low: 2.0, ..early }),
-            ),
-        ];
-        for (name, change) in impossible {
-            let refused = registry.set(name, change.clone()).unwrap_err();
-            assert!(matches!(refused, Unregistered::Settings(_)), "{name}");
-            let other = registry.set("hub/limiter", change);
-            assert_eq!(
-                other,
-                Err(Unregistered::OtherKind("hub/limiter".to_owned()))
-            );
-        }
-        assert_eq!(limit.status().limit, 3);
-        assert!(shedder.admit(crate::Priority::Low).is_err());
-    }
-
-    #[test]
-    fn a_breaker_is_forced_open_by_its_name_and_nothing_else_is() {
-        let (registry, breaker) = registry();
-        registry.force_open("hub/breaker").unwrap();
-        assert_eq!(breaker.state(), crate::BreakerState::ForcedOpen);
-        let other = registry.force_open("hub/budget");
-        assert_eq!(other, Err(Unregistered::OtherKind("hub/budget".to_owned())));
-        registry.reset("hub/breaker").unwrap();
-        assert!(breaker.enter().is_ok());
-    }
-}
+mod tests;

@@ -215,12 +215,21 @@ impl Retry {
         mut call: impl FnMut(Attempt) -> Result<T, E>,
         cancelled: &CancellationToken,
     ) -> Result<T, Error<E>> {
+        self.go_blocking(|attempt| call(attempt).map_err(Error::Failed), cancelled)
+    }
+
+    /// The same, for a call that other protections may turn away.
+    pub(crate) fn go_blocking<T, E: Classify>(
+        &self,
+        mut call: impl FnMut(Attempt) -> Result<T, Error<E>>,
+        cancelled: &CancellationToken,
+    ) -> Result<T, Error<E>> {
         let mut course = self.begin(self.settings.deadline);
         course.begins(|| self.clock.now());
         loop {
             let error = match call(self.attempt(&course)) {
                 Ok(value) => return Ok(value),
-                Err(error) => Error::Failed(error),
+                Err(error) => error,
             };
             let made = course.number;
             let Some(wait) = self.next(&mut course, &error.class()) else {
@@ -299,12 +308,13 @@ impl Retry {
         Some(wait)
     }
 
-    fn retrying<E>(&self, course: &Course, wait: Duration, error: &Error<E>) -> Retrying {
+    fn retrying<E: Classify>(&self, course: &Course, wait: Duration, error: &Error<E>) -> Retrying {
         Retrying {
             attempt: course.number,
             of: self.settings.attempts,
             next_in: wait,
-            error: error.to_string(),
+            begins: self.clock.now() + wait,
+            error: error.told().unwrap_or_default(),
         }
     }
 

@@ -159,6 +159,14 @@ impl LoadShedder {
         Ok(())
     }
 
+    /// Counts from 0 again, and looks at the next load as if there had been none before: what its hysteresis kept away passes.
+    pub fn reset(&self) {
+        self.level.store(0, Ordering::Relaxed);
+        for count in [&self.admitted, &self.rejected] {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// The name it was given.
     pub fn name(&self) -> &str {
         &self.name

@@ -4,6 +4,8 @@ mod order;
 
 mod builder;
 
+mod blocking;
+
 mod fallback;
 
 mod hedged;
@@ -16,7 +18,7 @@ use crate::adaptive::{AdaptiveLimit, AdaptivePermit};
 use crate::breaker::{Breaker, Permit, Verdict};
 use crate::bulkhead::{Bulkhead, BulkheadPermit};
 use crate::class::{Category, Classify};
-use crate::error::Error;
+use crate::error::{Error, Rejection};
 use crate::hedge::Hedge;
 use crate::limit::within;
 use crate::limiter::RateLimiter;
@@ -306,19 +308,11 @@ impl Stack {
                 Gate::Adaptive(limit) => passes.adaptive = Some(limit.try_enter()?),
             }
         }
-        passes.call = if has_waited {
-            let now = self.clock.now();
-            if let Some(permit) = passes.breaker.take() {
-                // It may have opened meanwhile, by those who did not have to wait.
-                let mut permit = permit.renewed()?;
-                // Waiting for our own limits is no slowness of the other side.
-                permit.begins(now);
-                passes.breaker = Some(permit);
-            }
-            Call::BegunAfterWaiting(now)
+        if has_waited {
+            passes.begin_after_waiting(self.clock.now())?;
         } else {
-            Call::Begun
-        };
+            passes.call = Call::Begun;
+        }
         let called = pin!(call(attempt));
         match self.attempt_limit {
             None => called.await.map_err(Error::Failed),
@@ -331,6 +325,19 @@ impl Stack {
 }
 
 impl Passes<'_> {
+    /// The call begins, after our own limits took some time.
+    fn begin_after_waiting(&mut self, now: Moment) -> Result<(), Rejection> {
+        if let Some(permit) = self.breaker.take() {
+            // It may have opened meanwhile, by those who did not have to wait.
+            let mut permit = permit.renewed()?;
+            // Waiting for our own limits is no slowness of the other side.
+            permit.begins(now);
+            self.breaker = Some(permit);
+        }
+        self.call = Call::BegunAfterWaiting(now);
+        Ok(())
+    }
+
     /// How long the call itself had, of an attempt that was cut at `now` after `left`.
     fn time_for_call(&self, left: Duration, now: Moment) -> Duration {
         match self.call {

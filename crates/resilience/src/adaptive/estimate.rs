@@ -85,6 +85,11 @@ impl Estimate {
         }
     }
 
+    /// Begins anew.
+    pub(super) fn reset(&mut self) {
+        *self = Self::new(self.settings);
+    }
+
     pub(super) fn limit(&self) -> u32 {
         self.limit as u32
     }

@@ -30,6 +30,11 @@ impl Breaker {
         self.close(&mut inner, to, now, "by hand".into());
     }
 
+    /// Its settings as they are now.
+    pub fn settings(&self) -> BreakerSettings {
+        self.inner().settings.clone()
+    }
+
     /// Follows other settings from now on; what it saw is forgotten, its state stays.
     ///
     /// # Errors

@@ -1,3 +1,4 @@
+mod blocking;
 mod guards;
 
 use super::*;

@@ -23,6 +23,10 @@ impl Classify for Fault {
             Self::Wrong => Class::permanent(Category::Validation, Severity::Low),
         }
     }
+
+    fn told(&self) -> Option<String> {
+        matches!(self, Self::Hiccup).then(|| "hiccup".to_owned())
+    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -190,6 +194,8 @@ async fn a_pause_is_shown_while_it_lasts_and_not_when_it_was_given_up() {
         assert!(poll().await.is_pending());
         let pause = shown.borrow().clone().unwrap();
         assert_eq!((pause.attempt, pause.of, pause.next_in), (2, 3, SECOND));
+        assert_eq!(pause.begins, clock.now() + SECOND);
+        assert_eq!(pause.error, "hiccup");
         clock.advance(SECOND);
         assert!(poll().await.is_pending());
         assert_eq!(shown.borrow().clone().unwrap().attempt, 3);

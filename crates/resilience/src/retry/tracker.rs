@@ -1,5 +1,6 @@
 //! What is tried again now, for a person to see.
 
+use mainstay_clock::Moment;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -13,6 +14,8 @@ pub struct Retrying {
     pub of: u32,
     /// It begins after this wait, counted from when this was told.
     pub next_in: Duration,
+    /// When it begins.
+    pub begins: Moment,
     /// Why the last one failed.
     pub error: String,
 }

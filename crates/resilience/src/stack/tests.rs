@@ -1,4 +1,5 @@
 mod around;
+mod blocking;
 
 use super::*;
 use crate::adaptive::AdaptiveSettings;
