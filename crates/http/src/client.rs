@@ -11,9 +11,13 @@ use crate::settings::ClientSettings;
 use http::Method;
 use mainstay_cache::{Cache, CacheStats};
 use mainstay_clock::SharedClock;
-use mainstay_resilience::{BudgetSettings, Part, Registry, Retry, RetryBudget};
+use mainstay_resilience::{
+    AdaptiveLimit, BudgetSettings, Hedge, InvalidSettings, Part, Registry, Retry, RetryBudget,
+    Retrying,
+};
 use mainstay_wire::client_config;
 use reqwest::Url;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,8 +99,8 @@ impl Client {
         Self::with_registry(settings, clock, Arc::new(Registry::new()))
     }
 
-    /// A client whose breakers, limits and bulkheads are listed in this registry, as `https://h:443/breaker`, `…/limiter` and
-    /// `…/bulkhead`. Clients that share a registry share the parts of an origin.
+    /// A client whose breakers, limits and bulkheads are listed in this registry, as `https://h:443/breaker`, `…/limiter`,
+    /// `…/bulkhead` and, where they are wished for, `…/adaptive` and `…/hedge`. Clients that share a registry share the parts of an origin.
     ///
     /// # Errors
     ///
@@ -149,6 +153,17 @@ impl Client {
     /// The breakers, limits and bulkheads of the origins that were asked lately, to look at, change and reset.
     pub fn registry(&self) -> &Arc<Registry> {
         self.shared.origins.registry()
+    }
+
+    /// What is tried again now, by its origin (`https://h.example:443`): which attempt comes next, of how many, in what time, and why
+    /// the last one failed. Of several requests to one origin that which was tried most often.
+    pub fn retrying(&self) -> BTreeMap<String, Retrying> {
+        let now = self.shared.clock.now();
+        let mut all = self.shared.origins.retrying();
+        for retrying in all.values_mut() {
+            retrying.next_in = retrying.begins.since(now);
+        }
+        all
     }
 
     /// What is kept, and what it was good for; none without a cache. Reads its folder, on a thread for that.
@@ -218,7 +233,7 @@ fn check(settings: &ClientSettings, clock: &SharedClock) -> Result<(), Error> {
     if settings.origins_max == 0 {
         return Err(Error::settings("`origins_max` is 0: nobody could be asked"));
     }
-    let refused = |error: mainstay_resilience::InvalidSettings| {
+    let refused = |error: InvalidSettings| {
         Error::settings(format!("the settings of the client cannot work: {error}"))
     };
     // What cannot work is refused here, and not at the first request.
@@ -229,6 +244,12 @@ fn check(settings: &ClientSettings, clock: &SharedClock) -> Result<(), Error> {
         .map_err(refused)?;
     mainstay_resilience::RateLimiter::new("http", settings.limit, clock.clone())
         .map_err(refused)?;
+    if let Some(adaptive) = settings.adaptive {
+        AdaptiveLimit::new("http", adaptive, clock.clone()).map_err(refused)?;
+    }
+    if let Some(hedge) = settings.hedge {
+        Hedge::new(hedge, clock.clone()).map_err(refused)?;
+    }
     Ok(())
 }
 

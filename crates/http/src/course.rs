@@ -175,6 +175,8 @@ impl<'a> Way<'a> {
             clock: &client.clock,
             budget: &client.budget,
             is_repeatable: hop.is_repeatable(),
+            // Two copies of a download would write to one file.
+            may_be_copied: hop.may_be_copied() && !T::IS_RAW,
         };
         let stack = origin.stack(&course).map_err(failed)?;
         stack

@@ -181,6 +181,10 @@ impl ErrorKind {
 }
 
 impl Classify for Error {
+    fn told(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+
     fn class(&self) -> Class {
         Class {
             is_retryable: false,

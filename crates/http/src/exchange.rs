@@ -122,6 +122,13 @@ impl Doing {
 // === impl Failure ===
 
 impl Classify for Failure {
+    fn told(&self) -> Option<String> {
+        match self {
+            Self::CallersOwn(_) => None,
+            Self::Error(error) => Some(error.to_string()),
+        }
+    }
+
     fn class(&self) -> Class {
         match self {
             Self::CallersOwn(answer) => crate::status::class(answer.status.as_u16()),

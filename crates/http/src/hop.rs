@@ -61,6 +61,11 @@ impl Hop {
         self.method.is_idempotent() || self.headers.contains_key(IDEMPOTENCY_KEY)
     }
 
+    /// Whether two of it may be under way at once, of which one may come late.
+    pub(crate) fn may_be_copied(&self) -> bool {
+        self.method.is_safe() || self.headers.contains_key(IDEMPOTENCY_KEY)
+    }
+
     /// The request that a redirect leads to.
     ///
     /// # Errors

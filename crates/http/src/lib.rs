@@ -28,7 +28,8 @@
 //! - **H2** What may not happen twice is sent once, unless it has a key; the same key goes with every attempt. What trying again
 //!   does not help is not tried again, and what a server asks to be waited is waited.
 //! - **H3** An origin that does not work is left alone, and no other with it. What the caller did wrong, or took back, counts
-//!   neither for nor against it.
+//!   neither for nor against it. Where it is [wished for](ClientSettings::adaptive), a server gets no more at once than it bears, and a
+//!   slow answer is [overtaken](ClientSettings::hedge) by that to a copy, within the budget of retries.
 //! - **H4** No credential goes to another origin, none over a connection without TLS that was asked for with it, and none into a
 //!   message or a log.
 //! - **H5** No answer takes more memory than its limit, however small it was on the way.
@@ -141,6 +142,7 @@ pub use http::{HeaderMap, Method, StatusCode};
 pub use limits::{Class, Limits, TimeLimits};
 pub use mainstay_cache::{Cache, CacheSettings, CacheStats};
 pub use mainstay_files::{Algorithm, Checksum};
+pub use mainstay_resilience::Retrying;
 pub use mainstay_wire::{
     Certificates, ClientCertificate, Proxy, Secret, SystemProxies, Tls, Validity,
 };

@@ -6,12 +6,12 @@ use crate::shown;
 use crate::status;
 use mainstay_clock::SharedClock;
 use mainstay_resilience::{
-    Breaker, Bulkhead, InvalidSettings, Part, RateLimiter, Registry, RetryBudget, RetrySettings,
-    Stack,
+    AdaptiveLimit, Breaker, Bulkhead, Hedge, InvalidSettings, Part, RateLimiter, Registry,
+    RetryBudget, RetrySettings, Retrying, Stack,
 };
 use mainstay_wire::Told;
 use reqwest::Url;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Scheme, host and port of a server, and what protects it and us.
@@ -21,9 +21,11 @@ pub(crate) struct Origin {
     breaker: Arc<Breaker>,
     limiter: Arc<RateLimiter>,
     bulkhead: Arc<Bulkhead>,
-    /// What a request goes through: one that may be made once, and one that may be made again. Put together when the first of its
-    /// kind comes.
-    stacks: [OnceLock<Stack>; 2],
+    /// Where it is wished for.
+    adaptive: Option<Arc<AdaptiveLimit>>,
+    hedge: Option<Arc<Hedge>>,
+    /// What a request goes through, by its kind. Put together when the first of its kind comes.
+    stacks: [OnceLock<Stack>; 3],
 }
 
 /// The origins that were asked lately; when there are too many, the one not asked for longest goes that no request is using.
@@ -47,6 +49,16 @@ pub(crate) struct Course<'a> {
     pub(crate) budget: &'a Arc<RetryBudget>,
     /// Whether it may be made more than once.
     pub(crate) is_repeatable: bool,
+    /// Whether that may be at the same time.
+    pub(crate) may_be_copied: bool,
+}
+
+/// What may be done with a request; the number is the place of its stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Once,
+    Again,
+    Copied,
 }
 
 impl Origins {
@@ -83,6 +95,15 @@ impl Origins {
         let origin = Arc::new(origin);
         known.by_name.insert(name, (Arc::clone(&origin), uses));
         Ok(origin)
+    }
+
+    /// What is tried again now, by the name of its origin.
+    pub(crate) fn retrying(&self) -> BTreeMap<String, Retrying> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let origins = known.by_name.iter();
+        origins
+            .filter_map(|(name, (origin, _))| Some((name.clone(), origin.retrying()?)))
+            .collect()
     }
 
     /// Forgets the one not asked for longest that no request is using; `false` where all are in use.
@@ -139,11 +160,37 @@ impl Origin {
             },
             || Bulkhead::new(name, settings.bulkhead, clock.clone()),
         )?;
+        let adaptive = settings.adaptive.map(|settings| {
+            shared(
+                registry,
+                &format!("{name}/adaptive"),
+                Part::Adaptive,
+                |part| match part {
+                    Part::Adaptive(limit) => Some(limit),
+                    _ => None,
+                },
+                || AdaptiveLimit::new(name, settings, clock.clone()),
+            )
+        });
+        let hedge = settings.hedge.map(|settings| {
+            shared(
+                registry,
+                &format!("{name}/hedge"),
+                Part::Hedge,
+                |part| match part {
+                    Part::Hedge(hedge) => Some(hedge),
+                    _ => None,
+                },
+                || Hedge::new(settings, clock.clone()),
+            )
+        });
         Ok(Self {
             name: name.to_owned(),
             breaker,
             limiter,
             bulkhead,
+            adaptive: adaptive.transpose()?,
+            hedge: hedge.transpose()?,
             stacks: Default::default(),
         })
     }
@@ -152,15 +199,18 @@ impl Origin {
     /// another.
     fn unlist(self: Arc<Self>, registry: &Registry) {
         // Besides the registry, only we and our stacks have it; and while it is asked, nobody gets it from there.
-        let stacks = self.stacks.iter().filter_map(OnceLock::get);
-        let ours = 2 + stacks.count();
+        let stacks = || self.stacks.iter().filter_map(OnceLock::get);
+        let ours = 2 + stacks().count();
+        let ours_of_hedge = 2 + stacks().filter(|stack| stack.hedge().is_some()).count();
         let is_ours_alone = |part: &Part| match part {
             Part::Breaker(part) => Arc::strong_count(part) <= ours,
             Part::Limiter(part) => Arc::strong_count(part) <= ours,
             Part::Bulkhead(part) => Arc::strong_count(part) <= ours,
+            Part::Adaptive(part) => Arc::strong_count(part) <= ours,
+            Part::Hedge(part) => Arc::strong_count(part) <= ours_of_hedge,
             _ => false,
         };
-        for part in ["breaker", "limiter", "bulkhead"] {
+        for part in ["breaker", "limiter", "bulkhead", "adaptive", "hedge"] {
             drop(registry.remove_if(&format!("{}/{part}", self.name), is_ours_alone));
         }
     }
@@ -172,32 +222,48 @@ impl Origin {
 
     /// What a request goes through: the origin's own parts, and the client's retry. The time that the request has is its own.
     pub(crate) fn stack(&self, course: &Course<'_>) -> Result<&Stack, Error> {
-        let place = &self.stacks[usize::from(course.is_repeatable)];
+        let kind = match (course.is_repeatable, course.may_be_copied) {
+            (true, true) if self.hedge.is_some() => Kind::Copied,
+            (true, _) => Kind::Again,
+            (false, _) => Kind::Once,
+        };
+        let place = &self.stacks[kind as usize];
         if let Some(stack) = place.get() {
             return Ok(stack);
         }
-        let stack = self.put_together(course)?;
+        let stack = self.put_together(course, kind)?;
         Ok(place.get_or_init(|| stack))
     }
 
-    fn put_together(&self, course: &Course<'_>) -> Result<Stack, Error> {
+    /// What is tried again now.
+    fn retrying(&self) -> Option<Retrying> {
+        let retries = self.stacks.iter().filter_map(|stack| stack.get()?.retry());
+        let told = retries.filter_map(|retry| retry.watch().borrow().clone());
+        told.max_by_key(|retrying| retrying.attempt)
+    }
+
+    fn put_together(&self, course: &Course<'_>, kind: Kind) -> Result<Stack, Error> {
         let retry = RetrySettings {
-            attempts: if course.is_repeatable {
-                course.settings.retry.attempts
-            } else {
-                1
+            attempts: match kind {
+                Kind::Once => 1,
+                Kind::Again | Kind::Copied => course.settings.retry.attempts,
             },
             deadline: None,
             ..course.settings.retry.clone()
         };
-        Stack::builder(&self.name, course.clock.clone())
+        let mut builder = Stack::builder(&self.name, course.clock.clone())
             .retry(retry)
             .budget(Arc::clone(course.budget))
             .breaker(Arc::clone(&self.breaker))
             .limiter(Arc::clone(&self.limiter), course.settings.limit_wait)
-            .bulkhead(Arc::clone(&self.bulkhead))
-            .build()
-            .map_err(|error| refused(&error))
+            .bulkhead(Arc::clone(&self.bulkhead));
+        if let Some(limit) = &self.adaptive {
+            builder = builder.adaptive(Arc::clone(limit));
+        }
+        if let Some(hedge) = self.hedge.as_ref().filter(|_| kind == Kind::Copied) {
+            builder = builder.hedge(Arc::clone(hedge)).idempotent();
+        }
+        builder.build().map_err(|error| refused(&error))
     }
 
     /// Keeps to what the server said of its limits.

@@ -2,7 +2,9 @@
 
 use crate::limits::TimeLimits;
 use mainstay_cache::Cache;
-use mainstay_resilience::{BreakerSettings, BulkheadSettings, RateLimit, RetrySettings};
+use mainstay_resilience::{
+    AdaptiveSettings, BreakerSettings, BulkheadSettings, HedgeSettings, RateLimit, RetrySettings,
+};
 use mainstay_wire::{Connectivity, Proxy, Tls};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +20,8 @@ use std::time::Duration;
 /// | `retry` | [`RetrySettings::client`] | 3 retries, 0.5 s doubling to 10 s, full jitter; its deadline is the total limit of the class |
 /// | `breaker` | 5 failures, 60 s | of each origin; see [`BreakerSettings`] |
 /// | `bulkhead` | 25 under way, 100 wait for 5 s | of each origin; see [`BulkheadSettings`] |
+/// | `adaptive` | none | a server that is asked seldom gives nothing to learn from, and most bear what the bulkhead allows |
+/// | `hedge` | none | it asks a server that is slow for more; whoever knows that one slow answer in twenty is chance, and not load, says so |
 /// | `limit` | 10,000 in a second | of each origin; no limit in practice, until a server says how many it takes |
 /// | `limit_wait` | 5 s | who would wait longer for a turn is told so at once |
 /// | `body_max` | 16 MiB | decompressed, in memory; what is longer is a download |
@@ -42,6 +46,16 @@ pub struct ClientSettings {
     pub breaker: BreakerSettings,
     /// How many requests to an origin are under way.
     pub bulkhead: BulkheadSettings,
+    /// How many requests to an origin are under way besides, by how it answers: less while it says that it is overloaded (503) or is too
+    /// slow, and more while it is not. What is above it is turned away at once, as the bulkhead does once its wait is over: a request that
+    /// waits is part of an overload, too.
+    pub adaptive: Option<AdaptiveSettings>,
+    /// When another copy of a request that is slow is sent, whose answer may come first.
+    ///
+    /// Only of what asks and changes nothing (GET, HEAD, OPTIONS), or has a key by which the server knows both: a PUT or DELETE whose
+    /// first copy comes late would undo what was done meanwhile. Downloads have none. Copies are paid for out of the budget of retries
+    /// (20 % of the requests, and 10 in a second), and each passes breaker, limit and bulkhead by itself.
+    pub hedge: Option<HedgeSettings>,
     /// How many requests to an origin pass in what time.
     pub limit: RateLimit,
     /// How long a request waits for that.
@@ -85,6 +99,8 @@ impl Default for ClientSettings {
                 max_wait: Duration::from_secs(5),
                 ..BulkheadSettings::default()
             },
+            adaptive: None,
+            hedge: None,
             limit: RateLimit {
                 permits: 10_000,
                 per: Duration::from_secs(1),

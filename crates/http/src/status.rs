@@ -41,6 +41,8 @@ pub(crate) fn class(code: u16) -> Class {
     let category = match code {
         408 | 504 => Category::Timeout,
         425 => Category::Network,
+        // It says that it has too much to do, which is what a limit that adapts itself has to hear.
+        503 => Category::Resource,
         // Not the server's failure, so that it does not count against it.
         ..=499 | 501 | 505 => Category::Validation,
         _ => Category::Internal,

@@ -6,8 +6,8 @@
 //! | what is fresh, and newer than the last answer | state | why |
 //! |---|---|---|
 //! | a portal answered in the place of the host | offline | captive portal |
-//! | the system says that it has no network | offline | no network |
 //! | the link was reported down | offline | link down |
+//! | the system says that it has no network | offline | no network |
 //! | two hosts or more cannot be reached, and none that answered within a minute was left unasked since | offline | several hosts down |
 //!
 //! | otherwise | state | why |
@@ -391,11 +391,12 @@ impl Known {
         if failed(Fact::Portal) > 0 {
             return offline(Why::CaptivePortal);
         }
-        if failed(Fact::NoNetwork) > 0 {
-            return offline(Why::NoNetwork);
-        }
+        // What the system says to requests then follows from it.
         if self.is_link_down {
             return offline(Why::LinkDown);
+        }
+        if failed(Fact::NoNetwork) > 0 {
+            return offline(Why::NoNetwork);
         }
         let lost = failed(Fact::Lost);
         let are_several_down = lost >= SEVERAL;

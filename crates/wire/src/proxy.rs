@@ -10,7 +10,8 @@ pub enum Proxy {
     /// Straight to the server, whatever the environment says.
     #[default]
     None,
-    /// What the system says; the caller reads it, since this crate reads no environment.
+    /// What the system says, by the variables of its environment alone: the settings of a desktop, a configuration script (PAC) or its
+    /// discovery (WPAD) are not asked. The caller reads them, since this crate reads no environment.
     System(SystemProxies),
     /// This one.
     Manual {

@@ -67,7 +67,7 @@ async fn an_error_of_reqwest_has_the_class_of_what_really_happened() {
     let (no_http, _) = saying("SSH-2.0-OpenSSH_9.9\r\n").await;
     assert_eq!(class(&no_http).await, (Category::Network, true));
     let (busy, _) = saying("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").await;
-    assert_eq!(class(&busy).await, (Category::Internal, true));
+    assert_eq!(class(&busy).await, (Category::Resource, true));
     let (gone, _) = saying("HTTP/1.1 404 Gone\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(class(&gone).await, (Category::Validation, false));
     let (round, _) = saying(

@@ -141,6 +141,7 @@ const TABLE: &[(&[Step], State, Why)] = &[
     (&[Link(false), Pass(3600)], Offline, Why::LinkDown),
     (&[Met("a", Reached), Link(false)], Offline, Why::LinkDown),
     (&[Link(false), Met("a", Reached)], Online, Why::Reached),
+    (&[Link(false), Met("a", NoNetwork)], Offline, Why::LinkDown),
     (&[Link(false), Link(true)], Unknown, Why::NothingKnown),
     (
         &[Met("a", Reached), Link(false), Link(true)],

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "tests end where what they need fails")]
 
+mod adaptive;
 mod breaker;
 mod classes;
 mod connectivity;
 mod download;
 mod download_parts;
+mod hedge;
 mod http2;
 mod kept;
 mod kept_bounds;

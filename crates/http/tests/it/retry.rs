@@ -3,8 +3,11 @@
 use crate::support::{AskedClock, SECOND, asked, client, get, server, settings, soon};
 use mainstay_clock::Clock;
 use mainstay_http::{Client, ErrorKind, Method, RequestBuilder};
-use mainstay_resilience::Classify;
+use mainstay_resilience::{Backoff, Classify, Jitter};
 use mainstay_testkit::faulty_server::Reaction;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// How often a request that is always answered with this is made, and what it comes to.
 async fn made(code: u16, change: impl Fn(&Client, &str) -> RequestBuilder) -> (usize, u16) {
@@ -219,4 +222,35 @@ async fn clients_in_an_outage_share_a_budget_of_retries() {
     // 600 retries would be allowed; the budget is 10 a second over 10 s, and a fifth of the calls.
     let retries = asked(&server) - 200;
     assert!((100..=150).contains(&retries), "{retries}");
+}
+
+#[tokio::test]
+async fn what_is_tried_again_can_be_watched_by_its_origin_until_it_is_over() {
+    let server = server(|_, _| Reaction::answer(500)).await;
+    let mut settings = settings();
+    settings.retry.backoff = Backoff::doubling(60 * MINUTE, 60 * MINUTE).with_jitter(Jitter::None);
+    settings.limits.general.total = 600 * MINUTE;
+    let client = client(settings);
+    let (url, origin) = (server.url("/"), format!("http://{}", server.address()));
+    assert!(client.retrying().is_empty());
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { client.get(&url).send().await }
+    });
+    soon("the pause", async {
+        while client.retrying().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut all = client.retrying();
+    let retrying = all.remove(&origin).unwrap();
+    assert!(all.is_empty());
+    assert_eq!((retrying.attempt, retrying.of), (2, 4));
+    assert!(retrying.error.contains("answers 500"), "{retrying:?}");
+    assert!(59 * MINUTE < retrying.next_in && retrying.next_in <= 60 * MINUTE);
+    // What is given up is not tried again.
+    asking.abort();
+    soon("the end", asking).await.unwrap_err();
+    assert!(client.retrying().is_empty());
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
@@ -120,6 +121,16 @@ pub(crate) async fn get(client: &Client, url: &str) -> Result<u16, ErrorKind> {
         Ok(answer) => Ok(answer.status.as_u16()),
         Err(error) => Err(error.kind()),
     }
+}
+
+/// What became of so many GET requests at once.
+pub(crate) async fn get_all(client: &Client, url: &str, count: u32) -> Vec<Result<u16, ErrorKind>> {
+    let mut asking = JoinSet::new();
+    for _ in 0..count {
+        let (client, url) = (client.clone(), url.to_owned());
+        asking.spawn(async move { get(&client, &url).await });
+    }
+    asking.join_all().await
 }
 
 /// A clock that is moved by hand, and tells which waits it was asked for.
