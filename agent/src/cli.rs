@@ -22,7 +22,7 @@ pub(crate) use files::{
 pub(crate) use looking::{LookArgs, StatusArgs};
 pub(crate) use measuring::{BenchArgs, SelftestArgs};
 pub(crate) use moving::MigrateArgs;
-pub(crate) use protecting::{ProtectionArgs, ProtectionVerb};
+pub(crate) use protecting::{ProtectionArgs, ProtectionVerb, SetArgs};
 
 use crate::receive::FailRule;
 use crate::units::Span;
@@ -88,7 +88,7 @@ pub(crate) enum Command {
     /// See what lookups keep of other servers' answers, and let go of it.
     #[command(subcommand)]
     Cache(CacheVerb),
-    /// See what protects destinations and the servers of lookups, and hold, release or reset one of them.
+    /// See what protects destinations and the servers of lookups, and hold, release, reset or change one of them.
     #[command(subcommand)]
     Protections(ProtectionVerb),
     /// Compute and compare checksums of any files, and watch what others do to them.

@@ -62,6 +62,7 @@ use crate::terminal;
 use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
+use mainstay_resilience::Backoff;
 use mainstay_work::{DebounceSettings, Debounced, debounce};
 use network::Network;
 use std::sync::Arc;
@@ -79,8 +80,7 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 const LET_GO: Duration = Duration::from_mins(5);
 
 /// It looks again after this, and then after twice as long each time, up to the second: to look is to open the queue.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-const LOOK_AGAIN_MAX: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Backoff = Backoff::doubling(Duration::from_secs(1), Duration::from_secs(15));
 
 /// Who asks for a new configuration again so soon after the last time is answered once, with what stands there then: a script that
 /// writes several files and tells of each. Nobody waits longer than two seconds, however often somebody asks.
@@ -198,24 +198,26 @@ async fn lives(
         network: &network,
         runs: &runs,
     };
-    let (mut let_go_by, mut pause) = (None, LOOK_AGAIN);
+    let (mut let_go_by, mut looks) = (None, 0);
     loop {
         match life(process, &settings).await {
             Ok(Next::End(exit)) => return Ok(exit),
             Ok(Next::Again(new)) => {
                 before = Some(std::mem::replace(&mut settings, (*new).into()));
-                (let_go_by, pause) = (Some(clock.now() + LET_GO), LOOK_AGAIN);
+                (let_go_by, looks) = (Some(clock.now() + LET_GO), 0);
             }
             Err(failure)
                 if failure.exit() == Exit::InUse
                     && let_go_by.is_some_and(|until| clock.now() < until) =>
             {
-                if pause == LOOK_AGAIN {
+                looks += 1;
+                if looks == 1 {
                     tracing::warn!(why = failure.account(), "it waits until that is let go of");
                 }
                 tokio::select! {
                     () = stop.asked.cancelled() => return Ok(Exit::StoppedEarly),
-                    () = clock.sleep(pause) => pause = LOOK_AGAIN_MAX.min(2 * pause),
+                    // Nobody else looks: nothing is to be spread.
+                    () = clock.sleep(LOOK_AGAIN.bound(looks)) => {}
                 }
             }
             Err(failure) => match before.take() {

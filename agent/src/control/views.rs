@@ -5,6 +5,7 @@ use crate::status::Ledger;
 use mainstay_queue::{Compacted, Detail, Exported, State, Summary};
 use mainstay_work::BudgetReport;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A document and where it stands.
@@ -134,7 +135,7 @@ pub(crate) struct Budgets {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Protection {
     pub(crate) name: String,
-    /// `gate`, `breaker`, `limiter`, `bulkhead` or `budget`.
+    /// `gate`, `breaker`, `limiter`, `bulkhead`, `budget`, `adaptive` or `hedge`.
     pub(crate) kind: String,
     /// How it stands, for people.
     pub(crate) stands: String,
@@ -152,6 +153,16 @@ pub(crate) enum Shield {
     Release(String),
     /// Puts it back to its beginning.
     Reset(String),
+    /// Has it follow other settings until the agent reads its configuration again.
+    Set(Wanted),
+}
+
+/// Settings that something that protects is to follow.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    /// What, and which value, as a person wrote it.
+    pub(crate) changes: BTreeMap<String, String>,
 }
 
 /// A document to hand over, without its content.
@@ -235,6 +246,7 @@ impl Shield {
             Self::Hold(_) => "hold",
             Self::Release(_) => "release",
             Self::Reset(_) => "reset",
+            Self::Set(_) => "set",
         }
     }
 
@@ -242,6 +254,7 @@ impl Shield {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Hold(name) | Self::Release(name) | Self::Reset(name) => name,
+            Self::Set(wanted) => &wanted.name,
         }
     }
 }

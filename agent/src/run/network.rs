@@ -6,7 +6,8 @@
 //! - while another one cannot be reached, to find out whose fault that is.
 //!
 //! Where the system tells that a link, an address or a route changed while one cannot be reached, that one is asked at once and probed
-//! with a document, instead of after its wait. That is a hint: what follows is told by what the answer says.
+//! with a document, instead of after its wait. Where no way leads out of this machine any more, and there is a destination elsewhere, the
+//! link is told to be down. Both are hints: what follows is told by what the answer says, and the first one takes that back.
 //!
 //! At other times nothing is sent but documents.
 
@@ -21,7 +22,9 @@ use mainstay_deliver::State as Worked;
 use mainstay_http::{Connectivity, Host, LinkChanges, State};
 use mainstay_supervise::TaskContext;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -36,6 +39,8 @@ const SETTLES: Duration = Duration::from_secs(1);
 pub(crate) struct Network {
     connectivity: Arc<Connectivity>,
     wanted: Arc<Notify>,
+    /// What the link was told to be last.
+    is_link_down: Arc<AtomicBool>,
 }
 
 impl Network {
@@ -43,6 +48,7 @@ impl Network {
         Self {
             connectivity: Arc::new(Connectivity::new(clock.clone())),
             wanted: Arc::default(),
+            is_link_down: Arc::default(),
         }
     }
 
@@ -54,6 +60,14 @@ impl Network {
     /// Somebody wants to know of the destinations that nothing was heard of lately.
     pub(crate) fn find_out(&self) {
         self.wanted.notify_one();
+    }
+
+    /// Takes in whether a way leads out of this machine, where that changed.
+    fn link_changed(&self, has_way_out: bool) {
+        let was_down = self.is_link_down.swap(!has_way_out, Ordering::Relaxed);
+        if was_down == has_way_out {
+            self.connectivity.link_changed(has_way_out);
+        }
     }
 
     /// As the status shows it.
@@ -120,6 +134,16 @@ impl Agent {
         hurried
     }
 
+    /// Tells that no way leads out of this machine, or that one does again; nothing where nobody elsewhere is delivered to.
+    fn look_at_link(&self) {
+        let mut hosts = self.targets().filter_map(|to| to.destination.host());
+        if hosts.any(|host| !is_here(host))
+            && let Some(has_way_out) = LinkChanges::has_way_out()
+        {
+            self.network.link_changed(has_way_out);
+        }
+    }
+
     /// Whether anything is delivered over a network.
     pub(super) fn has_network(&self) -> bool {
         self.targets().any(|to| to.destination.host().is_some())
@@ -136,6 +160,15 @@ impl Agent {
             !to.handle.is_paused() && to.destination.host().is_some_and(wants)
         })
     }
+}
+
+/// Whether an origin, such as `http://127.0.0.1:80`, is on this machine by its address.
+fn is_here(origin: &str) -> bool {
+    let place = origin.split_once("://").map_or(origin, |(_, place)| place);
+    let host = place.rsplit_once(':').map_or(place, |(host, _)| host);
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let parsed = address.parse::<IpAddr>();
+    parsed.map_or(address == "localhost", |address| address.is_loopback())
 }
 
 /// Somebody who tells of changes.
@@ -218,7 +251,9 @@ pub(super) async fn ask(agent: Arc<Agent>, context: TaskContext) {
                 if !context.pause(SETTLES).await {
                     return;
                 }
+                // First: what is down may be another network's by then.
                 hurried = agent.hurried();
+                agent.look_at_link();
             }
             () = context.alive_while(agent.network.wanted.notified(), || true) => {}
             is_on = context.pause(LOOK) => {
@@ -310,5 +345,23 @@ mod tests {
         hearing.listen(&upkeep);
         hearing.listen(&upkeep);
         assert_eq!(upkeep.others(), [""; 0]);
+    }
+
+    #[test]
+    fn an_origin_on_this_machine_is_known_by_its_address() {
+        for here in [
+            "http://127.0.0.1:80",
+            "https://[::1]:443",
+            "http://localhost:1",
+        ] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in [
+            "http://198.51.100.1:80",
+            "https://h.example:443",
+            "http://[fe80::1]:80",
+        ] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
     }
 }

@@ -1,4 +1,7 @@
-//! What protects those that are asked and delivered to, by name: to look at, to hold, to release and to reset while the agent runs.
+//! What protects those that are asked and delivered to, by name: to look at, to hold, to release, to reset and to change while the agent
+//! runs.
+
+mod changed;
 
 use super::agent::{Agent, Target};
 use crate::config::nearest;
@@ -42,10 +45,15 @@ impl Agent {
             let names = all.iter().map(|(known, _)| known.as_str());
             return Err(unknown(name, names));
         };
+        if let Shield::Set(wanted) = wish {
+            found.set(wanted)?;
+            return Ok(found.told(name.to_owned()));
+        }
         match wish {
             Shield::Hold(_) => found.hold(),
             Shield::Release(_) => found.release(),
             Shield::Reset(_) => found.reset(),
+            Shield::Set(_) => Ok(()),
         }
         .map_err(|why| {
             let message = format!("`{name}` cannot be told to {verb}: {why}");
@@ -120,10 +128,7 @@ impl Found<'_> {
                 limiter.release();
                 Ok(())
             }
-            Self::Part(registry, name, Part::Breaker(_) | Part::Limiter(_)) => {
-                told(registry.reset(name))
-            }
-            Self::Part(..) => Err("there is nothing in it to reset".to_owned()),
+            Self::Part(registry, name, _) => told(registry.reset(name)),
         }
     }
 
@@ -211,6 +216,17 @@ fn part_stands(status: &PartStatus) -> (&'static str, String) {
             let (retries, calls, left) = (budget.retries, budget.calls, budget.left);
             let stands = format!("{left} retries left, {retries} for {calls} calls lately");
             ("budget", stands)
+        }
+        PartStatus::Adaptive(limit) => {
+            let (used, most) = (limit.in_flight, limit.limit);
+            let rejected = limit.rejected;
+            let stands = format!("{used} of {most} that it bears in use, {rejected} refused");
+            ("adaptive", stands)
+        }
+        PartStatus::Hedge(hedge) => {
+            let (calls, extra, won) = (hedge.calls, hedge.extra, hedge.won);
+            let stands = format!("{extra} copies of {calls} calls, {won} came first");
+            ("hedge", stands)
         }
         other => ("other", format!("{other:?}")),
     }

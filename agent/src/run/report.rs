@@ -4,9 +4,11 @@ use super::agent::{Agent, Folder, Route, Source, Target};
 use super::network::Network;
 use crate::hub;
 use crate::status::{self, Status, date};
+use crate::units::Span;
 use mainstay_deliver::{Certificates, State as DeliverState};
 use mainstay_pickup::State as PickupState;
 use mainstay_queue::{LaneStatus, Mode};
+use mainstay_resilience::{RateLimit, RateLimiter};
 use std::time::Duration;
 
 /// A folder that does not answer for so long is told of: half a minute is what a person may wait to hear of it.
@@ -269,7 +271,7 @@ fn describe_target(
         credentials_refused,
         connectivity: network.connectivity_of(&target.destination).to_owned(),
         breaker: breaker.to_owned(),
-        limit: target.rate.map(|rate| rate.to_string()),
+        limit: limit(target),
         next_attempt_seconds: until.map(|until| until.saturating_sub(wall) as f64 / 1_000.0),
         limited_seconds: told
             .limited_until
@@ -287,6 +289,32 @@ fn describe_target(
         last_success: told.last_success.map(date),
         ..status::To::of_lane(&target.lane, state, lane)
     }
+}
+
+/// The rate of a limiter, where it is not that of the configuration any more.
+pub(super) fn changed_by_hand(configured: RateLimit, limiter: &RateLimiter) -> Option<String> {
+    let interval = |limit: RateLimit| limit.per.as_nanos().div_ceil(u128::from(limit.permits));
+    let now = limiter.limit();
+    (interval(configured) != interval(now)).then(|| {
+        let rate = if Duration::from_secs(1) <= now.per {
+            format!("1/{}", Span(now.per))
+        } else {
+            format!("{:.0}/s", 1.0 / now.per.as_secs_f64())
+        };
+        format!("{rate}, set by hand")
+    })
+}
+
+/// The rate that attempts are held to.
+fn limit(target: &Target) -> Option<String> {
+    let (rate, limiter) = (target.rate?, target.limiter.as_ref()?);
+    let configured = RateLimit {
+        permits: rate.number,
+        per: rate.per,
+        burst: 1,
+    };
+    let changed = changed_by_hand(configured, limiter);
+    Some(changed.unwrap_or_else(|| rate.to_string()))
 }
 
 /// When the first of them runs out, in seconds since 1970; none while none was met.

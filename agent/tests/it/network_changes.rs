@@ -69,3 +69,49 @@ fn a_change_of_the_network_ends_the_wait_for_a_destination_that_was_out_of_reach
     let log = agent.log();
     assert!(log.contains("the network of this machine changed"), "{log}");
 }
+
+#[test]
+fn where_no_way_leads_out_any_more_the_link_is_told_to_be_down_until_one_does() {
+    let can = Command::new("unshare").args(["-n", "true"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        println!("NOT MEASURED: no network of its own can be had");
+        return;
+    }
+    let stage = Stage::new();
+    let agent = apart(
+        &stage.run("http://198.51.100.9:8901/ingest", &[]),
+        &["unshare", "-n"],
+    );
+    let agent = stage.start(&mut { agent });
+    let pid = agent.pid().to_string();
+    let ip = |words: &[&str]| {
+        let done = Command::new("nsenter")
+            .args(["-t", &pid, "-n", "ip"])
+            .args(words)
+            .status();
+        done.is_ok_and(|status| status.success())
+    };
+    let kinds = ["dummy", "ifb", "bridge"];
+    if !kinds
+        .iter()
+        .any(|kind| ip(&["link", "add", "d0", "type", kind]))
+    {
+        println!("NOT MEASURED: `nsenter` and `ip` cannot add a link to another network");
+        return;
+    }
+    assert!(ip(&["addr", "add", "198.51.100.1/24", "dev", "d0"]));
+    assert!(ip(&["link", "set", "d0", "up"]));
+    let why = || stage.json(&["status"])["network"]["why"].clone();
+    until("it is not told to be down", || why() != "link_down");
+    assert!(ip(&["link", "set", "d0", "down"]));
+    until("it is told to be down", || why() == "link_down");
+    let status = stage.json(&["status"]);
+    assert_eq!(status["network"]["state"], "offline", "{status}");
+    let page = crate::support::say(&mut stage.command(&["status"]));
+    assert!(
+        page.out.contains("network   offline: the link is down"),
+        "{page:?}"
+    );
+    assert!(ip(&["link", "set", "d0", "up"]));
+    until("it is no longer", || why() != "link_down");
+}

@@ -1,4 +1,4 @@
-//! What protects destinations and the servers of lookups is seen, held, released and reset by name while the agent runs.
+//! What protects destinations and the servers of lookups is seen, held, released, reset and changed by name while the agent runs.
 
 use crate::network::always;
 use crate::support::{Running, Stage, say, until};
@@ -132,8 +132,8 @@ fn a_breaker_of_a_lookup_that_is_held_by_hand_asks_nobody_until_it_is_released()
     let page = say(&mut stage.command(&["protections", "list"]));
     assert!(page.out.contains(&format!("{breaker}  closed")), "{page:?}");
 
-    let nothing = say(&mut stage.command(&["protections", "reset", &bulkhead]));
-    assert_eq!(nothing.code, Some(69), "{nothing:?}");
+    let anew = stage.json(&["protections", "reset", &bulkhead]);
+    assert_eq!(anew["status"]["admitted"], 0, "{anew}");
     let nothing = say(&mut stage.command(&["protections", "hold", &bulkhead]));
     assert!(
         nothing.err.contains("only a gate and a breaker"),
@@ -167,4 +167,84 @@ fn a_wrong_name_is_told_with_the_right_one_and_without_an_agent_nothing_is_known
         assert_eq!(said.code, Some(32), "{said:?}");
         assert!(said.err.contains("no agent runs on"), "{said:?}");
     }
+}
+
+#[test]
+fn a_limit_that_is_changed_by_hand_holds_at_once_and_ends_with_a_new_configuration() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let (agent, _) = start(&stage, &receiver.url());
+    let limiter = "lab/server/limiter";
+    assert_eq!(status(&stage)["to"][0]["limit"], "1000/1s");
+    let set = ["protections", "set", limiter, "rate=1/h", "burst=1"];
+    let said = say(&mut stage.command(&set));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(
+        said.out.contains("1 of 1 left")
+            && said
+                .out
+                .contains("until the agent starts or reads its configuration again"),
+        "{said:?}"
+    );
+    assert_eq!(status(&stage)["to"][0]["limit"], "1/1h, set by hand");
+    // One goes; the next one has to wait for an hour.
+    stage.drop_files("a", 2);
+    until("both are taken", || stage.ledger("accepted") == 2);
+    until("one is delivered", || stage.ledger("delivered") == 1);
+    until("it is told for how long the other waits", || {
+        status(&stage)["to"][0]["limited_seconds"].as_f64() > Some(3_000.0)
+    });
+    assert_eq!(stage.ledger("delivered"), 1);
+    let log = agent.log();
+    assert!(
+        log.contains("by hand: set") && log.contains("burst=1 rate=1/h"),
+        "{log}"
+    );
+
+    agent.signal("HUP");
+    until("the other one goes, too", || receiver.stored().len() == 2);
+    assert_eq!(status(&stage)["to"][0]["limit"], "1000/1s");
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+#[test]
+fn what_cannot_be_changed_by_hand_is_refused_with_what_can_and_all_stays() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let (agent, _) = start(&stage, &receiver.url());
+    let limiter = "lab/server/limiter";
+    let before = named(&stage, limiter)["status"].clone();
+    for (words, why) in [
+        (
+            &["lab/server/gate", "rate=1/s"][..],
+            "a gate has no settings",
+        ),
+        (
+            &[limiter, "size=3"],
+            "it has no `size`; it has rate and burst",
+        ),
+        (&[limiter, "rate=fast"], "`fast` is not a rate"),
+        (&[limiter, "burst=many"], "`burst=many`"),
+        (&[limiter, "rate=1/s", "burst=0"], "that cannot work"),
+        (&[limiter, "burst=1", "burst=2"], "`burst` stands twice"),
+        (&[limiter, "burst"], "write it as KEY=VALUE"),
+        (&[limiter], "KEY=VALUE"),
+        (
+            &["lab/sever/limiter", "burst=2"],
+            "did you mean `lab/server/limiter`?",
+        ),
+    ] {
+        let mut command = stage.command(&["protections", "set"]);
+        let said = say(command.args(words));
+        assert_eq!(said.code, Some(2), "{words:?}: {said:?}");
+        assert!(said.err.contains(why), "{words:?}: {said:?}");
+    }
+    let after = named(&stage, limiter)["status"].clone();
+    assert_eq!(
+        (&after["burst"], &after["permits_per_second"]),
+        (&before["burst"], &before["permits_per_second"])
+    );
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
 }
