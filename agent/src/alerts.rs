@@ -42,8 +42,10 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use mainstay_clock::SharedClock;
 use mainstay_http::{Certificates, Connectivity};
+use mainstay_resilience::{Category, Class, ErrorContext, Severity};
 use mainstay_supervise::{Health, HealthChange, Holdings, TaskContext};
 use notice::{Notice, Station};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -94,6 +96,8 @@ pub(crate) struct Tellers {
 #[derive(Debug, PartialEq, Eq)]
 struct Untold {
     why: String,
+    /// What kind of failure it is.
+    class: Class,
     /// How long to wait before it is tried anew; none where that is over.
     wait: Option<Duration>,
 }
@@ -158,10 +162,19 @@ pub(crate) fn try_out(to: &AlertTo) -> Result<(), String> {
     By::build(to, &Certificates::default(), None, &holdings, &clock).map(drop)
 }
 
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Untold {}
+
 impl Untold {
-    fn for_good(why: impl Into<String>) -> Self {
+    fn for_good(why: impl Into<String>, category: Category) -> Self {
         Self {
             why: why.into(),
+            class: Class::permanent(category, Severity::Medium),
             wait: None,
         }
     }
@@ -194,7 +207,7 @@ impl By {
             Self::Webhook(webhook) => webhook.tell(notice, clock).await,
             Self::Command(words, holdings) => command::tell(words, notice, holdings, clock)
                 .await
-                .map_err(Untold::for_good),
+                .map_err(|why| Untold::for_good(why, Category::Unknown)),
         }
     }
 }
@@ -297,6 +310,7 @@ async fn told(
         Err(Untold {
             why,
             wait: Some(wait),
+            ..
         }) if due.may_wait(wait, clock.now()) => {
             let seconds = wait.as_secs();
             tracing::warn!(
@@ -309,8 +323,12 @@ async fn told(
             );
             return (due, Some(wait));
         }
-        Err(Untold { why, .. }) => {
+        Err(untold) => {
             agent.alerts.failed.fetch_add(1, Ordering::Relaxed);
+            let error = ErrorContext::classed("alert", &untold, untold.class, &**clock);
+            let errors = agent.tasks.supervisor().errors();
+            errors.record(error.with("alert", name).with("check", check));
+            let why = untold.why;
             tracing::warn!(check, state, alert = name, why, "an alert was not told");
         }
     }

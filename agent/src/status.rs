@@ -1,11 +1,13 @@
 //! What the agent says of itself: one form for people, one for programs, the same beside a running agent and without one.
 
+mod errors;
 mod job;
 mod page;
 mod stop;
 mod stopped;
 mod unwell;
 
+pub(crate) use errors::Errors;
 pub(crate) use job::Job;
 pub(crate) use page::page;
 pub(crate) use stop::Stop;
@@ -106,6 +108,9 @@ pub(crate) struct Service {
     /// What panicked since the agent's process began, be it a task or what serves one connection.
     #[serde(default)]
     pub(crate) panics: Panics,
+    /// What came to nothing since this life began: tasks, deliveries, lookups and alerts.
+    #[serde(default)]
+    pub(crate) errors: Errors,
     /// The tasks.
     pub(crate) tasks: Vec<Task>,
     /// The last 64 changes of the state, the newest first.
@@ -196,6 +201,18 @@ pub(crate) struct Lookup {
     pub(crate) url: String,
     /// The state of the breaker in front of its server, once it was asked.
     pub(crate) server: Option<String>,
+    /// As that of a destination.
+    #[serde(default)]
+    pub(crate) connectivity: String,
+    /// The rate that its questions are held to, as the configuration says it.
+    #[serde(default)]
+    pub(crate) limit: Option<String>,
+    /// Seconds until its rate, or a server that asked for quiet, lets the next question pass; none while one would.
+    #[serde(default)]
+    pub(crate) limited_seconds: Option<f64>,
+    /// What is asked again now, after which wait; of several that which was tried most often.
+    #[serde(default)]
+    pub(crate) retrying: Option<Retrying>,
     /// Documents that went on, looked up.
     pub(crate) documents: u64,
     /// Fields that got something.
@@ -219,6 +236,19 @@ pub(crate) struct Lookup {
     pub(crate) certificate_ends: Option<u64>,
     /// Why it last came to nothing; empty once it works again.
     pub(crate) reason: String,
+}
+
+/// A question of a lookup that is asked again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Retrying {
+    /// The attempt that comes next.
+    pub(crate) attempt: u32,
+    /// So many may be made.
+    pub(crate) of: u32,
+    /// Seconds until it begins.
+    pub(crate) next_in_seconds: f64,
+    /// Why the last one failed.
+    pub(crate) error: String,
 }
 
 /// Where a route's documents come from.
@@ -328,16 +358,29 @@ pub(crate) struct To {
 /// From this age on the oldest document of a destination is worth a word.
 const OLDEST_SHOWN: Duration = Duration::from_mins(1);
 
+/// Why a server of this connectivity cannot be reached, in words: whether that is this machine's fault or its own. Nothing where it
+/// can, as far as is known.
+fn unreached(connectivity: &str, network: Option<&Network>) -> Option<&'static str> {
+    let is_online = network.is_some_and(|network| network.state == "online");
+    match connectivity {
+        "offline" => Some("this machine is offline"),
+        "down" if is_online => Some("only this host is down"),
+        "down" => Some("cannot be reached"),
+        _ => None,
+    }
+}
+
+impl Lookup {
+    /// As that of a destination.
+    fn unreached(&self, network: Option<&Network>) -> Option<&'static str> {
+        unreached(&self.connectivity, network)
+    }
+}
+
 impl To {
-    /// Why it cannot be reached, in words: whether that is this machine's fault or its own. Nothing where it can, as far as is known.
+    /// Why it cannot be reached, in words; nothing where it can, as far as is known.
     pub(crate) fn unreached(&self, network: Option<&Network>) -> Option<&'static str> {
-        let is_online = network.is_some_and(|network| network.state == "online");
-        match self.connectivity.as_str() {
-            "offline" => Some("this machine is offline"),
-            "down" if is_online => Some("only this host is down"),
-            "down" => Some("cannot be reached"),
-            _ => None,
-        }
+        unreached(&self.connectivity, network)
     }
 
     /// For how long the oldest has been waiting, behind how many are queued; nothing where all goes as it comes.

@@ -8,7 +8,9 @@ use mainstay_http::{
     Client, ClientSettings, Connectivity, Error, ErrorKind, Limits, Method, Proxy, Secret,
     TimeLimits, Tls, Url,
 };
-use mainstay_resilience::{BreakerSettings, RateLimiter, RetrySettings, within};
+use mainstay_resilience::{
+    BreakerSettings, Category, Classify, RateLimiter, RetrySettings, within,
+};
 use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,15 +123,16 @@ impl Webhook {
         let answer = within(&**clock, LONGEST + SILENCE, request.send()).await;
         match answer {
             Some(Ok(answer)) if answer.status.is_success() => Ok(()),
-            Some(Ok(answer)) => Err(Untold::for_good(format!(
-                "it was answered with {}",
-                answer.status
-            ))),
+            Some(Ok(answer)) => Err(Untold::for_good(
+                format!("it was answered with {}", answer.status),
+                Category::Validation,
+            )),
             Some(Err(error)) => Err(Untold {
                 why: error.to_string(),
+                class: error.class(),
                 wait: wait(&error),
             }),
-            None => Err(Untold::for_good("there was no answer")),
+            None => Err(Untold::for_good("there was no answer", Category::Timeout)),
         }
     }
 }

@@ -206,7 +206,7 @@ async fn try_out(
 /// Those of the route, which keep nothing; what they complete and is long lies in `data` until it is sent, under no name.
 fn build_lookups(route: &Route, data: &Path) -> Result<Arc<Lookups>, Failure> {
     let (room, clock) = (Room::new(data), mainstay_clock::system());
-    Lookups::build(&route.lookups, None, None, &room, None, &clock).map_err(|error| {
+    Lookups::build(&route.lookups, None, None, &room, &clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot be made", route.name);
         Failure::new(Exit::ConfigInvalid, message).because(error)
     })

@@ -3,6 +3,7 @@
 use crate::alerts::Counters;
 use crate::panics;
 use crate::status::{Status, To};
+use mainstay_resilience::{Category, Severity};
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
@@ -81,6 +82,7 @@ pub(super) fn metrics(status: &Status, alerts: &Counters) -> String {
         );
     }
     write_stop(&mut text, status);
+    write_errors(&mut text, status);
     write_network(&mut text, status);
     write_cache(&mut text, status);
     for (name, kind, value) in OF_LANES {
@@ -109,6 +111,27 @@ fn write_stop(text: &mut String, status: &Status) {
         ),
     ] {
         write(text, format_args!("# TYPE {name} gauge\n{name} {value}\n"));
+    }
+}
+
+/// All kinds, those that there were none of, too: what begins at 0 can be seen to rise.
+fn write_errors(text: &mut String, status: &Status) {
+    let Some(service) = &status.service else {
+        return;
+    };
+    let name = "mainstay_errors_total";
+    write(text, format_args!("# TYPE {name} counter\n"));
+    for category in Category::ALL {
+        for severity in Severity::ALL {
+            let number = service.errors.of(category, severity);
+            let (category, severity) = (category.name(), severity.name());
+            write(
+                text,
+                format_args!(
+                    "{name}{{category=\"{category}\",severity=\"{severity}\"}} {number}\n"
+                ),
+            );
+        }
     }
 }
 

@@ -4,10 +4,11 @@ use super::budgets::Measured;
 use super::certificates::Met;
 use super::destination::{AnyDestination, build};
 use super::drop_folder::DropFolder;
+use super::folders::left_behind;
 use super::intake::{RouteIntake, Template, Watched, claim_id, template};
 use super::jobs::Jobs;
 use super::kept;
-use super::lookups::{Lookups, Room};
+use super::lookups::{Lookups, Room, Told};
 use super::network::Network;
 use super::readiness::{address_of, pickup_of};
 use super::stops::LastStops;
@@ -20,17 +21,16 @@ use crate::exit::{Exit, Failure};
 use crate::hub::{self, Address, Hub};
 use crate::notify::Manager;
 use crate::opened::Opened;
-use crate::terminal::{self, Count};
+use crate::terminal;
 use crate::units::Rate;
 use mainstay_cache::Cache;
 use mainstay_clock::SharedClock;
 use mainstay_deliver::{Backoff, Certificates, DeliverConfig, RateLimit, Worker, WorkerHandle};
-use mainstay_pickup::{Claim, Pickup};
+use mainstay_pickup::Pickup;
 use mainstay_queue::{LaneId, Queue};
-use mainstay_resilience::RateLimiter;
-use mainstay_supervise::{ServiceState, StopSignal};
+use mainstay_resilience::{ErrorLog, RateLimiter};
+use mainstay_supervise::{Holdings, ServiceState, StopSignal};
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -140,12 +140,12 @@ pub(crate) struct Assembled {
 
 /// Opens a drop folder, whose pickup is run later.
 fn opened_folder(
-    route: &config::Route,
-    drop: &config::Drop,
-    folder: DropFolder,
+    data: &DataDir,
+    (route, drop, intake, held): (&config::Route, &config::Drop, RouteIntake, &Holdings),
     pickups: &mut Vec<(String, Pickup<Watched>, DropFolder)>,
     clock: &SharedClock,
 ) -> Result<Source, Failure> {
+    let folder = DropFolder::new(data, route, drop, intake, held, clock);
     let pickup = folder.open()?;
     let source = Folder::watched(drop, &pickup, clock);
     pickups.push((pickup_of(&route.name), pickup, folder));
@@ -168,26 +168,27 @@ impl Assembled {
         let (mut routes, mut pickups, mut workers) = (Vec::new(), Vec::new(), Vec::new());
         let upkeep = Upkeep::of(&opened.data);
         let (cache, room) = kept::shared(&opened.data, settings, &upkeep, clock);
+        let errors = tasks.supervisor().errors().clone();
         for route in &settings.routes {
             let template = template(&opened.queue, route, &settings.station)?;
-            let lookups = build_lookups(route, cache.as_ref(), (met, &room), network, clock)?;
+            let tells = Told::of(&route.name, met, network.connectivity(), &errors);
+            let lookups = build_lookups(route, cache.as_ref(), tells, &room, clock)?;
             let mut to = Vec::new();
             for (destination, lane) in route.to.iter().zip(&template.lanes) {
                 let built = build_destination(destination, met, network, clock)?;
                 let before = measured.measuring(lookups.before(Arc::clone(&built.0)));
-                let worker = build_worker(opened, destination, before, *lane, settings, clock)?;
-                let target = target(destination, built, &worker);
+                let how = how(destination, settings, &errors);
+                let worker = build_worker(opened, destination, before, *lane, how, clock)?;
+                to.push(target(destination, built, &worker));
                 workers.push((format!("the delivery on `{}`", destination.lane), worker));
-                to.push(target);
             }
+            // Addresses are opened last, by `listen`: whoever comes is answered soon then.
             let from = match &route.from {
-                // Addresses are opened last, by `listen`: whoever comes is answered soon then.
                 None | Some(config::From::Http(_)) => None,
                 Some(config::From::Folder(drop)) => {
                     let intake = RouteIntake::new(opened.queue.clone(), template.clone(), measured);
-                    let folder =
-                        DropFolder::new(&opened.data, route, drop, intake, tasks.holdings(), clock);
-                    Some(opened_folder(route, drop, folder, &mut pickups, clock)?)
+                    let folder = (route, drop, intake, tasks.holdings());
+                    Some(opened_folder(&opened.data, folder, &mut pickups, clock)?)
                 }
             };
             routes.push(Route {
@@ -198,7 +199,6 @@ impl Assembled {
             });
         }
         met.forget_others(settings);
-        let jobs = Jobs::new(clock, tasks.faults().cloned())?;
         let agent = Agent {
             data: opened.data.clone(),
             queue: opened.queue.clone(),
@@ -209,8 +209,8 @@ impl Assembled {
             upkeep,
             cache: cache.as_ref().map(|_| settings.cache.clone()),
             last_stops: LastStops::begin(&opened.data, clock),
+            jobs: Jobs::new(clock, tasks.faults().cloned())?,
             tasks,
-            jobs,
             measured: measured.clone(),
             stop: OnceLock::new(),
             abandoned: Arc::default(),
@@ -377,13 +377,11 @@ impl Source {
 fn build_lookups(
     route: &config::Route,
     cache: Option<&Arc<Cache>>,
-    (met, room): (&Met, &Room),
-    network: &Network,
+    told: Told<'_>,
+    room: &Room,
     clock: &SharedClock,
 ) -> Result<Arc<Lookups>, Failure> {
-    let network = network.connectivity();
-    let (lookups, met) = (&route.lookups, Some((met, route.name.as_str())));
-    Lookups::build(lookups, cache, met, room, Some(network), clock).map_err(|error| {
+    Lookups::build(&route.lookups, cache, Some(told), room, clock).map_err(|error| {
         let message = format!("a lookup of route `{}` cannot work", route.name);
         Failure::new(Exit::StartFailed, message).because(error)
     })
@@ -415,10 +413,20 @@ fn build_worker(
     destination: &config::Destination,
     built: AnyDestination,
     lane: LaneId,
-    settings: &Settings,
+    config: DeliverConfig,
     clock: &SharedClock,
 ) -> Result<Worker, Failure> {
-    let config = DeliverConfig {
+    Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
+        .map_err(|error| cannot_work(destination).because(error))
+}
+
+/// How a destination is delivered to; what fails there is counted in `errors`.
+fn how(
+    destination: &config::Destination,
+    settings: &Settings,
+    errors: &Arc<ErrorLog>,
+) -> DeliverConfig {
+    DeliverConfig {
         concurrency: usize::from(destination.concurrency),
         // As many as may be under way may also begin at once.
         limit: destination.rate.map(|rate| RateLimit {
@@ -429,10 +437,9 @@ fn build_worker(
         retry: Backoff::doubling(destination.retry_initial, destination.retry_max),
         bury_after: destination.bury_after,
         drain: settings.grace,
+        errors: Some(Arc::clone(errors)),
         ..DeliverConfig::default()
-    };
-    Worker::new(opened.queue.clone(), lane, built, config, clock.clone())
-        .map_err(|error| cannot_work(destination).because(error))
+    }
 }
 
 fn target(
@@ -449,39 +456,4 @@ fn target(
         limiter: worker.limiter(),
         certificates,
     }
-}
-
-/// Work folders of routes that are not configured, with what lies in them.
-fn left_behind(agent: &Agent) -> Vec<(PathBuf, Count)> {
-    let is_known = |name: &OsStr| {
-        agent
-            .routes
-            .iter()
-            .any(|route| OsStr::new(&route.template.route) == name)
-    };
-    let Ok(folders) = std::fs::read_dir(agent.data.work_root()) else {
-        return Vec::new();
-    };
-    let unknown = folders
-        .flatten()
-        .filter(|folder| !is_known(&folder.file_name()));
-    // Claimed files begin with the 36 characters of their claim.
-    let is_claimed = |entry: &std::fs::DirEntry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes()
-            .get(..36)
-            .and_then(|claim| std::str::from_utf8(claim).ok())
-            .is_some_and(|claim| claim.parse::<Claim>().is_ok())
-    };
-    let counted = unknown.map(|folder| {
-        let entries = std::fs::read_dir(folder.path())
-            .into_iter()
-            .flatten()
-            .flatten();
-        (
-            folder.path(),
-            Count(entries.filter(is_claimed).count() as u64, "file"),
-        )
-    });
-    counted.filter(|(_, files)| files.0 > 0).collect()
 }

@@ -1,12 +1,15 @@
 //! The folders that have to be there before anything starts.
 
+use super::agent::Agent;
 use crate::cli::RunArgs;
 use crate::config::{Kind, Settings};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
-use crate::terminal;
+use crate::terminal::{self, Count};
 use mainstay_files::Layout;
-use std::path::Path;
+use mainstay_pickup::Claim;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// Makes the outbox, which is ours, and checks the folders that a person has just named on the command line.
 ///
@@ -43,6 +46,41 @@ pub(super) fn tell_exposed(data: &DataDir) {
     for exposure in layout.exposures().unwrap_or_default() {
         terminal::warn(&exposure.to_string());
     }
+}
+
+/// Work folders of routes that are not configured, with what lies in them.
+pub(super) fn left_behind(agent: &Agent) -> Vec<(PathBuf, Count)> {
+    let is_known = |name: &OsStr| {
+        agent
+            .routes
+            .iter()
+            .any(|route| OsStr::new(&route.template.route) == name)
+    };
+    let Ok(folders) = std::fs::read_dir(agent.data.work_root()) else {
+        return Vec::new();
+    };
+    let unknown = folders
+        .flatten()
+        .filter(|folder| !is_known(&folder.file_name()));
+    // Claimed files begin with the 36 characters of their claim.
+    let is_claimed = |entry: &std::fs::DirEntry| {
+        let name = entry.file_name();
+        name.as_encoded_bytes()
+            .get(..36)
+            .and_then(|claim| std::str::from_utf8(claim).ok())
+            .is_some_and(|claim| claim.parse::<Claim>().is_ok())
+    };
+    let counted = unknown.map(|folder| {
+        let entries = std::fs::read_dir(folder.path())
+            .into_iter()
+            .flatten()
+            .flatten();
+        (
+            folder.path(),
+            Count(entries.filter(is_claimed).count() as u64, "file"),
+        )
+    });
+    counted.filter(|(_, files)| files.0 > 0).collect()
 }
 
 fn must_be_folder(path: &Path, doing: &str, flag: &str) -> Result<(), Failure> {

@@ -2,7 +2,6 @@
 
 use super::certificates::Met;
 use super::destination::{AnyDestination, CannotBuild, reached};
-use super::report::first_end;
 use crate::config::{Auth, Lookup as Config};
 use crate::status;
 use base64::Engine;
@@ -17,18 +16,23 @@ use mainstay_lookup::{
 };
 use mainstay_queue::DocumentId;
 use mainstay_resilience::{
-    BreakerSettings, BreakerState, BulkheadSettings, PartStatus, RateLimit, Registry, within,
+    BreakerSettings, BulkheadSettings, Category, Classify, ErrorContext, ErrorLog, RateLimit,
+    Registry, within,
 };
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{self, Read, Seek};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use step::Step;
+
+mod room;
+mod step;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use room::Room;
 
 /// The folder of what lookups keep, in the data folder.
 pub(crate) const CACHE: &str = "cache";
@@ -38,37 +42,35 @@ pub(crate) const CACHE: &str = "cache";
 pub(crate) struct Lookups {
     steps: Vec<Step>,
     room: Room,
+    /// Where is counted what a document goes on without.
+    errors: Option<Arc<ErrorLog>>,
     clock: SharedClock,
 }
 
-#[derive(Debug)]
-struct Step {
-    lookup: Lookup,
-    client: Client,
-    /// Those that its servers showed, and ours that they are shown.
-    certificates: Certificates,
-    told: Mutex<status::Lookup>,
+/// Whom the lookups of a running route tell what they meet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'a> {
+    route: &'a str,
+    met: &'a Met,
+    network: &'a Arc<Connectivity>,
+    errors: &'a Arc<ErrorLog>,
 }
 
-/// The memory for documents that are looked up, over all routes; clones share it.
-///
-/// A document takes as much of it as it is long, from before it is read until it was looked up, and none while it is sent: what is
-/// long waits for its destination in a file.
-#[derive(Debug, Clone)]
-pub(crate) struct Room {
-    memory: Arc<Semaphore>,
-    /// Where files without a name are made.
-    folder: Arc<Path>,
+impl<'a> Told<'a> {
+    pub(super) fn of(
+        route: &'a str,
+        met: &'a Met,
+        network: &'a Arc<Connectivity>,
+        errors: &'a Arc<ErrorLog>,
+    ) -> Self {
+        Self {
+            route,
+            met,
+            network,
+            errors,
+        }
+    }
 }
-
-/// The longest completed body that waits for its destination in memory.
-const HELD_MAX: usize = 1 << 20;
-
-/// Room for two of the longest documents, in KiB: while one is looked up, there is room for all that are shorter.
-const ROOM_KIB: u32 = 128 << 10;
-
-/// What the shortest document takes of it, in KiB: a question or two, and what is answered.
-const ROOM_MIN_KIB: u32 = 64;
 
 /// As long as one document may be looked up, one waits for others; then it comes again.
 const ROOM_WAIT: Duration = Duration::from_hours(1);
@@ -80,16 +82,15 @@ const LINE_WAIT: Duration = Duration::from_mins(1);
 const LINE_MAX: u32 = 10_000;
 
 impl Lookups {
-    /// Makes them; nothing is asked, but settings, certificates and secrets are checked. `met` has what a route's lookups met before.
+    /// Makes them; nothing is asked, but settings, certificates and secrets are checked.
     ///
     /// # Errors
     /// A setting that cannot work, or a certificate or secret that cannot be read.
     pub(crate) fn build(
         configs: &[Config],
         cache: Option<&Arc<Cache>>,
-        met: Option<(&Met, &str)>,
+        told: Option<Told<'_>>,
         room: &Room,
-        network: Option<&Arc<Connectivity>>,
         clock: &SharedClock,
     ) -> Result<Arc<Self>, CannotBuild> {
         let steps = configs.iter().map(|config| {
@@ -100,15 +101,16 @@ impl Lookups {
                 .collect();
             settings.auth = config.auth.as_ref().map(header).transpose()?;
             let mut client = client_settings(config, cache);
-            let certificates = met.map(|(met, route)| met.of_lookup(route, config));
+            let allowed = client.limit;
+            let certificates = told.map(|told| told.met.of_lookup(told.route, config));
             let certificates = certificates.unwrap_or_default();
             (client.tls, client.proxy) = reached(&config.connection)?;
             client.tls.certificates = certificates.clone();
-            client.connectivity = network.cloned();
+            client.connectivity = told.map(|told| Arc::clone(told.network));
             let url = settings.url.to_string();
             let client = Client::new(client, clock.clone())?;
             let lookup = Lookup::new(settings, client.clone(), clock.clone())?;
-            let told = status::Lookup {
+            let so_far = status::Lookup {
                 name: config.name.clone(),
                 url,
                 offline: config.settings.offline,
@@ -118,13 +120,16 @@ impl Lookups {
                 lookup,
                 client,
                 certificates,
-                told: Mutex::new(told),
+                rate: config.rate,
+                allowed,
+                told: Mutex::new(so_far),
             })
         });
         let steps = steps.collect::<Result<_, CannotBuild>>()?;
         Ok(Arc::new(Self {
             steps,
             room: room.clone(),
+            errors: told.map(|told| Arc::clone(told.errors)),
             clock: clock.clone(),
         }))
     }
@@ -142,12 +147,7 @@ impl Lookups {
 
     /// What each came to.
     pub(crate) fn status(&self) -> Vec<status::Lookup> {
-        let told = |step: &Step| status::Lookup {
-            server: step.server(),
-            certificate_ends: first_end(&step.certificates),
-            ..step.told().clone()
-        };
-        self.steps.iter().map(told).collect()
+        self.steps.iter().map(Step::status).collect()
     }
 
     /// The certificates of each, by its name.
@@ -171,12 +171,14 @@ impl Lookups {
         }
         let taken = within(&*self.clock, ROOM_WAIT, self.room.take(len)).await;
         let _room = taken.ok_or_else(|| Outcome::NotSent {
+            category: Category::Resource,
             reason: "a lookup has to wait: others take all the memory there is for that".to_owned(),
             after: None,
         })?;
         let (body, bytes) = read(document.body)
             .await
             .map_err(|error| Outcome::NotSent {
+                category: Category::Resource,
                 reason: format!("the body cannot be read: {error}"),
                 after: None,
             })?;
@@ -190,6 +192,7 @@ impl Lookups {
             document.hash = Some(hash(&completed).await);
             let body = self.room.put_aside(completed).await;
             document.body = body.map_err(|error| Outcome::NotSent {
+                category: Category::Resource,
                 reason: format!("what was looked up cannot be put aside: {error}"),
                 after: None,
             })?;
@@ -213,7 +216,7 @@ impl Lookups {
             } else {
                 Verdict::Bury(failure.clone())
             };
-            step.note(&verdict, id);
+            self.note(step, &verdict, id);
             if !is_passed {
                 return Err(unsendable(failure));
             }
@@ -225,7 +228,7 @@ impl Lookups {
     async fn apply(&self, mut body: Bytes, id: DocumentId) -> Result<Bytes, Outcome> {
         for step in &self.steps {
             let verdict = step.lookup.apply(body).await;
-            step.note(&verdict, id);
+            self.note(step, &verdict, id);
             match verdict {
                 Verdict::Go(completed, _) => body = completed,
                 Verdict::Wait(failure) => {
@@ -240,7 +243,11 @@ impl Lookups {
                             after,
                             cause: Cause::Before,
                         },
-                        _ => Outcome::NotSent { reason, after },
+                        _ => Outcome::NotSent {
+                            category: failure.class().category,
+                            reason,
+                            after,
+                        },
                     });
                 }
                 Verdict::Bury(failure) => return Err(unsendable(&failure)),
@@ -250,37 +257,18 @@ impl Lookups {
     }
 }
 
-impl Room {
-    /// All of it; what waits for its destination lies in this folder, under no name.
-    pub(crate) fn new(folder: &Path) -> Self {
-        Self {
-            memory: Arc::new(Semaphore::new(ROOM_KIB as usize)),
-            folder: folder.into(),
+impl Lookups {
+    /// Notes what became of a document, and counts what it goes on without. What it waits for or is buried for, its delivery counts.
+    fn note(&self, step: &Step, verdict: &Verdict, id: DocumentId) {
+        step.note(verdict, id);
+        let Verdict::Go(_, report) = verdict else {
+            return;
+        };
+        if let (Some(log), Some(failure)) = (&self.errors, &report.without) {
+            let error = ErrorContext::of("look up", failure, &*self.clock);
+            let error = error.with("lookup", &step.told().name);
+            log.record(error.with("document", id));
         }
-    }
-
-    /// Room for a document of so many bytes, in the order of arrival.
-    async fn take(&self, len: u64) -> SemaphorePermit<'_> {
-        let kib = u32::try_from(len.div_ceil(1 << 10)).unwrap_or(ROOM_KIB);
-        let kib = kib.clamp(ROOM_MIN_KIB, ROOM_KIB);
-        let taken = self.memory.acquire_many(kib).await;
-        taken.expect("nobody closes it")
-    }
-
-    /// A completed body that takes no memory worth speaking of, however long its destination takes. The system removes its file when
-    /// it is closed, also by a kill.
-    async fn put_aside(&self, body: Bytes) -> io::Result<Content> {
-        if body.len() <= HELD_MAX {
-            return Ok(Content::Bytes(body));
-        }
-        let folder = Arc::clone(&self.folder);
-        let writing = tokio::task::spawn_blocking(move || {
-            let mut file = tempfile::tempfile_in(&folder)?;
-            file.write_all(&body)?;
-            file.rewind()?;
-            Ok(Content::File(file, body.len() as u64))
-        });
-        writing.await.map_err(io::Error::other)?
     }
 }
 
@@ -325,67 +313,6 @@ fn client_settings(config: &Config, cache: Option<&Arc<Cache>>) -> ClientSetting
             ..usual.limits
         },
         ..usual
-    }
-}
-
-impl Step {
-    /// Whether its server is asked at all: the worst of the breakers of where it leads.
-    fn server(&self) -> Option<String> {
-        let parts = self.client.registry().status().into_values();
-        let breakers = parts.filter_map(|part| match part {
-            PartStatus::Breaker(breaker) => Some(breaker),
-            _ => None,
-        });
-        let worst = breakers.max_by_key(|breaker| breaker.state != BreakerState::Closed)?;
-        Some(match worst.retry_after_ms {
-            Some(millis) => format!(
-                "left alone for {:.0} s: {}",
-                millis as f64 / 1e3,
-                worst.reason
-            ),
-            None => worst.state.to_string(),
-        })
-    }
-
-    fn told(&self) -> std::sync::MutexGuard<'_, status::Lookup> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, verdict: &Verdict, id: DocumentId) {
-        let mut told = self.told();
-        match verdict {
-            Verdict::Go(
-                _,
-                Report {
-                    without: Some(failure),
-                    ..
-                },
-            ) => {
-                tracing::warn!(document = %id, lookup = told.name, "goes on without what is known elsewhere: {failure}");
-                told.without += 1;
-                told.reason = failure.to_string();
-            }
-            Verdict::Go(_, report) => {
-                if report.stale > 0 {
-                    let answers = report.stale;
-                    tracing::info!(document = %id, lookup = told.name, answers, "looked up in what is kept, whose time is over");
-                }
-                told.documents += 1;
-                told.stale += report.stale;
-                told.fields += report.fields;
-                told.unknown += report.unknown;
-                told.reason.clear();
-            }
-            Verdict::Wait(failure) => {
-                tracing::debug!(document = %id, lookup = told.name, "waits for a lookup: {failure}");
-                told.waits += 1;
-                told.reason = failure.to_string();
-            }
-            Verdict::Bury(failure) => {
-                told.refused += 1;
-                told.reason = failure.to_string();
-            }
-        }
     }
 }
 

@@ -127,6 +127,7 @@ impl Tasks {
             troubles: status.troubles,
             restarts: status.counts.restarts,
             panics: panics::seen(),
+            errors: self.supervisor.errors().counts().into(),
             tasks: status.tasks.into_iter().map(told).collect(),
             history: status.history.into_iter().map(changed).collect(),
         }

@@ -19,6 +19,8 @@ pub(crate) enum Evidence {
     Disk,
     /// Destinations that need attention, or have documents.
     Destinations,
+    /// How often which kind of thing went wrong.
+    Errors,
     /// Dead letters.
     Dead,
     /// Where documents come from, as far as that needs attention.
@@ -42,6 +44,7 @@ impl Evidence {
             Self::Queue => queue(status),
             Self::Disk => disk(&status.data),
             Self::Destinations => destinations(status, tests),
+            Self::Errors => vec![errors(status)],
             Self::Dead => dead(status),
             Self::Folders => folders(status),
             Self::Damage => damage(status),
@@ -153,6 +156,17 @@ fn certificates(status: &Status) -> Vec<String> {
         lines.push(none.to_owned());
     }
     lines
+}
+
+fn errors(status: &Status) -> String {
+    let Some(service) = &status.service else {
+        return "errors are counted while an agent runs, and none does".to_owned();
+    };
+    let since = status.since.as_deref().unwrap_or_default();
+    match Count(service.errors.total(), "error") {
+        Count(0, _) => format!("no error since {since}"),
+        count => format!("{count} since {since}: {}", service.errors),
+    }
 }
 
 fn dead(status: &Status) -> Vec<String> {

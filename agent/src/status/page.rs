@@ -1,8 +1,8 @@
 //! The status as a page for people: the ledger first, then what needs attention, then the rest.
 
 use super::{
-    Cache, From, FromFolder, FromKind, Job, Ledger, Lookup, Network, Queue, Route, Service, State,
-    Status, Stop, To, Unwell, date,
+    Cache, Errors, From, FromFolder, FromKind, Job, Ledger, Lookup, Network, Queue, Route, Service,
+    State, Status, Stop, To, Unwell, date,
 };
 use crate::scrubbing::LastScrub;
 use crate::terminal::{BOLD, Count, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -18,6 +18,9 @@ pub(crate) fn page(status: &Status) -> String {
     page.ledger(&status.ledger);
     if let Some(network) = &status.network {
         page.network(network);
+    }
+    if let Some(service) = &status.service {
+        page.errors(&service.errors);
     }
     for route in &status.routes {
         page.route(route, status.network.as_ref());
@@ -162,21 +165,30 @@ impl Page {
         self.line(format_args!("network   {colour}{state}{PLAIN}{reason}"));
     }
 
+    /// How often what went wrong; nothing where nothing did.
+    fn errors(&mut self, errors: &Errors) {
+        if 0 < errors.total() {
+            let words = visible(&errors.to_string());
+            self.line(format_args!("errors    {words} since the start"));
+        }
+    }
+
     fn route(&mut self, route: &Route, network: Option<&Network>) {
         self.line(format_args!("\n{BOLD}{}{PLAIN}", visible(&route.name)));
         if let Some(from) = &route.from {
             self.from(from);
         }
         for lookup in &route.lookups {
-            self.lookup(lookup);
+            self.lookup(lookup, network);
         }
         for to in &route.to {
             self.to(to, network);
         }
     }
 
-    fn lookup(&mut self, lookup: &Lookup) {
-        let colour = if lookup.reason.is_empty() && !lookup.offline {
+    fn lookup(&mut self, lookup: &Lookup, network: Option<&Network>) {
+        let unreached = lookup.unreached(network).filter(|_| !lookup.offline);
+        let colour = if lookup.reason.is_empty() && !lookup.offline && unreached.is_none() {
             GREEN
         } else {
             YELLOW
@@ -193,8 +205,15 @@ impl Page {
         } else {
             server
         };
+        let unreached = unreached.map_or_else(String::new, |why| format!(" ({why})"));
+        let limit = lookup.limit.as_ref();
+        let limit = limit.map_or_else(String::new, |limit| format!(", at most {limit}"));
+        let limited = lookup.limited_seconds;
+        let limited = limited.map_or_else(String::new, |seconds| {
+            format!(", its limit lets one go in {seconds:.0} s")
+        });
         self.line(format_args!(
-            "  lookup  {}  {colour}{}{PLAIN}, {} looked up{}{}{}{}{}",
+            "  lookup  {}  {colour}{}{unreached}{PLAIN}, {} looked up{}{}{}{}{}{limit}{limited}",
             visible(&lookup.url),
             visible(server),
             lookup.documents,
@@ -205,6 +224,13 @@ impl Page {
             counted(lookup.refused, "refused"),
         ));
         self.reason(&lookup.reason);
+        if let Some(retrying) = &lookup.retrying {
+            let (attempt, of, seconds) = (retrying.attempt, retrying.of, retrying.next_in_seconds);
+            let error = visible(&retrying.error);
+            self.line(format_args!(
+                "          {DIM}asked again in {seconds:.0} s (attempt {attempt} of {of}): {error}{PLAIN}"
+            ));
+        }
     }
 
     fn from(&mut self, from: &From) {

@@ -333,3 +333,52 @@ fn an_agent_may_have_as_many_lanes_as_its_queue() {
             .contains("to r149/out")
     });
 }
+
+#[test]
+fn what_fails_is_counted_by_its_kind_and_told_wherever_one_looks() {
+    let (home, port) = (Stage::new(), quiet_port());
+    let receiver = home.receiver(&["--fail", "422:1"]);
+    let stage = Stage::new();
+    // Its lookups are done without, its alerts come to nothing, and its server refuses what it gets.
+    let config = format!(
+        "[health]\nlisten = \"127.0.0.1:{port}\"\n[[alert]]\ncommand = [\"false\"]\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\nsettle = \"0s\"\n[[route.lookup]]\nname = \"parts\"\nurl = \"http://127.0.0.1:1/{{n}}\"\ntake = {{ a = \"b\" }}\non_failure = \"pass\"\n[route.to.server]\nurl = \"{}\"\nbury_after = 1\n",
+        stage.text("drop"),
+        receiver.url(),
+    );
+    let agent = stage.start(&mut stage.configured(&config));
+    let watched = Watched::of(stage, port, agent);
+    let stage = &watched.stage;
+    let errors = || stage.json(&["status"])["service"]["errors"].clone();
+    let metric = |category: &str, severity: &str| {
+        let labels = format!("category=\"{category}\",severity=\"{severity}\"");
+        watched.counters()[&format!("mainstay_errors_total{{{labels}}}")]
+    };
+    assert_eq!(errors(), serde_json::json!({}));
+    assert_eq!(metric("network", "high").to_bits(), 0.0_f64.to_bits());
+    let page = say(&mut stage.command(&["status"]));
+    assert!(!page.out.contains("\nerrors "), "{page:?}");
+
+    stage.drop_file("one.json", br#"{"n":1}"#);
+    until("it is a dead letter", || stage.ledger("dead") == 1);
+    let told = errors();
+    assert_eq!(told["network"], serde_json::json!({ "high": 1 }), "{told}");
+    let refused = serde_json::json!({ "medium": 1 });
+    assert_eq!(told["validation"], refused, "{told}");
+    assert!((metric("network", "high") - 1.0).abs() < f64::EPSILON);
+    let page = say(&mut stage.command(&["status"]));
+    for words in [
+        "errors    1 network/high, ",
+        "1 validation/medium since the start",
+    ] {
+        assert!(page.out.contains(words), "{words}: {page:?}");
+    }
+    // That there is a dead letter is worth an alert, of which nobody hears.
+    until("an alert came to nothing", || {
+        errors()["unknown"]["medium"].as_u64() >= Some(1)
+    });
+    let book = say(&mut stage.command(&["runbook", "persistent-errors"]));
+    assert!(
+        book.out.contains("errors since 2") && book.out.contains("1 validation/medium"),
+        "{book:?}"
+    );
+}

@@ -1,5 +1,6 @@
 //! E1 to E4 in the agent: documents that are completed by another server on their way.
 
+use crate::network::always;
 use crate::support::{Running, Stage, say, until};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -386,4 +387,55 @@ fn a_secret_of_a_lookup_is_shown_nowhere_and_where_it_stands_is_said() {
     for said in [said, shown.out, status, page, agent.log()] {
         assert!(!said.contains("s3cret"), "{said}");
     }
+}
+
+#[test]
+fn the_status_of_a_lookup_shows_whether_its_server_is_reached_its_limit_and_what_is_asked_again() {
+    let stage = Stage::new();
+    let failing = always(
+        "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
+    std::fs::create_dir_all(stage.path("drop")).unwrap();
+    std::fs::create_dir_all(stage.path("out")).unwrap();
+    let start = |url: &str| {
+        let config = format!(
+            "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\nsettle = \"0s\"\n[[route.lookup]]\nname = \"parts\"\nurl = \"{url}/{{n}}\"\ntake = {{ a = \"b\" }}\nrate = \"100/min\"\n[route.to.out]\npath = \"{}\"\n",
+            stage.text("drop"),
+            stage.text("out"),
+        );
+        stage.start(&mut stage.configured(&config))
+    };
+    let running = start(&failing);
+    assert_eq!(lookup(&stage)["limit"], "100/1min");
+    assert_eq!(
+        lookup(&stage)["connectivity"],
+        "unknown",
+        "nobody was asked"
+    );
+    assert_eq!(lookup(&stage)["limited_seconds"], serde_json::Value::Null);
+    stage.drop_file("one.json", br#"{"n":1}"#);
+    let mut seen = serde_json::Value::Null;
+    until("it is asked again", || {
+        seen = lookup(&stage);
+        seen["retrying"]["attempt"].as_u64() >= Some(2)
+    });
+    assert_eq!(seen["connectivity"], "online", "{seen}");
+    let retrying = &seen["retrying"];
+    assert_eq!(retrying["of"], 4, "{seen}");
+    assert!(retrying["next_in_seconds"].as_f64() < Some(10.0), "{seen}");
+    let error = retrying["error"].as_str().unwrap();
+    assert!(error.contains("answers 500"), "{seen}");
+    running.kill();
+
+    let (_kept, address) = kept_free();
+    let running = start(&format!("http://{address}"));
+    until("its server is not there", || {
+        lookup(&stage)["connectivity"] == "down"
+    });
+    let page = say(&mut stage.command(&["status"]));
+    assert!(
+        page.out.contains("(cannot be reached)") && page.out.contains("at most 100/1min"),
+        "{page:?}"
+    );
+    running.kill();
 }

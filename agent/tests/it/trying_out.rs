@@ -174,6 +174,33 @@ fn a_running_agent_adds_what_it_knows_and_the_status_shows_breaker_and_connectiv
 }
 
 #[test]
+fn the_status_shows_the_limit_of_a_destination_and_for_how_long_it_lets_nothing_go() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let config = format!(
+        "[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\nsettle = \"0s\"\n[route.to.server]\nurl = \"{}\"\nrate = \"1/h\"\n",
+        stage.text("drop"),
+        receiver.url()
+    );
+    let _agent = stage.start(&mut stage.configured(&config));
+    let to = || stage.json(&["status"])["routes"][0]["to"][0].clone();
+    assert_eq!(to()["limit"], "1/1h");
+    assert_eq!(to()["limited_seconds"], Value::Null);
+    stage.drop_files("a", 2);
+    until("both are taken", || stage.ledger("accepted") == 2);
+    until("one is delivered", || stage.ledger("delivered") == 1);
+    until("it is told for how long the other waits", || {
+        to()["limited_seconds"].as_f64() > Some(3_000.0)
+    });
+    assert_eq!(to()["queued"], 1);
+    let page = say(&mut stage.command(&["status"]));
+    assert!(
+        page.out.contains("at most 1/1h, its rate lets one go in 3"),
+        "{page:?}"
+    );
+}
+
+#[test]
 fn a_route_that_is_not_there_is_told_with_those_that_are() {
     let stage = Stage::new();
     let said = say(&mut stage.command(&["route", "test", "nowhere"]));

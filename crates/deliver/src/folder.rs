@@ -13,7 +13,7 @@ use crate::template::Template;
 use crate::{Checked, Destination, Error, Outcome, Outgoing};
 use mainstay_clock::{Clock, SharedClock};
 use mainstay_queue::DocumentId;
-use mainstay_resilience::within;
+use mainstay_resilience::{Category, within};
 use mainstay_wire::shown_path;
 use placement::Placement;
 use std::fmt;
@@ -85,7 +85,8 @@ impl Destination for Folder {
         Box::pin(async move {
             let placing = tokio::task::spawn_blocking(move || inner.place(document));
             placing.await.unwrap_or_else(|error| {
-                Outcome::retry(format!("the delivery to the folder ended early: {error}"))
+                let reason = format!("the delivery to the folder ended early: {error}");
+                Outcome::retry(Category::Internal, reason)
             })
         })
     }

@@ -34,6 +34,7 @@ use http::{Method as Verb, Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use mainstay_clock::SharedClock;
+use mainstay_resilience::Category;
 use mainstay_wire::{Redactor, Witness, client_config};
 use proxy::Way;
 use resolver::Resolver;
@@ -154,7 +155,7 @@ impl Http {
                 "`{}` said that it has the document before it was sent to its end",
                 self.address.shown()
             );
-            return Outcome::retry(reason);
+            return Outcome::retry(Category::Internal, reason);
         }
         let question = self.question(&id);
         match sort::sort(&answer, &question) {
@@ -335,6 +336,6 @@ fn refuse_impossible(config: &HttpConfig, address: &Address) -> Result<(), Error
 fn faulty(fault: Fault) -> Outcome {
     match fault {
         Fault::Damaged(reason) => Outcome::unsendable(reason),
-        Fault::Unreadable(reason) => Outcome::retry(reason),
+        Fault::Unreadable(reason) => Outcome::retry(Category::Resource, reason),
     }
 }

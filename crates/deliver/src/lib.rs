@@ -147,7 +147,7 @@ pub use destination::{Checking, Content, Destination, Outgoing, Probing, Sending
 pub use error::{Error, ErrorKind};
 pub use folder::{Folder, FolderConfig};
 pub use http::{Auth, Compression, Http, HttpConfig, Method};
-pub use mainstay_resilience::{Backoff, RateLimit};
+pub use mainstay_resilience::{Backoff, Category, Class, ErrorLog, RateLimit, Severity};
 pub use mainstay_wire::{
     Certificates, ClientCertificate, Connectivity, Proxy, Secret, SystemProxies, Tls, Validity,
 };

@@ -1,5 +1,8 @@
 //! What became of one attempt, sorted by what to do next.
 
+use mainstay_resilience::{Category, Class, Severity};
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 /// What became of one attempt to deliver a document.
@@ -14,6 +17,8 @@ pub enum Outcome {
     AlreadyThere,
     /// It is not known whether the document arrived, or the destination cannot take it now: the same document is sent again.
     Retry {
+        /// What kind of thing went wrong.
+        category: Category,
         /// What happened.
         reason: String,
         /// The destination asked not to be sent this document again before this time has passed.
@@ -22,6 +27,8 @@ pub enum Outcome {
     /// As [`Retry`](Self::Retry), and it was not even sent: what stands before the destination kept it back, which says nothing of
     /// the destination itself.
     NotSent {
+        /// What kind of thing went wrong.
+        category: Category,
         /// What happened.
         reason: String,
         /// Not before this time has passed.
@@ -62,8 +69,10 @@ pub enum Outcome {
 pub enum Cause {
     /// The destination alone: no connection to it can be made, or its folder is not there.
     Unreachable,
-    /// The destination alone: untrusted, full.
+    /// The destination alone: full, or not to be written to.
     Destination,
+    /// The destination alone: it cannot prove who it is, or does not believe who we are.
+    Untrusted,
     /// The destination alone, or a proxy before it: it does not believe the credentials that it was shown.
     Credentials,
     /// What stands before the destination, a server that is asked about each document, say: nothing was sent.
@@ -81,11 +90,20 @@ impl Cause {
     pub fn is_about_credentials(self) -> bool {
         matches!(self, Self::Credentials | Self::Forbidden)
     }
+
+    fn category(self) -> Category {
+        match self {
+            Self::Unreachable | Self::Untrusted | Self::Before => Category::Network,
+            Self::Destination => Category::Resource,
+            Self::Credentials | Self::Unclear | Self::Forbidden => Category::Validation,
+        }
+    }
 }
 
 impl Outcome {
-    pub(crate) fn retry(reason: impl Into<String>) -> Self {
+    pub(crate) fn retry(category: Category, reason: impl Into<String>) -> Self {
         Self::Retry {
+            category,
             reason: reason.into(),
             after: None,
         }
@@ -96,6 +114,14 @@ impl Outcome {
             reason: reason.into(),
             after: None,
             cause: Cause::Destination,
+        }
+    }
+
+    pub(crate) fn untrusted(reason: impl Into<String>) -> Self {
+        Self::Hold {
+            reason: reason.into(),
+            after: None,
+            cause: Cause::Untrusted,
         }
     }
 
@@ -120,6 +146,44 @@ impl Outcome {
         }
     }
 
+    /// What kind of failure it is, and how bad; none where the destination has the document.
+    ///
+    /// | outcome | category | severity |
+    /// |---|---|---|
+    /// | retry | what it says: network, timeout, resource or internal | medium |
+    /// | not sent | what it says | low |
+    /// | busy | resource | low |
+    /// | hold: unreachable, untrusted, or what stands before it | network | high |
+    /// | hold: full, or not to be written to | resource | high |
+    /// | hold: credentials, or an address that is not right | validation | high |
+    /// | reject, unsendable | validation | medium |
+    pub fn class(&self) -> Option<Class> {
+        let (class, after) = match self {
+            Self::Delivered | Self::AlreadyThere => return None,
+            Self::Retry {
+                category, after, ..
+            } => (Class::retryable(*category, Severity::Medium), *after),
+            Self::NotSent {
+                category, after, ..
+            } => (Class::retryable(*category, Severity::Low), *after),
+            Self::Busy { after, .. } => {
+                let class = Class::retryable(Category::Resource, Severity::Low);
+                (class, Some(*after))
+            }
+            Self::Hold { cause, after, .. } => {
+                (Class::retryable(cause.category(), Severity::High), *after)
+            }
+            Self::Reject { .. } | Self::Unsendable { .. } => (
+                Class::permanent(Category::Validation, Severity::Medium),
+                None,
+            ),
+        };
+        Some(match after {
+            Some(after) => class.after(after),
+            None => class,
+        })
+    }
+
     pub(crate) fn unsendable(reason: impl Into<String>) -> Self {
         Self::Unsendable {
             reason: reason.into(),
@@ -132,3 +196,15 @@ impl Outcome {
         }
     }
 }
+
+/// What went wrong in an attempt, in words that are an error.
+#[derive(Debug)]
+pub(crate) struct Reason<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Reason<'_> {}

@@ -1,5 +1,6 @@
 //! What cannot work, and why a lookup came to nothing.
 
+use mainstay_resilience::{Category, Class, Classify, Severity};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -72,3 +73,19 @@ impl fmt::Display for Failure {
 }
 
 impl Error for Failure {}
+
+/// A limit of our own is the least of it; a server that nobody can ask is worse than one answer that cannot be used.
+impl Classify for Failure {
+    fn class(&self) -> Class {
+        let class = match self.kind {
+            FailureKind::Document => Class::permanent(Category::Validation, Severity::Medium),
+            FailureKind::Server => Class::retryable(Category::Internal, Severity::Medium),
+            FailureKind::Unreachable => Class::retryable(Category::Network, Severity::High),
+            FailureKind::Limit => Class::retryable(Category::Resource, Severity::Low),
+        };
+        match self.retry_after {
+            Some(wait) => class.after(wait),
+            None => class,
+        }
+    }
+}

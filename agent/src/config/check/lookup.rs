@@ -143,7 +143,6 @@ impl Check<'_> {
             None,
             // Nothing is sent.
             &Room::new(Path::new("")),
-            None,
             &mainstay_clock::system(),
         );
         if let Err(error) = built {

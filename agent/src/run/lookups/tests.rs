@@ -1,5 +1,6 @@
 //! What a document keeps from others while it is looked up, and what it does not.
 
+use super::room::ROOM_KIB;
 use super::*;
 use crate::units::Rate;
 use mainstay_clock::ManualClock;
@@ -83,7 +84,7 @@ async fn while_a_slow_destination_takes_documents_others_are_looked_up() {
     let room = Room::new(&std::env::temp_dir());
     let configs = [config(&server, OnFailure::Wait, None)];
     let clock = mainstay_clock::system();
-    let lookups = Lookups::build(&configs, None, None, &room, None, &clock).unwrap();
+    let lookups = Lookups::build(&configs, None, None, &room, &clock).unwrap();
     let open = Arc::new(Notify::new());
     let (slow, mut came) = gate(Some(Arc::clone(&open)));
     let slow = lookups.before(slow);
@@ -135,7 +136,7 @@ async fn a_document_that_is_too_long_is_not_read_and_takes_no_room() {
         room.memory.close();
         let clock = mainstay_clock::system();
         let configs = [config(&server, on_failure, None)];
-        let lookups = Lookups::build(&configs, None, None, &room, None, &clock).unwrap();
+        let lookups = Lookups::build(&configs, None, None, &room, &clock).unwrap();
         let (destination, mut came) = gate(None);
         let document = outgoing(Content::File(file, too_long));
         let outcome = lookups.before(destination).send(document).await;
@@ -162,7 +163,7 @@ async fn a_document_that_finds_no_room_is_tried_again() {
     let shared: SharedClock = Arc::new(clock.clone());
     let room = Room::new(&std::env::temp_dir());
     let configs = [config(&server, OnFailure::Pass, None)];
-    let lookups = Lookups::build(&configs, None, None, &room, None, &shared).unwrap();
+    let lookups = Lookups::build(&configs, None, None, &room, &shared).unwrap();
     let _all = room.take(u64::MAX).await;
     let (destination, _came) = gate(None);
     let looked_up = lookups.before(destination);
@@ -194,7 +195,6 @@ async fn a_rate_lets_a_document_wait_for_its_turn_and_nothing_else() {
             None,
             None,
             &Room::new(&std::env::temp_dir()),
-            None,
             &shared,
         )
         .unwrap();

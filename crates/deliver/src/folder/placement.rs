@@ -24,6 +24,7 @@ use super::name::candidates;
 use crate::destination::{DAMAGED, matches};
 use crate::{Checked, Content, Outcome};
 use mainstay_files::{Error as FileError, ErrorKind, Writer};
+use mainstay_resilience::Category;
 use mainstay_wire::shown_path;
 use sha2::{Digest, Sha256};
 use std::error::Error as StdError;
@@ -237,8 +238,10 @@ fn copy(
     hash: Option<[u8; 32]>,
     writer: &mut Writer,
 ) -> Result<(), Outcome> {
-    let unread =
-        |error: io::Error| Outcome::retry(format!("cannot read the body of the document: {error}"));
+    let unread = |error: io::Error| {
+        let reason = format!("cannot read the body of the document: {error}");
+        Outcome::retry(Category::Resource, reason)
+    };
     file.seek(SeekFrom::Start(0)).map_err(unread)?;
     let mut hasher = Sha256::new();
     let mut piece = vec![0; PIECE];

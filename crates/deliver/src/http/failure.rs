@@ -7,6 +7,7 @@ use super::connector::{RefusedByProxy, TooSlow};
 use super::exchange::Broken;
 use super::resolver::Unresolved;
 use crate::{Cause, Outcome};
+use mainstay_resilience::Category;
 use mainstay_wire::{advice, causes, excerpt, find, is_about_identity};
 use rustls::Error as TlsError;
 use std::error::Error as StdError;
@@ -17,14 +18,20 @@ use std::io;
 /// `address` and `way` say where ("`https://h/in`", " through the proxy `http://p:3128`").
 pub(super) fn sort(broken: &Broken, address: &str, way: &str) -> Outcome {
     match broken {
-        Broken::TimedOut(waited) => Outcome::retry(format!(
-            "`{address}`{way} gave no answer within {} s",
-            waited.as_secs_f32().round()
-        )),
-        Broken::Answer(error) => Outcome::retry(format!(
-            "the answer of `{address}`{way} broke off: {}",
-            last_words(&**error)
-        )),
+        Broken::TimedOut(waited) => Outcome::retry(
+            Category::Timeout,
+            format!(
+                "`{address}`{way} gave no answer within {} s",
+                waited.as_secs_f32().round()
+            ),
+        ),
+        Broken::Answer(error) => Outcome::retry(
+            Category::Network,
+            format!(
+                "the answer of `{address}`{way} broke off: {}",
+                last_words(&**error)
+            ),
+        ),
         Broken::Request(error) if error.is_connect() => {
             let words = unconnected(error, address, way);
             if find::<RefusedByProxy>(error).is_some() {
@@ -35,19 +42,22 @@ pub(super) fn sort(broken: &Broken, address: &str, way: &str) -> Outcome {
                 };
             }
             match find::<TlsError>(error) {
-                Some(_) => Outcome::hold(words),
+                Some(_) => Outcome::untrusted(words),
                 None => Outcome::unreachable(words),
             }
         }
         Broken::Request(error) => match find::<TlsError>(error) {
             // In TLS 1.3 the client has finished its part before the server says what it thinks of our certificate.
             Some(error) if is_about_identity(error) => {
-                Outcome::hold(untrusted(error, address, way))
+                Outcome::untrusted(untrusted(error, address, way))
             }
-            _ => Outcome::retry(format!(
-                "the connection to `{address}`{way} broke before it answered: {}",
-                last_words(error)
-            )),
+            _ => Outcome::retry(
+                Category::Network,
+                format!(
+                    "the connection to `{address}`{way} broke before it answered: {}",
+                    last_words(error)
+                ),
+            ),
         },
     }
 }

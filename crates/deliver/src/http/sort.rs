@@ -17,6 +17,7 @@ use super::headers::IDEMPOTENCY_KEY;
 use crate::{Cause, Outcome};
 use http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use http::{StatusCode, Uri};
+use mainstay_resilience::Category;
 use mainstay_wire::{Redactor, Told, excerpt};
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
         ),
         409 | 412 if is_already_there(answer, question) => Outcome::AlreadyThere,
         409 if answer.headers.contains_key(RETRY_AFTER) => Outcome::Retry {
+            category: Category::Resource,
             reason: said(),
             after,
         },
@@ -82,14 +84,19 @@ pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
                 reason: said(),
                 after,
             },
-            None => Outcome::retry(said()),
+            None => Outcome::retry(Category::Resource, said()),
         },
-        408 | 425 | 500..=599 => Outcome::Retry {
+        code @ (408 | 425 | 500..=599) => Outcome::Retry {
+            category: match code {
+                408 | 504 => Category::Timeout,
+                425 => Category::Network,
+                _ => Category::Internal,
+            },
             reason: said(),
             after,
         },
         400..=499 => Outcome::reject(said()),
-        _ => Outcome::retry(said()),
+        _ => Outcome::retry(Category::Internal, said()),
     }
 }
 

@@ -4,6 +4,7 @@ use super::lane::{InHand, Settlement, Unsettled};
 use crate::{Destination, Outcome};
 use mainstay_clock::SharedClock;
 use mainstay_queue::DocumentId;
+use mainstay_resilience::Category;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub(super) async fn attempt<D: InHand>(
         match opening.await {
             Ok(ready) => ready,
             Err(error) => {
-                let outcome = Outcome::retry(format!("the document could not be opened: {error}"));
+                let reason = format!("the document could not be opened: {error}");
+                let outcome = Outcome::retry(Category::Internal, reason);
                 return Attempted {
                     document: None,
                     outcome,
@@ -61,7 +63,15 @@ pub(super) async fn attempt<D: InHand>(
     };
     let outcome = match outgoing {
         Ok(outgoing) => destination.send(outgoing).await,
-        Err(Outcome::Retry { reason, after }) => Outcome::NotSent { reason, after },
+        Err(Outcome::Retry {
+            category,
+            reason,
+            after,
+        }) => Outcome::NotSent {
+            category,
+            reason,
+            after,
+        },
         Err(outcome) => outcome,
     };
     Attempted {

@@ -2,7 +2,8 @@
 
 use crate::{Backoff, Error};
 use mainstay_clock::SharedClock;
-use mainstay_resilience::{Jitter, RateLimit, RateLimiter};
+use mainstay_resilience::{ErrorLog, Jitter, RateLimit, RateLimiter};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How one lane is delivered.
@@ -17,6 +18,7 @@ use std::time::Duration;
 /// | `probe` | 1 s to 60 s, full jitter | a destination that is back is noticed within a minute |
 /// | `limit` | none | most servers know better themselves how much they bear |
 /// | `drain` | 60 s | one attempt may take as long |
+/// | `errors` | none | nobody asked |
 /// | `seed` | from the system | for tests: the same seed gives the same waits |
 #[derive(Debug, Clone)]
 pub struct DeliverConfig {
@@ -32,6 +34,8 @@ pub struct DeliverConfig {
     pub limit: Option<RateLimit>,
     /// How long what is under way may take to end when the worker is stopped.
     pub drain: Duration,
+    /// Where each attempt that came to nothing is written down and counted, by [`Outcome::class`](crate::Outcome::class).
+    pub errors: Option<Arc<ErrorLog>>,
     /// Where the random part of waits comes from.
     pub seed: Option<u64>,
 }
@@ -45,6 +49,7 @@ impl Default for DeliverConfig {
             probe: Backoff::doubling(Duration::from_secs(1), Duration::from_mins(1)),
             limit: None,
             drain: Duration::from_mins(1),
+            errors: None,
             seed: None,
         }
     }

@@ -4,6 +4,7 @@
 
 use crate::{Content, Outcome, Outgoing};
 use mainstay_queue::{Body, DocumentId, ErrorKind, INLINE_BODY_MAX, LaneId, Lease, Queue};
+use mainstay_resilience::Category;
 use std::future::Future;
 use std::time::Duration;
 
@@ -96,7 +97,7 @@ impl InHand for Lease {
     fn outgoing(&self) -> Result<Outgoing, Outcome> {
         let body = self.body().map_err(|error| match error.kind() {
             ErrorKind::Damaged => Outcome::unsendable(error.to_string()),
-            _ => Outcome::retry(error.to_string()),
+            _ => Outcome::retry(Category::Resource, error.to_string()),
         })?;
         Ok(Outgoing {
             id: Lease::id(self),

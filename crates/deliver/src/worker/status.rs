@@ -222,6 +222,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_resilience::Category;
 
     #[test]
     fn the_time_of_a_state_counts_from_its_beginning() {
@@ -248,8 +249,14 @@ mod tests {
                 .failing
                 .map(|failing| (failing.since, failing.attempts))
         };
-        assert_eq!(after(Outcome::retry("503"), 100), Some((100, 1)));
-        assert_eq!(after(Outcome::retry("reset"), 200), Some((100, 2)));
+        assert_eq!(
+            after(Outcome::retry(Category::Internal, "503"), 100),
+            Some((100, 1))
+        );
+        assert_eq!(
+            after(Outcome::retry(Category::Network, "reset"), 200),
+            Some((100, 2))
+        );
         assert_eq!(after(Outcome::unsendable("x"), 300), Some((100, 2)));
         // What stands before it has failed, or a disk.
         let before = Outcome::Hold {
@@ -259,12 +266,16 @@ mod tests {
         };
         assert_eq!(after(before, 320), Some((100, 2)));
         let not_sent = Outcome::NotSent {
+            category: Category::Resource,
             reason: "a disk".to_owned(),
             after: None,
         };
         assert_eq!(after(not_sent, 340), Some((100, 2)));
         assert_eq!(after(Outcome::reject("422"), 400), None);
-        assert_eq!(after(Outcome::retry("503"), 500), Some((500, 1)));
+        assert_eq!(
+            after(Outcome::retry(Category::Internal, "503"), 500),
+            Some((500, 1))
+        );
         assert_eq!(after(Outcome::Delivered, 600), None);
     }
 

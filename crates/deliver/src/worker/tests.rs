@@ -8,6 +8,7 @@ use crate::{Cause, Outcome};
 use bench::{Bench, Reply};
 use mainstay_clock::Clock;
 use mainstay_queue::DocumentId;
+use mainstay_resilience::{Category, ErrorLog, Severity};
 use std::collections::HashSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -137,7 +138,7 @@ async fn documents_that_hang_hold_up_no_other() {
 async fn what_is_unknown_is_tried_again_without_limit_and_never_buried() {
     let bench = Bench::start(|_, before| {
         if before < 40 {
-            reply(Outcome::retry("500"))
+            reply(Outcome::retry(Category::Internal, "500"))
         } else {
             deliver()
         }
@@ -172,6 +173,7 @@ async fn a_document_is_not_sent_again_before_the_time_its_destination_named() {
     let wait = Duration::from_secs(30);
     let bench = Bench::start(move |_, before| match before {
         0 => reply(Outcome::Retry {
+            category: Category::Internal,
             reason: "500".into(),
             after: Some(wait),
         }),
@@ -253,7 +255,7 @@ async fn a_rejected_document_is_buried_after_five_attempts_and_others_are_not_he
 #[tokio::test]
 async fn only_rejections_in_a_row_bury_a_document() {
     let bench = Bench::start(|_, before| match before {
-        4 | 9 | 14 => reply(Outcome::retry("500")),
+        4 | 9 | 14 => reply(Outcome::retry(Category::Internal, "500")),
         0..=18 => reply(Outcome::reject("422")),
         _ => deliver(),
     });
@@ -280,4 +282,39 @@ async fn the_status_is_readable_by_programs() {
             && json["next_probe"].is_u64()
             && json["latency"]["mean_ms"].is_number()
     );
+}
+
+#[tokio::test]
+async fn every_attempt_that_came_to_nothing_is_counted_by_what_it_was_and_a_delivery_is_not() {
+    let errors = Arc::new(ErrorLog::new());
+    let config = DeliverConfig {
+        errors: Some(Arc::clone(&errors)),
+        seed: Some(1),
+        ..DeliverConfig::default()
+    };
+    let bench = Bench::with(config, |_, before| match before {
+        0 => reply(Outcome::retry(Category::Timeout, "no answer within 60 s")),
+        1 => reply(Outcome::reject("422")),
+        2 => reply(Outcome::unreachable("refused")),
+        _ => deliver(),
+    });
+    let id = bench.queue.put(1)[0];
+    bench.rest().await;
+    for _ in 0..4 {
+        bench.pass(Duration::from_mins(5)).await;
+    }
+    assert_eq!(bench.acknowledged(), 1);
+    let counts = errors.counts();
+    assert_eq!(counts.total(), 3);
+    for (category, severity) in [
+        (Category::Timeout, Severity::Medium),
+        (Category::Validation, Severity::Medium),
+        (Category::Network, Severity::High),
+    ] {
+        assert_eq!(counts.of(category, severity), 1, "{category:?}");
+    }
+    let first = errors.recent(3).pop().unwrap();
+    assert_eq!(first.message(), "no answer within 60 s");
+    assert_eq!(first.fields()["destination"], "test://destination");
+    assert_eq!(first.fields()["document"], id.to_string());
 }

@@ -15,7 +15,7 @@ fn held_because(outcome: &Outcome, words: &str) {
         matches!(
             outcome,
             Outcome::Hold {
-                cause: Cause::Destination,
+                cause: Cause::Untrusted,
                 ..
             }
         ),

@@ -2,12 +2,14 @@
 
 use super::Run;
 use crate::gate::Why;
+use crate::outcome::Reason;
 use crate::worker::attempt::Attempted;
 use crate::worker::lane::{InHand, Lane, Settlement};
 use crate::worker::rejections;
 use crate::worker::streak::Streak;
 use crate::{Cause, Outcome};
 use mainstay_queue::DocumentId;
+use mainstay_resilience::ErrorContext;
 use std::time::Duration;
 
 /// This many documents that met a held destination are kept from being its next probe again, at most 8 MiB of bodies.
@@ -30,16 +32,17 @@ impl<L: Lane> Run<L> {
         };
         let wall = self.clock.wall();
         self.shared.with(|status| status.learn(&outcome, wall));
+        self.write_down(&outcome, document.id());
         match outcome {
             Outcome::Delivered => self.confirmed(document, took, false, was_probe),
             Outcome::AlreadyThere => self.confirmed(document, took, true, was_probe),
-            Outcome::Retry { reason, after } => {
+            Outcome::Retry { reason, after, .. } => {
                 self.gate_after_failure(was_probe);
                 self.slow_down_after_many(document.id(), &reason);
                 self.again(document, &reason, after, was_probe);
             }
             // What stands before the destination is not asked more often than it would be.
-            Outcome::NotSent { reason, after } => {
+            Outcome::NotSent { reason, after, .. } => {
                 self.gate_after_failure(was_probe);
                 self.again(document, &reason, after, was_probe);
             }
@@ -59,6 +62,17 @@ impl<L: Lane> Run<L> {
                 self.rejected(document, &reason, false, was_probe);
             }
         }
+    }
+
+    /// Counts what came to nothing, where somebody wants to know.
+    fn write_down(&self, outcome: &Outcome, id: DocumentId) {
+        let (Some(log), Some(class)) = (&self.config.errors, outcome.class()) else {
+            return;
+        };
+        let reason = Reason(outcome.reason().unwrap_or_default());
+        let error = ErrorContext::classed("deliver", &reason, class, &*self.clock);
+        let error = error.with("destination", self.destination.address());
+        log.record(error.with("document", id));
     }
 
     fn confirmed(
@@ -127,7 +141,11 @@ impl<L: Lane> Run<L> {
                     true,
                     was_probe,
                 ),
-                Cause::Destination | Cause::Credentials | Cause::Unreachable | Cause::Before => {
+                Cause::Destination
+                | Cause::Untrusted
+                | Cause::Credentials
+                | Cause::Unreachable
+                | Cause::Before => {
                     self.again(document, reason, after, was_probe);
                 }
             }

@@ -86,7 +86,7 @@ async fn a_server_that_fails_everybody_is_not_asked_with_the_whole_backlog() {
     let is_down = Arc::clone(&down);
     let bench = Bench::start(move |_, _| {
         if is_down.load(Ordering::SeqCst) {
-            reply(Outcome::retry("500"))
+            reply(Outcome::retry(Category::Internal, "500"))
         } else {
             deliver()
         }
@@ -123,7 +123,7 @@ async fn many_documents_that_always_fail_let_the_others_through() {
     let are_poison = Arc::clone(&poison);
     let bench = Bench::start(move |id, _| {
         if are_poison.lock().unwrap().contains(&id) {
-            reply(Outcome::retry("500"))
+            reply(Outcome::retry(Category::Internal, "500"))
         } else {
             deliver()
         }
@@ -148,7 +148,7 @@ async fn a_few_documents_that_always_fail_hold_up_no_other() {
     let are_poison = Arc::clone(&poison);
     let bench = Bench::start(move |id, _| {
         if are_poison.lock().unwrap().contains(&id) {
-            reply(Outcome::retry("500"))
+            reply(Outcome::retry(Category::Internal, "500"))
         } else {
             deliver()
         }
