@@ -178,7 +178,12 @@ impl Watched {
         life.attempts += 1;
         life.state = TaskState::Running;
         life.since_ms = shared.clock.wall();
-        if 1 < life.attempts {
+        let hung = life.last_failure.as_ref();
+        if let Some(failure) = hung.filter(|_| task.is_doubted.load(Ordering::Acquire)) {
+            // One that hangs again looks like one that works, until its deadline.
+            let why = format!("{} hung and was started again: {failure}", task.name);
+            shared.raise(About::Waiting(task.id), false, why);
+        } else if 1 < life.attempts {
             shared.clear(&About::Waiting(task.id));
         }
         if task.is_silent.swap(false, Ordering::AcqRel) {
@@ -212,6 +217,7 @@ impl Watched {
             End::Well if task.stop.is_cancelled() => return Next::Over,
             End::Well if task.spec.until == Until::Stopped => Some(Fault::EarlyReturn),
             End::Well if task.spec.restart == Restart::Always => {
+                task.is_doubted.store(false, Ordering::Release);
                 self.set_state(TaskState::Waiting);
                 return Next::After(task.spec.backoff.bound(1));
             }
@@ -298,6 +304,7 @@ impl Watched {
     fn give_up(&self, failure: &Failure, kind: Option<FailureKind>) {
         let (task, shared) = (&self.task, &self.shared);
         self.set_state(TaskState::Failed);
+        shared.clear(&About::Waiting(task.id));
         tracing::error!(
             task = &*task.name,
             critical = task.spec.critical,

@@ -136,6 +136,8 @@ fn due_beat(shared: &Shared, task: &Task, now: Moment) -> Option<Duration> {
             task.is_silent.store(true, Ordering::Release);
             let why = format!("{} hangs: {failure}", task.name);
             shared.raise(About::Silent(task.id), task.spec.critical, why);
+            task.is_doubted.store(true, Ordering::Release);
+            shared.clear(&About::Waiting(task.id));
             shared.count(Some(failure.kind));
             shared.tell(Event::Silent {
                 task: name(task),

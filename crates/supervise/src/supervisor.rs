@@ -389,6 +389,7 @@ fn made(
         abort: OnceLock::new(),
         beat: AtomicU64::new(0),
         is_silent: AtomicBool::new(false),
+        is_doubted: AtomicBool::new(false),
         dropped: Notify::new(),
         is_over: AtomicBool::new(false),
         life: Mutex::new(Life {

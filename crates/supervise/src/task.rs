@@ -1,5 +1,6 @@
 //! One task: what it is given, and what is known of it.
 
+use crate::board::About;
 use crate::failure::Failure;
 use crate::shared::Shared;
 use crate::spec::{Restart, TaskSpec};
@@ -51,6 +52,8 @@ pub(crate) struct Task {
     /// When it beat last, in nanoseconds of the clock.
     pub(crate) beat: AtomicU64,
     pub(crate) is_silent: AtomicBool,
+    /// Whether it was silent, and has neither beaten nor ended well since.
+    pub(crate) is_doubted: AtomicBool,
     /// Ends an attempt that is silent, where it can be dropped.
     pub(crate) dropped: Notify,
     pub(crate) is_over: AtomicBool,
@@ -108,6 +111,11 @@ impl TaskContext {
         self.task.beat.store(now, Ordering::Relaxed);
         if self.task.is_silent.load(Ordering::Relaxed) {
             self.shared.look.notify_one();
+        }
+        if self.task.is_doubted.load(Ordering::Relaxed)
+            && self.task.is_doubted.swap(false, Ordering::AcqRel)
+        {
+            self.shared.clear(&About::Waiting(self.task.id));
         }
     }
 

@@ -45,6 +45,43 @@ async fn a_task_that_hangs_is_dropped_and_started_again() {
     assert_eq!(supervisor.status().counts.silences, 1);
 }
 
+/// It was well again with each restart, until its deadline was over once more: whoever looked now and then saw nothing.
+#[tokio::test]
+async fn a_task_that_hangs_again_after_its_restart_is_told_all_the_time_until_it_beats() {
+    let (supervisor, clock) = supervised();
+    let mut events = supervisor.subscribe();
+    supervisor.started();
+    let spec = TaskSpec::new("the pickup").heartbeat(5 * SECOND);
+    let task = supervisor
+        .spawn(spec, |context: TaskContext| async move {
+            if context.attempt() < 3 {
+                std::future::pending::<()>().await;
+            }
+            while context.pause(SECOND).await {}
+        })
+        .unwrap();
+    next(&mut events, &clock, is_silent).await;
+    passes(&clock, async {
+        while task.status().attempts < 2 || task.status().state != TaskState::Running {
+            assert_ne!(supervisor.state(), ServiceState::Running);
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let status = supervisor.status();
+    assert_eq!(status.state, ServiceState::Degraded);
+    let words = "the pickup hung and was started again: no heartbeat for 5.0 s";
+    assert_eq!(status.troubles, [words]);
+    passes(&clock, async {
+        while supervisor.state() != ServiceState::Running {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(task.status().attempts, 3);
+    assert_eq!(supervisor.status().troubles, Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_task_that_waits_for_long_is_missed_only_when_what_it_waits_for_does_not_move() {
     for is_alive in [true, false] {
