@@ -38,6 +38,8 @@ pub(crate) struct Core {
     ended: Condvar,
     /// Which of them has died of a bug, the first.
     died: OnceLock<&'static str>,
+    /// Told when that one has.
+    death: Notify,
     /// What was settled and could not be written to the end.
     pub(crate) unrecorded: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Core {
             threads: Mutex::new(THREADS),
             ended: Condvar::new(),
             died: OnceLock::new(),
+            death: Notify::new(),
             unrecorded: AtomicU64::new(0),
             config,
         })
@@ -130,6 +133,14 @@ impl Core {
                 "the queue is closed; what was posted is left to the next start"
             );
         }
+    }
+
+    /// Has the writer die of a bug: only tests ask for it. One that has ended already stays as it is.
+    pub(crate) fn kill_writer(&self) {
+        drop(self.mailbox.send(Command {
+            asked: Asked::Die,
+            held: None,
+        }));
     }
 
     // === Room ===
@@ -279,13 +290,28 @@ impl Core {
     pub(crate) fn thread_died(&self, what: &'static str) {
         tracing::error!("{what} has died of a bug; what was confirmed is on the disk");
         self.died.get_or_init(|| what);
+        self.death.notify_waiters();
+    }
+
+    /// Ready when one of its threads has died, with the reason.
+    pub(crate) async fn death(&self) -> String {
+        loop {
+            let told = self.death.notified();
+            tokio::pin!(told);
+            // Registered before looking, so that a death in between is not missed.
+            told.as_mut().enable();
+            if let Some(why) = self.why_dead() {
+                return why;
+            }
+            told.await;
+        }
     }
 
     /// Why nothing can be taken in, where one of its threads has died.
     pub(crate) fn why_dead(&self) -> Option<String> {
         let what = self.died.get()?;
         Some(format!(
-            "{what} has died of a bug; what was confirmed is on the disk: start the program again, and report this with the log"
+            "{what} has died of a bug; what was confirmed is on the disk, and it goes on once the queue is opened again: report this with the log"
         ))
     }
 

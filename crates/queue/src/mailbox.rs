@@ -22,6 +22,8 @@ pub(crate) type Answer = Result<Outcome, Error>;
 pub(crate) enum Asked {
     One(Op, Option<oneshot::Sender<Answer>>),
     Together(Vec<Op>, oneshot::Sender<Vec<Answer>>),
+    /// To die of a bug: only tests ask for it.
+    Die,
 }
 
 impl std::fmt::Debug for Command {
@@ -29,6 +31,7 @@ impl std::fmt::Debug for Command {
         let ops = match &self.asked {
             Asked::One(op, _) => std::slice::from_ref(op),
             Asked::Together(ops, _) => ops,
+            Asked::Die => &[],
         };
         f.debug_struct("Command")
             .field("ops", &ops)

@@ -400,6 +400,27 @@ impl Queue {
         }
     }
 
+    /// Ready when one of its threads has died of a bug, with the reason; never, while both are well or after they have ended in order.
+    /// Nothing is taken in from then on. What was confirmed is on the disk: close the queue, and open it again. Cancel safe.
+    pub async fn died(&self) -> String {
+        self.core().death().await
+    }
+
+    /// Why nothing is taken in, where one of its threads has died of a bug.
+    pub fn why_dead(&self) -> Option<String> {
+        self.core().why_dead()
+    }
+
+    /// Has the thread that writes, or the one that keeps house, die of a bug: for the tests of those who open it again.
+    #[doc(hidden)]
+    pub fn kill_thread(&self, writes: bool) {
+        if writes {
+            self.core().kill_writer();
+        } else {
+            self.core().bell.die();
+        }
+    }
+
     /// Has the writer do something, and waits for it.
     pub(crate) fn ask_writer(&self, op: Op) -> Result<Outcome, Error> {
         self.core().submit_blocking(op)

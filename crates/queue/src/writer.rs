@@ -16,12 +16,17 @@ const LATER: Duration = Duration::from_secs(10);
 /// How soon maintenance that did not succeed is tried again, and settlements that the disk refused.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// What a thread says that a test has die.
+const ON_PURPOSE: &str = "a test asked for it";
+
 /// Wakes the thread that keeps house.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
     rung: Mutex<bool>,
     changed: Condvar,
     closed: AtomicBool,
+    /// Whether the thread is to die of a bug, which only tests ask for.
+    dies: AtomicBool,
 }
 
 impl Bell {
@@ -34,6 +39,11 @@ impl Bell {
 
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    pub(crate) fn die(&self) {
+        self.dies.store(true, Ordering::Release);
         self.ring();
     }
 
@@ -77,6 +87,7 @@ pub(crate) fn keep_house(core: &Core) {
     let _leaving = Leaving(core);
     let mut patience = Some(Duration::ZERO);
     while core.bell.wait(patience) {
+        assert!(!core.bell.dies.load(Ordering::Acquire), "{ON_PURPOSE}");
         let done = core.store.maintain();
         if done.made_room {
             core.room.notify_waiters();
@@ -161,6 +172,7 @@ fn commit(core: &Core, commands: &mut Vec<Command>, refused: &mut Vec<Op>) {
                 held.extend(more.iter().map(|_| None));
                 ops.extend(more);
             }
+            Asked::Die => panic!("{ON_PURPOSE}"),
         }
     }
     // Whoever asked may have gone away; what was asked is done all the same.

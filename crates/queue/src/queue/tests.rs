@@ -178,3 +178,38 @@ fn a_queue_that_nobody_keeps_house_for_says_so_and_has_room_for_nothing() {
     assert!(until_dead(&queue).contains("keeps the queue's house has died"));
     assert!(!queue.has_room());
 }
+
+/// Nobody heard of it but who asked for the status: whatever stood on the queue was started again on a queue that was dead.
+#[test]
+fn whichever_thread_dies_is_told_to_who_waits_for_it_and_the_queue_opens_again_with_all_that_was_confirmed()
+ {
+    for (writes, what) in [
+        (true, "writes the queue"),
+        (false, "keeps the queue's house"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (queue, _) = Queue::open(folder.path(), Config::default()).unwrap();
+        let lane = queue.declare_lane("lab").unwrap();
+        let document = NewDocument::new(vec![lane], b"body".to_vec());
+        mainstay_clock::block_on(queue.enqueue(document)).unwrap();
+        assert_eq!(queue.why_dead(), None);
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let waits = queue.clone();
+        let waiter = std::thread::spawn(move || {
+            tell.send(mainstay_clock::block_on(waits.died())).unwrap();
+        });
+        queue.kill_thread(writes);
+        let why = told.recv_timeout(Duration::from_mins(1)).unwrap();
+        assert!(why.contains(what), "{why}");
+        assert_eq!(queue.why_dead(), Some(why.clone()));
+        assert_eq!(mainstay_clock::block_on(queue.died()), why);
+        waiter.join().unwrap();
+        assert_eq!(queue.close_blocking().complaint(), Some(why));
+
+        let (queue, recovery) = Queue::open(folder.path(), Config::default()).unwrap();
+        assert_eq!(recovery.documents_unreadable, 0);
+        assert_eq!(queue.ledger().queued, 1);
+        assert_eq!(queue.why_dead(), None);
+        queue.close_blocking();
+    }
+}
