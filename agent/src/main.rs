@@ -126,8 +126,13 @@ fn once(
 /// those do not keep alive what a burst of documents has left; and a thread that starts anew is nothing beside a disk.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
 
+/// What keeps its thread must not keep that of all others, on a machine of one core either.
+const THREADS_MIN: usize = 2;
+
 fn many_threads() -> Result<Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Builder::new_multi_thread()
+        .worker_threads(cores.max(THREADS_MIN))
         .thread_keep_alive(IDLE_THREAD)
         // Each document that comes over HTTP has one while it is written; the rest is what the runtime has by itself.
         .max_blocking_threads(usize::from(config::CONCURRENT_MAX) + 512)

@@ -1,6 +1,5 @@
-//! What tests do to a task of the real program: it panics, fails, hangs, or ends. Only with `run --test-faults`, which nobody is shown.
+//! What tests do to a task of the real program: it panics, fails, hangs, keeps its thread, or ends. Only with `run --test-faults`, which nobody is shown.
 
-use mainstay_clock::block_on;
 use mainstay_supervise::TaskError;
 use mainstay_work::Job;
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How often a job that hangs looks whether it is to hang on.
+/// How often what keeps its thread looks whether it is to keep it.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// What a task is made to do.
@@ -25,6 +24,8 @@ pub(crate) enum Fault {
     Error,
     /// It stands still, and is not polled any more.
     Hang,
+    /// It keeps the thread that it runs on, and nothing can end it.
+    Block,
     /// It ends, though nobody asked it to.
     Return,
 }
@@ -47,6 +48,23 @@ pub(crate) struct Faults(Arc<Asked>);
 struct Asked {
     faults: Mutex<BTreeMap<String, Wish>>,
     changed: Notify,
+}
+
+/// A fault that a task has met.
+#[derive(Debug)]
+struct Met {
+    fault: Fault,
+    while_there: Option<PathBuf>,
+}
+
+impl Met {
+    /// Keeps the thread, and looks at nothing but the file that was named, for as long as that is there; without one for ever.
+    fn stand_still(&self) {
+        let file = self.while_there.as_ref();
+        while file.is_none_or(|file| file.exists()) {
+            std::thread::park_timeout(LOOK);
+        }
+    }
 }
 
 /// What a task that was made to fail says.
@@ -81,17 +99,20 @@ impl Faults {
         work: impl Future<Output = Result<(), TaskError>>,
     ) -> Result<(), TaskError> {
         let mut work = pin!(work);
-        let fault = tokio::select! {
-            biased;
-            fault = self.of(task) => fault,
-            ended = &mut work => return ended,
-        };
-        match fault {
-            Fault::Panic => panic!("{OnPurpose}"),
-            Fault::Error => Err(OnPurpose.into()),
-            // What it has in hand stays there, as with what really hangs.
-            Fault::Hang => std::future::pending().await,
-            Fault::Return => Ok(()),
+        loop {
+            let met = tokio::select! {
+                biased;
+                met = self.of(task) => met,
+                ended = &mut work => return ended,
+            };
+            match met.fault {
+                Fault::Panic => panic!("{OnPurpose}"),
+                Fault::Error => return Err(OnPurpose.into()),
+                // What it has in hand stays there, as with what really hangs.
+                Fault::Hang => return std::future::pending().await,
+                Fault::Block => met.stand_still(),
+                Fault::Return => return Ok(()),
+            }
         }
     }
 
@@ -104,46 +125,41 @@ impl Faults {
     /// # Panics
     /// As it was asked for.
     pub(super) fn met_by_a_job(&self, job: &Job) -> Result<(), mainstay_work::Failure> {
-        let asked = self
-            .asked()
-            .get(job.name())
-            .map(|wish| wish.while_there.clone());
-        let while_there = asked.flatten();
-        match self.next(job.name()) {
-            None | Some(Fault::Return) => Ok(()),
-            Some(Fault::Panic) => panic!("{OnPurpose}"),
-            Some(Fault::Error) => Err(OnPurpose.into()),
-            Some(Fault::Hang) => {
-                let lasts = || while_there.as_ref().is_none_or(|file| file.exists());
-                while lasts() {
-                    // Made in there: a sleep belongs to the runtime that it was made in.
-                    block_on(async { mainstay_clock::system().sleep(LOOK).await });
-                }
-                Ok(())
-            }
+        let Some(met) = self.next(job.name()) else {
+            return Ok(());
+        };
+        match met.fault {
+            Fault::Return => {}
+            Fault::Panic => panic!("{OnPurpose}"),
+            Fault::Error => return Err(OnPurpose.into()),
+            Fault::Hang | Fault::Block => met.stand_still(),
         }
+        Ok(())
     }
 
-    async fn of(&self, task: &str) -> Fault {
+    async fn of(&self, task: &str) -> Met {
         loop {
             let mut changed = pin!(self.0.changed.notified());
             changed.as_mut().enable();
-            if let Some(fault) = self.next(task) {
-                return fault;
+            if let Some(met) = self.next(task) {
+                return met;
             }
             changed.await;
         }
     }
 
-    fn next(&self, task: &str) -> Option<Fault> {
+    fn next(&self, task: &str) -> Option<Met> {
         let mut asked = self.asked();
         let wish = asked.remove(task)?;
-        let fault = wish.fault;
+        let met = Met {
+            fault: wish.fault,
+            while_there: wish.while_there.clone(),
+        };
         match &wish.while_there {
-            None => Some(fault),
+            None => Some(met),
             Some(file) if file.try_exists().unwrap_or(false) => {
                 asked.insert(task.to_owned(), wish);
-                Some(fault)
+                Some(met)
             }
             Some(_) => None,
         }

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 /// An agent from `drop` to `to`, whose health is told at a port.
 pub(crate) struct Watched {
     pub(crate) stage: Stage,
-    port: u16,
+    pub(crate) port: u16,
     agent: Running,
 }
 

@@ -51,6 +51,7 @@ mod stopping;
 mod submitting;
 mod support;
 mod tasks;
+mod told;
 mod trying_out;
 mod unwell;
 mod upkeep;

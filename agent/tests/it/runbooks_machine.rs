@@ -2,6 +2,7 @@
 
 use crate::hubs::quiet_port;
 use crate::support::{Receiver, Running, Said, Stage, say, until};
+use crate::told::{Begun, in_health, in_status};
 use mainstay_testkit::faulty_server::Reaction;
 use mainstay_testkit::tls_server::{Authority, TlsServer};
 use mainstay_testkit::{Dates, Group, Tmpfs};
@@ -102,7 +103,11 @@ fn a_disk_that_somebody_else_fills_is_told_and_intake_goes_on_by_itself_once_the
         Err(error) => return not_measured(&format!("{error:#}")),
     };
     let to = format!("http://127.0.0.1:{port}/ingest");
-    let agent = configured(&stage, &route(&stage, &to, ""), |_| ());
+    let health = quiet_port();
+    let route = route(&stage, &to, "");
+    let config = format!("[health]\nlisten = \"127.0.0.1:{health}\"\n{route}");
+    let agent = configured(&stage, &config, |_| ());
+    let begun = Begun::now();
     let other = disk.path().join("somebody-else");
     let status = Command::new("dd")
         .args(["if=/dev/zero", "bs=64k"])
@@ -110,6 +115,14 @@ fn a_disk_that_somebody_else_fills_is_told_and_intake_goes_on_by_itself_once_the
         .stderr(std::process::Stdio::null())
         .status();
     assert!(!status.unwrap().success(), "the disk is full");
+    // By itself, while it is full: so small a disk is degraded from the start.
+    let is_full = |told: &Value| told["state"] == "unhealthy";
+    for told in [
+        begun.told("the disk", || in_status(&stage, "disk").filter(is_full)),
+        begun.told("the disk", || in_health(health, "disk").filter(is_full)),
+    ] {
+        assert_eq!(told["runbook"], "disk-full", "{told}");
+    }
     for number in 0..100 {
         let body = vec![number; 200 * 1024];
         stage.drop_file(&format!("{number}.bin"), &body);
@@ -121,10 +134,6 @@ fn a_disk_that_somebody_else_fills_is_told_and_intake_goes_on_by_itself_once_the
             .iter()
             .any(|state| state != "healthy" && !state.is_null())
     });
-    until("the disk is told", || {
-        check(&stage, "disk")["state"] == "unhealthy"
-    });
-    assert_eq!(check(&stage, "disk")["runbook"], "disk-full");
     let said = book(&stage, "disk-full").out;
     assert!(said.contains("are free"), "{said}");
     assert!(stage.path("drop").read_dir().unwrap().next().is_some());

@@ -2,15 +2,25 @@
 
 use crate::hubs::{self, quiet_port};
 use crate::support::{PATIENCE, Receiver, Running, Stage, say, until};
+use crate::told::{Begun, at_once, in_health, in_status};
 use serde_json::Value;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The task that tests ask, and that faults are asked of.
 const SOCKET: &str = "the control socket";
+
+/// The task that answers who asks for its health over HTTP.
+const HEALTH: &str = "the address of its health";
+
+/// Where the tasks are looked at.
+const CHECK: &str = "tasks";
 
 /// An agent with every task that there is: a folder and an address, to two receivers, and its health.
 struct Whole {
@@ -18,6 +28,8 @@ struct Whole {
     agent: Running,
     lab: Receiver,
     home: Stage,
+    /// Where its health is told.
+    port: u16,
     /// Where its hub takes documents.
     address: String,
     /// How many documents it was given.
@@ -52,23 +64,31 @@ impl Way {
 
 impl Whole {
     fn start() -> Self {
-        let (stage, home, health) = (Stage::new(), Stage::new(), quiet_port());
+        Self::with("", |run| run)
+    }
+
+    /// One with this in its configuration, whose command is made by `wrap` of the one that would run it.
+    fn with(more: &str, wrap: impl FnOnce(Command) -> Command) -> Self {
+        let (stage, home, port) = (Stage::new(), Stage::new(), quiet_port());
         let lab = stage.receiver(&[]);
         std::fs::create_dir(home.path("out")).unwrap();
         let config = format!(
-            "[health]\nlisten = \"127.0.0.1:{health}\"\n\
+            "{more}[health]\nlisten = \"127.0.0.1:{port}\"\n\
              [[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\n[route.to.server]\nurl = \"{}\"\n\
              [[route]]\nname = \"hub\"\n[route.from.http]\nlisten = \"127.0.0.1:0\"\n[route.to.folder]\npath = \"{}\"\n",
             stage.text("drop"),
             lab.url(),
             home.text("out"),
         );
-        let agent = stage.start(stage.configured(&config).arg("--test-faults"));
+        let mut run = stage.configured(&config);
+        run.arg("--test-faults");
+        let agent = stage.start(&mut wrap(run));
         let mut whole = Self {
             stage,
             agent,
             lab,
             home,
+            port,
             address: String::new(),
             given: Cell::new(0),
         };
@@ -166,6 +186,28 @@ impl Whole {
         }
     }
 
+    /// That these are down is told in time, with state, since when and runbook: by the status and by the health, as far as those who
+    /// would answer are not down themselves.
+    fn told(&self, down: &[&str], begun: Begun) {
+        let each = |mut look: Box<dyn FnMut() -> Option<Value> + '_>| {
+            let mut unnamed: BTreeSet<&str> = down.iter().copied().collect();
+            let told = begun.told(&format!("{down:?}"), || {
+                let told = look()?;
+                let message = told["message"].as_str()?;
+                unnamed.retain(|task| !message.contains(*task));
+                unnamed.is_empty().then(|| told.clone())
+            });
+            assert_eq!(told["runbook"], "crash-loop", "{told}");
+        };
+        if !down.contains(&HEALTH) {
+            each(Box::new(|| in_health(self.port, CHECK)));
+        }
+        if !down.contains(&SOCKET) {
+            each(Box::new(|| at_once(&self.stage, CHECK)));
+            each(Box::new(|| in_status(&self.stage, CHECK)));
+        }
+    }
+
     /// Delivers by every way that leads around these tasks.
     fn delivers_beside(&self, down: &[&str]) {
         let mut ways = vec![Way::Lab, Way::Hub];
@@ -195,7 +237,9 @@ impl Whole {
     fn each_meets(self, fault: &str, words: &str) {
         let tasks = self.tasks();
         for task in &tasks {
+            let begun = Begun::now();
             let stands = self.suffers(task, fault);
+            self.told(&[task], begun);
             until(&format!("{task} is told to have met {fault}"), || {
                 let log = self.agent.log();
                 let is_told = |line: &str| line.contains(task) && line.contains(words);
@@ -215,9 +259,11 @@ impl Whole {
                     self.has(way, number)
                 });
             }
+            until("all is well", || at_once(&self.stage, CHECK).is_none());
         }
         self.delivers();
         assert_eq!(self.service().unwrap()["state"], "running");
+        assert_eq!(at_once(&self.stage, CHECK), None);
         self.agent.signal("TERM");
         assert_eq!(self.agent.end(), Some(0));
     }
@@ -228,7 +274,8 @@ struct Fault(PathBuf);
 
 impl Drop for Fault {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap();
+        let lifted = std::fs::remove_file(&self.0);
+        assert!(lifted.is_ok() || std::thread::panicking(), "{lifted:?}");
     }
 }
 
@@ -299,10 +346,13 @@ fn whatever_task_hangs_is_told_within_half_a_minute_and_started_again() {
         { tasks.iter() }.partition(|task| Way::over(task) == Some(Way::Lab) || *task == SOCKET);
     for round in [others, lab] {
         let down: Vec<&str> = round.iter().map(|task| task.as_str()).collect();
+        let begun = Begun::now();
         let hang: Vec<Fault> = down
             .iter()
             .map(|task| whole.suffers(task, "hang"))
             .collect();
+        whole.delivers_beside(&down);
+        whole.told(&down, begun);
         whole.delivers_beside(&down);
         // The pickup of `lab` is the one that documents wait for while nobody hears of it.
         let waits = down.iter().find(|task| task.contains("pickup"));
@@ -317,16 +367,78 @@ fn whatever_task_hangs_is_told_within_half_a_minute_and_started_again() {
         if let Some((way, number)) = waits {
             until("what came meanwhile arrives", || whole.has(way, number));
         }
+        until("all is well", || at_once(&whole.stage, CHECK).is_none());
     }
     whole.delivers();
     whole.agent.signal("TERM");
     assert_eq!(whole.agent.end(), Some(0));
 }
 
+/// The same on one core of this machine alone; on all of them where the system has no command for that.
+fn on_one_core(run: Command) -> Command {
+    if Command::new("taskset").arg("--version").output().is_err() {
+        return run;
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let cores = lines.find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let first = cores.unwrap().trim().split([',', '-']).next().unwrap();
+    let mut one = Command::new("taskset");
+    one.args(["--cpu-list", first]);
+    one.arg(run.get_program()).args(run.get_args());
+    one
+}
+
+/// A task that waits for something can be dropped; one that keeps its thread cannot, and what waits for that thread waits with it. On
+/// one core that was every task.
+#[test]
+fn a_task_that_keeps_its_thread_is_told_the_rest_delivers_it_recovers_and_the_agent_can_be_stopped()
+{
+    let grace = "[shutdown]\ngrace = \"1s\"\ncancel = \"1s\"\nclose = \"1s\"\n";
+    let whole = Whole::with(grace, on_one_core);
+    let delivery = "the delivery on `hub/folder`";
+    let begun = Begun::now();
+    let stands = whole.suffers(delivery, "block");
+    let waits = whole.gives_to(delivery);
+    // By itself: nobody has the checks look.
+    begun.told(delivery, || in_status(&whole.stage, CHECK));
+    whole.told(&[delivery], begun);
+    assert_eq!(whole.task(delivery).unwrap()["state"], "silent");
+    assert_eq!(whole.service().unwrap()["state"], "error");
+    whole.delivers_beside(&[delivery]);
+    drop(stands);
+    // Started again, or heard again before that.
+    until("it runs again", || {
+        whole.task(delivery).unwrap()["state"] == "running"
+    });
+    let (way, number) = waits.unwrap();
+    until("what came meanwhile arrives", || whole.has(way, number));
+    until("all is well", || at_once(&whole.stage, CHECK).is_none());
+    whole.delivers();
+
+    let stands = whole.suffers(delivery, "block");
+    until("it stands", || {
+        whole.task(delivery).unwrap()["state"] == "silent"
+    });
+    let asked = Instant::now();
+    whole.agent.signal("TERM");
+    let Whole { stage, agent, .. } = whole;
+    assert_eq!(agent.end(), Some(75));
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        asked.elapsed()
+    );
+    let last = stage.json(&["status"])["last_stop"].clone();
+    assert!(last.as_str().unwrap().contains(delivery), "{last}");
+    drop(stands);
+}
+
 #[test]
 fn what_fails_for_good_is_told_wherever_one_looks_and_the_other_routes_go_on() {
     let whole = Whole::start();
     let delivery = "the delivery on `hub/folder`";
+    let begun = Begun::now();
     for failures in 1..=4 {
         whole.meets(delivery, "panic");
         until("it failed once more", || {
@@ -339,6 +451,10 @@ fn what_fails_for_good_is_told_wherever_one_looks_and_the_other_routes_go_on() {
         whole.task(delivery).unwrap()["state"] == "failed"
     });
     assert_eq!(whole.service().unwrap()["state"], "error");
+    // By itself: nobody has the checks look.
+    let told = begun.told(delivery, || in_status(&whole.stage, CHECK));
+    assert_eq!(told["runbook"], "crash-loop", "{told}");
+    whole.told(&[delivery], begun);
     let page = say(&mut whole.stage.command(&["status"]));
     assert!(page.out.contains("failed for good"), "{}", page.out);
     assert!(

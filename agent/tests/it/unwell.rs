@@ -3,30 +3,15 @@
 use crate::health::Watched;
 use crate::hubs::quiet_port;
 use crate::support::{Receiver, Stage, say, until};
+use crate::told::Begun;
 use mainstay_testkit::tunnels::Tunnels;
 use serde_json::Value;
-use std::time::{Duration, Instant};
-
-/// So soon a person hears of what is wrong.
-const TOLD: Duration = Duration::from_secs(30);
 
 /// What `status` says of a check; nothing where that is well.
 fn unwell(stage: &Stage, check: &str) -> Option<Value> {
     let status = stage.json(&["status"]);
     let all = status["unwell"].as_array()?;
     all.iter().find(|unwell| unwell["check"] == check).cloned()
-}
-
-/// Waits until `status` tells of a check, no longer than it may take.
-fn told(stage: &Stage, check: &str) -> Value {
-    let deadline = Instant::now() + TOLD;
-    loop {
-        if let Some(told) = unwell(stage, check) {
-            return told;
-        }
-        assert!(Instant::now() < deadline, "{check} is not told in {TOLD:?}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// What stands at the top of the page for people.
@@ -39,8 +24,9 @@ fn a_dead_destination_stands_in_the_status_within_half_a_minute_and_goes_when_it
     let (home, port) = (Stage::new(), quiet_port());
     let watched = Watched::start(&format!("http://127.0.0.1:{port}/ingest"), "");
     let stage = &watched.stage;
+    let begun = Begun::now();
     stage.drop_file("one.csv", b"1");
-    let lane = told(stage, "to lab/server");
+    let lane = begun.told_by_all(stage, watched.port, "to lab/server");
     assert_eq!(lane["state"], "degraded");
     assert_eq!(lane["runbook"], "destination-held");
     let message = lane["message"].as_str().unwrap();
@@ -62,8 +48,9 @@ fn a_destination_that_answers_with_nothing_but_errors_is_told_and_forgotten_at_i
     let failing = Receiver::start(&home, &address, &["--fail", "503:1"]);
     let watched = Watched::start(&failing.url(), "");
     let stage = &watched.stage;
+    let begun = Begun::now();
     stage.drop_file("one.csv", b"1");
-    let lane = told(stage, "to lab/server");
+    let lane = begun.told_by_all(stage, watched.port, "to lab/server");
     assert_eq!(lane["runbook"], "persistent-errors", "{lane}");
     let message = lane["message"].as_str().unwrap();
     assert!(message.contains("attempts in a row failed since"), "{lane}");
@@ -141,9 +128,10 @@ fn dead_letters_are_told_until_somebody_has_decided_on_them() {
     let refusing = home.receiver(&["--fail", "422:1"]);
     let watched = Watched::start(&refusing.url(), "");
     let stage = &watched.stage;
+    let begun = Begun::now();
     stage.drop_file("one.csv", b"1");
     until("it is given up", || stage.ledger("dead") == 1);
-    let dead = told(stage, "dead letters");
+    let dead = begun.told_by_all(stage, watched.port, "dead letters");
     assert_eq!(dead["runbook"], "persistent-errors", "{dead}");
     let words = "1 dead letter on `lab/server`";
     assert!(dead["message"].as_str().unwrap().contains(words), "{dead}");
