@@ -85,6 +85,12 @@ impl LastStops {
         self.before.as_ref()?.stop.clone()
     }
 
+    /// When the last life began, in milliseconds since 1970, where it was not stopped: it was killed, crashed, or lost its power.
+    pub(crate) fn crashed(&self) -> Option<u64> {
+        let before = self.before.as_ref()?;
+        before.stop.is_none().then_some(before.started_ms)
+    }
+
     /// What was not well at the end of the lives before, while that is news.
     pub(crate) fn told(&self, now: Moment) -> Option<Told> {
         let age = now.since(self.began);

@@ -1,6 +1,6 @@
 //! The status of an agent that does not run, read from its data folder.
 
-use super::{Route, State, Status, To};
+use super::{Route, State, Status, To, Unwell};
 use crate::data::DataDir;
 use crate::opened::Opened;
 use crate::run::{LastStops, describe_queue};
@@ -43,7 +43,7 @@ pub(crate) fn read_stopped(opened: &Opened) -> Status {
         last_scrub: LastScrub::read(&data.path().join(scrubbing::FOLDER)),
         service: None,
         jobs: Vec::new(),
-        unwell: Vec::new(),
+        unwell: last.crashed().map(Unwell::crashed).into_iter().collect(),
         stop: None,
         last_stop: last.last(),
         last_stop_report: last.last_report(),

@@ -20,6 +20,20 @@ pub(crate) struct Unwell {
 }
 
 impl Unwell {
+    /// A run that began at this time, in milliseconds since 1970, and was not stopped: all that is known of its end is that it came later.
+    pub(crate) fn crashed(began_ms: u64) -> Self {
+        let since = date(began_ms);
+        Self {
+            check: "last crash".to_owned(),
+            state: "degraded".to_owned(),
+            message: format!(
+                "the run that began at {since} was not stopped: it was killed, crashed, or lost its power after that"
+            ),
+            since,
+            runbook: Some("crash-loop".to_owned()),
+        }
+    }
+
     /// All of them, by their names; what was not looked at yet is not among them.
     pub(crate) fn all(snapshot: HealthSnapshot) -> Vec<Self> {
         let checks = snapshot.checks.into_iter();

@@ -1,6 +1,7 @@
 //! One life of the agent after the other: a new configuration, and what is told of the life before.
 
 use crate::support::{Receiver, Running, Stage, say, until};
+use crate::told::{Begun, in_status};
 
 fn configured(stage: &Stage, to: &str) {
     let config = format!(
@@ -152,6 +153,8 @@ fn an_agent_that_crashed_says_so_at_its_next_start_and_goes_on_where_it_was() {
     until("its start is written down", || {
         stage.path("data/stops.json").exists()
     });
+    let began = stage.json(&["status"])["since"].clone();
+    let begun = Begun::now();
     // The standard library looks at the first one for a stack that overflowed.
     until("it crashes", || {
         agent.signal("SEGV");
@@ -163,8 +166,21 @@ fn an_agent_that_crashed_says_so_at_its_next_start_and_goes_on_where_it_was() {
     assert!(status.out.contains("3 queued"), "{status:?}");
     let words = "last run  was not stopped: it was killed, crashed, or lost its power";
     assert!(status.out.contains(words), "{status:?}");
+    let told = stage.json(&["status"])["unwell"][0].clone();
+    assert_eq!(told["check"], "last crash", "{told}");
+    // When it began; of its end nobody knows more than that it came later.
+    let since = told["since"].as_str().unwrap();
+    let at = |date: &str| date.parse::<jiff::Timestamp>().unwrap();
+    assert!(at(began.as_str().unwrap()) <= at(since), "{told} {began}");
+    assert!(at(since) < jiff::Timestamp::now(), "{told}");
+    assert!(told["message"].as_str().unwrap().contains(since), "{told}");
+    let line = format!("last crash degraded since {since}: `mainstay runbook crash-loop`");
+    assert!(status.out.contains(&line), "{status:?}");
 
     let agent = start(&stage);
+    // By itself: nobody has the checks look.
+    let told = begun.told("last crash", || in_status(&stage, "last crash"));
+    assert_eq!(told["runbook"], "crash-loop", "{told}");
     let crash = || {
         let said = say(stage.command(&["health"]).arg("--json"));
         let health: serde_json::Value = serde_json::from_str(&said.out).unwrap();
