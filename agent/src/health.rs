@@ -5,7 +5,7 @@
 //!
 //! | check | degraded | unhealthy | runbook |
 //! |---|---|---|---|
-//! | `intake` (readiness) | | no document could be taken now: the queue takes none; none of its folders and addresses does | disk-full; crash-loop, queue-growing |
+//! | `intake` (readiness) | | no document could be taken now: the queue takes none; it has died, or none of its folders and addresses takes any | disk-full; crash-loop, queue-growing |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
 //! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
@@ -17,9 +17,9 @@
 //! | `lookups` | one fails | | persistent-errors |
 //! | `backups` | the last look at them found damage; it comes to nothing | | damaged-segment; upkeep |
 //! | `upkeep` | the trash is not emptied, the answers of lookups are not kept, changes of the network are not heard of any more | | upkeep |
-//! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | a pickup, an address or a delivery failed for good, or hangs | crash-loop |
+//! | `tasks` | one failed and is started again, or one that documents do not depend on failed for good | the queue, a pickup, an address or a delivery failed for good, or hangs | crash-loop |
 //! | `last stop` | ten minutes after a run that was not stopped cleanly; an hour after three bad ends in a row, of which it was the last | | stuck-shutdown |
-//! | `last crash` | the same of a run that was not stopped: killed, crashed, or without power | | crash-loop |
+//! | `last crash` | the same of a run that was not stopped: killed, crashed, or without power; ten minutes after one whose queue died | | crash-loop |
 //! | `memory` | four fifths of what the system allows | 95 % | high-memory |
 //! | `processor` | for three looks four fifths of the time of all processors | 95 % | slow-responses |
 //! | `open files` | four fifths of what the system allows | 95 % | open-files |

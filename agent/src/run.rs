@@ -11,6 +11,7 @@
 //! the queue is closed. Nothing depends on it: killed at any point, the next start goes on where this one was.
 
 mod agent;
+mod anew;
 mod body;
 mod budgets;
 mod certificates;
@@ -59,6 +60,7 @@ use crate::exit::{Exit, Failure};
 use crate::notify::Manager;
 use crate::signals::Stop;
 use crate::terminal;
+use anew::Deaths;
 use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
@@ -104,6 +106,7 @@ struct Process<'a> {
     told: &'a alerts::Memory,
     met: &'a Met,
     network: &'a Network,
+    deaths: &'a Deaths,
     /// Whether a life runs, which ends in bounded time; none does while one starts.
     runs: &'a AtomicBool,
 }
@@ -111,8 +114,8 @@ struct Process<'a> {
 /// What comes after a life of the agent.
 enum Next {
     End(Exit),
-    /// Another life.
-    Again(Box<Settings>),
+    /// Another life, with other settings or the same.
+    Again(Option<Box<Settings>>),
 }
 
 /// Runs the agent.
@@ -166,7 +169,8 @@ async fn given_up(stop: &Stop, runs: &AtomicBool) {
     }
 }
 
-/// One life, and another one for each new configuration; one that cannot begin with it begins with the one before.
+/// One life, and another one for each new configuration and for a queue that has died; one that cannot begin with a configuration
+/// begins with the one before.
 async fn lives(
     args: Arc<RunArgs>,
     stop: Stop,
@@ -182,7 +186,7 @@ async fn lives(
     let manager = Manager::of_this_process().map(Arc::new);
     let told = alerts::Memory::default();
     let met = Met::default();
-    let network = Network::new(&clock);
+    let (network, deaths) = (Network::new(&clock), Deaths::default());
     let reloads = tokio::sync::Mutex::new(reloads);
     let process = Process {
         args: &args,
@@ -196,6 +200,7 @@ async fn lives(
         told: &told,
         met: &met,
         network: &network,
+        deaths: &deaths,
         runs: &runs,
     };
     let (mut let_go_by, mut looks) = (None, 0);
@@ -203,7 +208,7 @@ async fn lives(
         match life(process, &settings).await {
             Ok(Next::End(exit)) => return Ok(exit),
             Ok(Next::Again(new)) => {
-                before = Some(std::mem::replace(&mut settings, (*new).into()));
+                before = new.map(|new| std::mem::replace(&mut settings, (*new).into()));
                 (let_go_by, looks) = (Some(clock.now() + LET_GO), 0);
             }
             Err(failure)

@@ -222,6 +222,9 @@ fn intake(agent: &Agent) -> Observed {
     if agent.is_stopping() {
         return Observed::unhealthy("it is stopping, and takes nothing new");
     }
+    if let Some(why) = agent.queue.why_dead() {
+        return Observed::unhealthy(why).runbook("crash-loop");
+    }
     if status.queue.mode != "writable" {
         return Observed::unhealthy(format!(
             "the queue is {}: {}",

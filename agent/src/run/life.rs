@@ -41,6 +41,15 @@ enum Ending {
     Failed(String),
     /// It begins anew, with another configuration.
     Reload(Box<Settings>),
+    /// It begins anew, as its queue has died.
+    Died,
+}
+
+impl Ending {
+    /// Whether the process goes on with another life.
+    fn begins_anew(&self) -> bool {
+        matches!(self, Self::Reload(_) | Self::Died)
+    }
 }
 
 /// Lives until there is a reason to end.
@@ -74,8 +83,9 @@ pub(super) async fn life(process: Process<'_>, settings: &Settings) -> Result<Ne
         why = failed(&agent), if args.until_empty => Ending::Failed(why),
         () = emptiness::reached(&agent, clock), if args.until_empty => Ending::Empty,
         new = new_settings(process) => Ending::Reload(new),
+        () = process.deaths.end(&opened.queue, clock) => Ending::Died,
     };
-    if !matches!(ending, Ending::Reload(_)) {
+    if !ending.begins_anew() {
         notify::tell_stopping(&agent);
     }
     let report = notify::alive_while(process.manager, clock, run_out(stopping, &ending, stop));
@@ -99,8 +109,10 @@ pub(super) async fn life(process: Process<'_>, settings: &Settings) -> Result<Ne
         .help("nothing is lost; start again, and report this with the log")),
         Ending::Empty => Ok(Next::End(emptiness::tell(&agent))),
         // Whoever asked meanwhile wants no other life.
-        Ending::Reload(new) if !stop.asked.is_cancelled() => Ok(Next::Again(new)),
-        Ending::Reload(_) | Ending::Asked => Ok(Next::End(exit)),
+        Ending::Reload(_) | Ending::Died if stop.asked.is_cancelled() => Ok(Next::End(exit)),
+        Ending::Reload(new) => Ok(Next::Again(Some(new))),
+        Ending::Died => Ok(Next::Again(None)),
+        Ending::Asked => Ok(Next::End(exit)),
     }
 }
 
@@ -161,6 +173,7 @@ async fn begin(
             )
         })?;
         assembled.agent.manager = manager.cloned();
+        assembled.agent.last_stops.after(process.deaths);
         assembled.recover().await;
         assembled.listen(settings, clock).await?;
         let doors = Doors::open(&opened.data, settings, &holdings).await?;
@@ -270,6 +283,7 @@ async fn run_out(stopping: Stopping, ending: &Ending, stop: &Stop) -> StopReport
         Ending::Asked => "a signal",
         Ending::Empty | Ending::Failed(_) => "--until-empty",
         Ending::Reload(_) => "a new configuration",
+        Ending::Died => "the death of the queue",
     });
     let mut running = pin!(stopping.run());
     tokio::select! {

@@ -2,7 +2,7 @@
 
 use super::tasks::{Tasks, beside};
 use super::trash::Due;
-use super::{Agent, Display, network, progress, scrub, trash};
+use super::{Agent, Display, anew, network, progress, scrub, trash};
 use crate::alerts;
 use crate::config::Settings;
 use crate::control::{self, Listener};
@@ -59,6 +59,7 @@ pub(super) fn start(
     let health = health::watch(agent, settings.health.limits, clock).map_err(|error| {
         Failure::new(Exit::StartFailed, "the agent cannot watch its health").because(error)
     })?;
+    anew::watch(&tasks, &agent.queue)?;
     answer(&tasks, doors.socket, agent, &health)?;
     if let Some((door, open)) = doors.health {
         tell(&tasks, door, open, agent, &health, clock)?;

@@ -1,5 +1,6 @@
 //! How the earlier lives of the agent ended: what is told at its start, and for a while after it.
 
+use super::anew::{Death, Deaths};
 use crate::data::DataDir;
 use crate::terminal::{self, Count};
 use mainstay_clock::{Moment, SharedClock};
@@ -28,6 +29,9 @@ pub(crate) struct LastStops {
     before: Option<RecordedLife>,
     bad: Option<BadStops>,
     began: Moment,
+    deaths: Deaths,
+    /// What the life before ended of, where that was its queue.
+    death: Option<Death>,
 }
 
 /// What is to be told of the lives before.
@@ -35,7 +39,7 @@ pub(crate) struct LastStops {
 pub(crate) struct Told {
     /// In words.
     pub(crate) words: String,
-    /// Whether the last one was not stopped at all: it was killed, crashed, or lost its power.
+    /// Whether the last one was not stopped at all (it was killed, crashed, or lost its power), or was because its queue had died.
     pub(crate) has_crashed: bool,
 }
 
@@ -52,7 +56,15 @@ impl LastStops {
             before,
             bad,
             began: clock.now(),
+            deaths: Deaths::default(),
+            death: None,
         }
+    }
+
+    /// It comes after a life of this process, which may have ended of the death of its queue.
+    pub(super) fn after(&mut self, deaths: &Deaths) {
+        self.deaths = deaths.clone();
+        self.death = deaths.news();
     }
 
     /// Writes down that this life began. Blocks.
@@ -94,6 +106,14 @@ impl LastStops {
     /// What was not well at the end of the lives before, while that is news.
     pub(crate) fn told(&self, now: Moment) -> Option<Told> {
         let age = now.since(self.began);
+        if let Some(death) = &self.death
+            && age < TOLD
+        {
+            return Some(Told {
+                words: death.told(),
+                has_crashed: true,
+            });
+        }
         let before = self.before.as_ref()?;
         let has_crashed = before.stop.is_none();
         if let Some(bad) = &self.bad
@@ -112,10 +132,12 @@ impl LastStops {
         })
     }
 
-    /// How lives ended, in the text format of Prometheus.
+    /// How lives ended, and how often the queue died, in the text format of Prometheus.
     pub(crate) fn prometheus(&self) -> String {
         let record = self.record.lock();
-        record.unwrap_or_else(PoisonError::into_inner).prometheus()
+        let record = record.unwrap_or_else(PoisonError::into_inner).prometheus();
+        let (name, deaths) = ("mainstay_queue_deaths_total", self.deaths.count());
+        format!("{record}# TYPE {name} counter\n{name} {deaths}\n")
     }
 
     fn change(&self, change: impl FnOnce(&mut StopRecord)) {

@@ -5,6 +5,7 @@
 //! | `the pickup of route R` | yes | its folder, opened anew; what it had claimed is gone on with |
 //! | `the address of route R` | yes | its address, opened anew; senders ask again |
 //! | `the delivery on LANE` | yes | the queue; what was under way is sent again under the same ids |
+//! | `the queue` | yes | nothing: what died with it is opened in another life of the agent ([`anew`](super::anew)) |
 //! | `the control socket`, `the address of its health` | no | the socket, the address, opened anew |
 //! | `the checks of its health`, `the progress display`, `the look at the network`, `the scrub of the backups`, `the emptying of the trash` | no | nothing |
 //!
@@ -31,7 +32,7 @@ use std::time::Duration;
 const HANGS: Duration = Duration::from_secs(15);
 
 /// What failed for good is tried once more after this.
-const REST: Duration = Duration::from_mins(5);
+pub(super) const REST: Duration = Duration::from_mins(5);
 
 /// Starts the tasks, and knows how they are.
 #[derive(Debug, Clone)]

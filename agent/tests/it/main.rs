@@ -35,6 +35,7 @@ mod network;
 mod network_changes;
 mod places_by_hand;
 mod protecting;
+mod queue_dies;
 mod reaching;
 mod readiness;
 mod receiver;
