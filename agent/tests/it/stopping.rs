@@ -2,6 +2,7 @@
 
 use crate::health::Watched;
 use crate::support::{Receiver, Running, Stage, say, until};
+use mainstay_testkit::cutting_proxy::{Cut, CuttingProxy, Manner, Side};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -182,4 +183,42 @@ fn an_agent_that_waits_for_a_dead_destination_can_be_stopped() {
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
     assert_eq!(stage.ledger("queued"), 3);
+}
+
+/// The receiver has the document, and its answer never comes: the stop neither waits for its whole grace nor takes it for delivered.
+#[test]
+fn a_network_that_drops_while_a_stop_waits_for_deliveries_ends_the_wait_and_loses_and_doubles_nothing()
+ {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    let server = receiver.address.parse().unwrap();
+    let proxy = runtime.block_on(CuttingProxy::start(server)).unwrap();
+    proxy.cut_next(Cut {
+        side: Side::Answer,
+        at: 0,
+        manner: Manner::Hold,
+    });
+    let to = format!("http://{}/ingest", proxy.address());
+    let agent = stage.agent(&to, &["--grace", "1h"]);
+    stage.drop_file("one.csv", b"1");
+    until("the receiver has it", || receiver.stored().len() == 1);
+    runtime.block_on(proxy.until_it_holds());
+    agent.signal("TERM");
+    until("the stop waits for it", || {
+        let stop = stage.json(&["status"])["stop"].clone();
+        stop["phase"] == "drain" && stop.to_string().contains("1 on `")
+    });
+    // Nobody listens there any more, and the connection is gone.
+    drop(proxy);
+    runtime.shutdown_background();
+    assert_eq!(agent.end(), Some(0));
+    assert_eq!(stage.ledger("delivered"), 0);
+    assert_eq!(stage.ledger("queued"), 1);
+
+    let said = say(&mut stage.run(&receiver.url(), &["--until-empty"]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(receiver.stored().len(), 1);
+    assert_eq!(stage.ledger("delivered"), 1);
 }
