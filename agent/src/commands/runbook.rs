@@ -2,7 +2,7 @@
 
 use crate::cli::RunbookArgs;
 use crate::config;
-use crate::control::{Client, Purpose, Reach, answers};
+use crate::control::Reach;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::runbook::{self, Names, Runbook, Told};
@@ -27,7 +27,7 @@ pub(crate) async fn runbook(args: RunbookArgs) -> Result<Exit, Failure> {
         );
     };
     let data = DataDir::of(&args.place)?;
-    let status = status(&args, &data).await;
+    let status = Reach::look(&args.place).await;
     let (names, now) = match &status {
         Ok(status) => {
             let tests = tests(&args, &data);
@@ -58,16 +58,6 @@ struct Printed<'a> {
     #[serde(flatten)]
     book: Told<'a>,
     now: Vec<String>,
-}
-
-async fn status(args: &RunbookArgs, data: &DataDir) -> Result<Status, Failure> {
-    if answers(data).await {
-        return Client::of(data).status().await;
-    }
-    let reach = Reach::open(&args.place, Purpose::Look).await?;
-    let status = reach.status().await;
-    reach.done().await;
-    status
 }
 
 fn list(json: bool) -> Result<Exit, Failure> {

@@ -1,7 +1,7 @@
 //! `mainstay status`.
 
 use crate::cli::{LookArgs, StatusArgs};
-use crate::control::{Client, Purpose, Reach, answers};
+use crate::control::{Client, Reach, answers};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::{status, terminal};
@@ -15,10 +15,7 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Failure> {
         return budgets(&args.look).await;
     }
     let LookArgs { json, place } = args.look;
-    let reach = Reach::open(&place, Purpose::Look).await?;
-    let status = reach.status().await;
-    reach.done().await;
-    let status = status?;
+    let status = Reach::look(&place).await?;
     if json {
         terminal::print_json(&status)?;
     } else {

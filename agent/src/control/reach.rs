@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio_util::io::ReaderStream;
 
 /// A way to the queue.
@@ -42,6 +43,11 @@ pub(crate) enum Purpose {
     /// To hand documents over; a data folder is made where there is none.
     Submit,
 }
+
+/// An agent that was there a moment ago is looked for so often, each time after so long: one that does not come back within 3 s has
+/// ended, as one that is locked for so long is in use.
+const LOOKS: u32 = 30;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is handed over.
 #[derive(Debug)]
@@ -82,6 +88,29 @@ impl Reach {
         };
         let desk = Desk::new(opened.queue.clone(), routes);
         Ok(Self::Folder(Box::new((opened, desk))))
+    }
+
+    /// The status of whoever is there; asked again for a while where an agent begins another life just then, which answers nobody
+    /// for a moment.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`status`](Self::status).
+    pub(crate) async fn look(place: &PlaceArgs) -> Result<Status, Failure> {
+        let clock = mainstay_clock::system();
+        let mut looks = 0;
+        loop {
+            let reach = Self::open(place, Purpose::Look).await?;
+            let status = reach.status().await;
+            let asked = matches!(reach, Self::Agent(_));
+            reach.done().await;
+            match status {
+                Err(failure) if asked && failure.exit() == Exit::NotRunning && looks < LOOKS => {
+                    looks += 1;
+                    clock.sleep(LOOK_AGAIN).await;
+                }
+                status => return status,
+            }
+        }
     }
 
     /// The status.

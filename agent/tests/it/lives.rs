@@ -2,6 +2,8 @@
 
 use crate::support::{Receiver, Running, Stage, say, until};
 use crate::told::{Begun, in_status};
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 
 fn configured(stage: &Stage, to: &str) {
     let config = format!(
@@ -315,6 +317,48 @@ fn a_scrub_ends_with_the_life_that_it_belongs_to() {
     });
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
+}
+
+/// Between two lives nobody answers for a moment; whoever asked then was told that no agent runs.
+#[test]
+fn whoever_asks_while_a_new_configuration_is_taken_is_answered() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let agent = start(&stage);
+    for life in 2..12 {
+        agent.signal("HUP");
+        until("the next life answers", || {
+            // Refused, this fails.
+            let status = stage.json(&["status"]);
+            let is_there = status["service"]["state"].is_string();
+            is_there && agent.log().matches("queue open").count() == life
+        });
+    }
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
+
+/// The same, cut off in the middle: the agent hangs up, and is gone.
+#[test]
+fn who_is_cut_off_by_an_agent_that_ends_is_answered_by_what_comes_after_it() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let agent = start(&stage);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    let socket = stage.path("data/control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut asks = stage.command(&["status", "--json"]);
+    let asks = asks.stdout(Stdio::null()).spawn().unwrap();
+    // The first connection only looks whether somebody is there; the second asks.
+    for _ in 0..2 {
+        listener.accept().unwrap();
+    }
+    drop(listener);
+    std::fs::remove_file(&socket).unwrap();
+    assert!(asks.wait_with_output().unwrap().status.success());
 }
 
 /// What a process holds: descriptors, threads, and bytes of memory.
