@@ -74,6 +74,10 @@ struct Shared {
 /// Counts one who waits, however the wait ends.
 struct Waiting<'a>(&'a AtomicU32);
 
+/// A place that lasts no longer than the bulkhead is borrowed: two counts of references fewer than a [`BulkheadPermit`].
+#[derive(Debug)]
+pub(crate) struct Place<'a>(&'a Shared);
+
 // === impl BulkheadSettings ===
 
 impl Default for BulkheadSettings {
@@ -131,6 +135,14 @@ impl Bulkhead {
     /// The name it was given.
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Takes a place if there is one and nobody waits for it. Where there is none nothing is counted: the caller goes and waits.
+    #[inline]
+    pub(crate) fn enter_at_once(&self) -> Option<Place<'_>> {
+        self.shared.places.try_acquire().ok()?.forget();
+        self.shared.admitted.fetch_add(1, Ordering::Relaxed);
+        Some(Place(&self.shared))
     }
 
     /// Takes a place if there is one and nobody waits for it.
@@ -314,6 +326,13 @@ impl Shared {
             step();
             self.places.add_permits(1);
         }
+    }
+}
+
+impl Drop for Place<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.give_back();
     }
 }
 

@@ -157,6 +157,16 @@ impl RateLimiter {
         self.try_acquire_at(self.clock.now(), n)
     }
 
+    /// Takes `n` permits if they are there and nobody waits for some. Where they are not nothing is counted: the caller goes and waits.
+    #[inline]
+    pub(crate) fn takes_at_once(&self, n: u32) -> bool {
+        let has_taken = self.bucket.take(nanos(self.clock.now()), n).is_ok();
+        if has_taken {
+            self.admitted.fetch_add(u64::from(n), Ordering::Relaxed);
+        }
+        has_taken
+    }
+
     /// How long until `n` permits would pass, if nobody else came: nothing where they would now. Takes nothing.
     ///
     /// For ever where `n` is more than the burst; a millisecond where others wait in a line.

@@ -16,7 +16,7 @@ pub use order::Layer;
 
 use crate::adaptive::{AdaptiveLimit, AdaptivePermit};
 use crate::breaker::{Breaker, Permit, Verdict};
-use crate::bulkhead::{Bulkhead, BulkheadPermit};
+use crate::bulkhead::{Bulkhead, BulkheadPermit, Place};
 use crate::class::{Category, Classify};
 use crate::error::{Error, Rejection};
 use crate::hedge::Hedge;
@@ -85,8 +85,16 @@ enum Gate {
 struct Passes<'a> {
     breaker: Option<Permit<'a>>,
     adaptive: Option<AdaptivePermit>,
-    bulkhead: Option<BulkheadPermit>,
+    bulkhead: Option<Held<'a>>,
     call: Call,
+}
+
+/// A place in a bulkhead.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is held, and given back when it is dropped")]
+enum Held<'a> {
+    Borrowed(Place<'a>),
+    Waited(BulkheadPermit),
 }
 
 /// How far an attempt came.
@@ -298,12 +306,18 @@ impl Stack {
         for gate in &self.gates {
             match gate {
                 Gate::Breaker(breaker) => passes.breaker = Some(breaker.enter()?),
+                // Nearly every call passes without waiting, and needs no future for that.
+                Gate::Limiter(limiter, _) if limiter.takes_at_once(1) => {}
                 Gate::Limiter(limiter, wait) => {
                     noting_waits(limiter.acquire(1, *wait), &mut has_waited).await?;
                 }
                 Gate::Bulkhead(bulkhead) => {
-                    let entered = noting_waits(bulkhead.enter(), &mut has_waited).await?;
-                    passes.bulkhead = Some(entered);
+                    passes.bulkhead = Some(if let Some(place) = bulkhead.enter_at_once() {
+                        Held::Borrowed(place)
+                    } else {
+                        let entering = bulkhead.enter();
+                        Held::Waited(noting_waits(entering, &mut has_waited).await?)
+                    });
                 }
                 Gate::Adaptive(limit) => passes.adaptive = Some(limit.try_enter()?),
             }

@@ -1,6 +1,6 @@
 //! A call that blocks, behind the same protections.
 
-use super::{Gate, Passes, Stack};
+use super::{Gate, Held, Passes, Stack};
 use crate::class::Classify;
 use crate::error::Error;
 use crate::retry::Attempt;
@@ -63,7 +63,8 @@ impl Stack {
                 }
                 Gate::Bulkhead(bulkhead) => {
                     let wait = left().unwrap_or(Duration::MAX);
-                    passes.bulkhead = Some(bulkhead.enter_blocking_within(wait, cancelled)?);
+                    let entered = bulkhead.enter_blocking_within(wait, cancelled)?;
+                    passes.bulkhead = Some(Held::Waited(entered));
                 }
                 Gate::Adaptive(limit) => passes.adaptive = Some(limit.try_enter()?),
             }
