@@ -25,8 +25,8 @@ const ERRORS: [Errno; 8] = [
 
 const SHORTS: [Short; 3] = [Short::One, Short::Half, Short::AllButOne];
 
-/// Faults of each workload in the short form, drawn by the seed: together they take about 90 s.
-const SAMPLE: usize = 75;
+/// Faults of each workload in the short form, drawn by the seed: together they take about 130 s.
+const SAMPLE: usize = 60;
 
 /// What was done.
 #[derive(Default)]
