@@ -5,10 +5,10 @@
 //!
 //! | check | degraded | unhealthy | runbook |
 //! |---|---|---|---|
-//! | `intake` (readiness) | | no document could be taken now: the queue takes none; it has died, or none of its folders and addresses takes any | disk-full; crash-loop, queue-growing |
+//! | `intake` (readiness) | | no document could be taken now: the queue takes none; it has died, its disk hangs, or none of its folders and addresses takes any | disk-full; crash-loop, disk-hangs, queue-growing |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
-//! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64 | disk-full |
+//! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64; that of the queue has not answered for 15 s | disk-full; disk-hangs |
 //! | `to LANE` | held; for the credentials | | destination-held; credentials-refused |
 //! | `to LANE` | three attempts in a row failed; by a rate that was exceeded | | persistent-errors; rate-limited |
 //! | `from ROUTE` | its folder is away, or files cannot be taken | | queue-growing |

@@ -29,10 +29,11 @@ macro_rules! page {
 }
 
 /// Every runbook: first what goes wrong, then what is done on purpose.
-const PAGES: [(&str, &str); 20] = [
+const PAGES: [(&str, &str); 21] = [
     page!("destination-held"),
     page!("credentials-refused"),
     page!("rate-limited"),
+    page!("disk-hangs"),
     page!("slow-responses"),
     page!("persistent-errors"),
     page!("queue-growing"),

@@ -27,6 +27,11 @@ const PROGRAMS: &[Program] = &[
         reason: "the full disk is a small tmpfs, the other file system a second one",
     },
     Program {
+        command: "fsfreeze",
+        package: "util-linux",
+        reason: "the disk that hangs is a file system that is frozen",
+    },
+    Program {
         command: "mkfs.ext4",
         package: "e2fsprogs",
         reason: "the power cut is a file system in a file that stops dead",

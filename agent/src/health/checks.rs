@@ -34,6 +34,9 @@ const MIB: u64 = 1024 * 1024;
 const DISK_LOW: (u64, u64) = (256 * MIB, 4096);
 const DISK_OUT: (u64, u64) = (32 * MIB, 64);
 
+/// A disk that has not confirmed for so long hangs, as a task does that is silent for so long.
+const DISK_HANGS: Duration = Duration::from_secs(15);
+
 /// When a share is degraded, and when unhealthy, in hundredths.
 const SHARE_LARGE: u64 = 80;
 const SHARE_ALL: u64 = 95;
@@ -113,7 +116,9 @@ pub(super) fn register(
     register_shares(health, agent, clock)?;
     let places = [agent.data.path(), &agent.queue_dir].map(Path::to_owned);
     // A disk that hangs keeps a thread, and nobody else.
-    health.register_blocking(spec("disk", "disk-full"), move || disks(&places))?;
+    let asked = Arc::clone(agent);
+    let look = move || hangs(&asked).unwrap_or_else(|| disks(&places));
+    health.register_blocking(spec("disk", "disk-full"), look)?;
     let (met, now) = (Arc::clone(agent), clock.clone());
     health.register(spec("certificates", "certificate-expires"), move || {
         let observed = certificates::look(&met, now.wall());
@@ -231,6 +236,9 @@ fn intake(agent: &Agent) -> Observed {
             status.queue.mode, status.queue.reason
         ));
     }
+    if let Some(hangs) = hangs(agent) {
+        return hangs;
+    }
     match agent.takes(&status) {
         Ok(()) => Observed::healthy(),
         Err(untaken) => Observed::unhealthy(format!("nobody takes documents: {}", untaken.why))
@@ -327,6 +335,18 @@ fn last_end(told: Option<Told>) -> Observed {
 }
 
 /// The worst of them is how the disk is.
+/// Whether the disk of the queue hangs: what it is asked for has not come back.
+fn hangs(agent: &Agent) -> Option<Observed> {
+    let busy = agent.queue.busy_for();
+    (DISK_HANGS <= busy).then(|| {
+        let (seconds, place) = (busy.as_secs(), agent.queue_dir.display());
+        let words = format!(
+            "the disk of `{place}` has not answered for {seconds} s: nothing is taken in or settled until it does"
+        );
+        Observed::unhealthy(words).runbook("disk-hangs")
+    })
+}
+
 fn disks(places: &[PathBuf]) -> Observed {
     let looked = places.iter().map(|place| disk(place));
     looked

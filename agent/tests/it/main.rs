@@ -19,6 +19,7 @@ mod demonstration;
 mod end_to_end;
 mod files_by_hand;
 mod first_steps;
+mod hanging_disk;
 mod health;
 mod hub;
 mod hub_every_byte;

@@ -12,6 +12,7 @@ use crate::sync::{self, Condvar, Mutex, MutexGuard, Notify};
 use crate::writer::Bell;
 use mainstay_files::Lock;
 use std::sync::{Arc, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// One that writes and one that keeps house.
@@ -40,6 +41,8 @@ pub(crate) struct Core {
     died: OnceLock<&'static str>,
     /// Told when that one has.
     death: Notify,
+    /// Since when the thread that writes has been at one thing, in nanoseconds of the clock plus 1; 0 while it waits for work.
+    busy_since: AtomicU64,
     /// What was settled and could not be written to the end.
     pub(crate) unrecorded: AtomicU64,
 }
@@ -64,6 +67,7 @@ impl Core {
             ended: Condvar::new(),
             died: OnceLock::new(),
             death: Notify::new(),
+            busy_since: AtomicU64::new(0),
             unrecorded: AtomicU64::new(0),
             config,
         })
@@ -304,6 +308,30 @@ impl Core {
                 return why;
             }
             told.await;
+        }
+    }
+
+    /// The thread that writes begins to do something.
+    pub(crate) fn begins_work(&self) {
+        // To a few milliseconds, for a tenth of the price of the exact clock.
+        let now = self.config.clock.now_coarse().nanos();
+        self.busy_since
+            .store(now.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// It is done, and waits for more.
+    pub(crate) fn ends_work(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+    }
+
+    /// For how long it has been at one thing.
+    pub(crate) fn busy_for(&self) -> Duration {
+        match self.busy_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => {
+                let now = self.config.clock.now().nanos();
+                Duration::from_nanos(now.saturating_sub(since - 1))
+            }
         }
     }
 

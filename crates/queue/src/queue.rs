@@ -400,6 +400,12 @@ impl Queue {
         }
     }
 
+    /// For how long the thread that writes has been at one thing, to a few milliseconds; zero while it waits for work. It is as long as the
+    /// disk takes to confirm: where that hangs, nothing is taken in or settled until it answers, and this goes on growing.
+    pub fn busy_for(&self) -> Duration {
+        self.core().busy_for()
+    }
+
     /// Ready when one of its threads has died of a bug, with the reason; never, while both are well or after they have ended in order.
     /// Nothing is taken in from then on. What was confirmed is on the disk: close the queue, and open it again. Cancel safe.
     pub async fn died(&self) -> String {

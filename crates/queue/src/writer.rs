@@ -123,7 +123,9 @@ pub(crate) fn write(core: &Arc<Core>) {
     let mut commands = Vec::new();
     let mut patience = Some(SOON);
     loop {
-        match core.mailbox.receive(&mut commands, patience) {
+        let mail = core.mailbox.receive(&mut commands, patience);
+        core.begins_work();
+        match mail {
             Mail::Commands => {
                 commit(core, &mut commands, &mut refused);
                 patience = Some(if refused.is_empty() { SOON } else { AGAIN });
@@ -145,6 +147,7 @@ pub(crate) fn write(core: &Arc<Core>) {
         if core.store.wants_maintenance() {
             core.bell.ring();
         }
+        core.ends_work();
     }
     retry_refused(core, &mut refused);
     core.unrecorded

@@ -1,0 +1,85 @@
+//! S11: a disk that does not answer is told as that, and everything goes on once it does.
+
+use crate::hubs::quiet_port;
+use crate::support::{Stage, say, until};
+use crate::told::{Begun, in_health, in_status};
+use mainstay_testkit::image::{Image, Kind};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A file system whose writes wait until this is dropped, also where the test fails: nobody could unmount it.
+struct Frozen<'a>(&'a Path);
+
+impl<'a> Frozen<'a> {
+    fn at(point: &'a Path) -> Self {
+        let frozen = Command::new("fsfreeze").arg("-f").arg(point).status();
+        assert!(frozen.unwrap().success());
+        Self(point)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let thawed = Command::new("fsfreeze").arg("-u").arg(self.0).status();
+        assert!(thawed.unwrap().success());
+    }
+}
+
+/// Nobody told: the status asks no disk, and a task that waits for one beats.
+#[test]
+fn a_disk_that_does_not_answer_is_told_and_what_waited_for_it_is_stored_once_it_does() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    // With room enough that nothing else is said of it.
+    let size = 512 << 20;
+    let disk = match Image::make_of(&stage.path(""), "slow", Kind::Ext4, size) {
+        Ok(disk) => disk,
+        Err(error) => return println!("NOT MEASURED: {error:#}"),
+    };
+    let health = quiet_port();
+    let config = format!(
+        "[health]\nlisten = \"127.0.0.1:{health}\"\n[queue]\ndir = \"{}\"\n[[route]]\nname = \"lab\"\n[route.to.server]\nurl = \"{}\"\n",
+        disk.path().join("queue").display(),
+        receiver.url(),
+    );
+    let agent = stage.start(&mut stage.configured(&config));
+    let file = stage.path("a.csv");
+    std::fs::write(&file, b"a").unwrap();
+    let submit = || stage.command(&["submit", "--route", "lab", file.to_str().unwrap()]);
+    let said = say(&mut submit());
+    assert_eq!(said.code, Some(0), "{said:?}");
+
+    let frozen = Frozen::at(disk.path());
+    let mut waits = submit();
+    let waits = waits.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let begun = Begun::now();
+    for told in [
+        begun.told("the disk", || in_status(&stage, "disk")),
+        begun.told("the disk", || in_health(health, "disk")),
+        begun.told("intake", || in_status(&stage, "intake")),
+    ] {
+        assert_eq!(told["runbook"], "disk-hangs", "{told}");
+        assert_eq!(told["state"], "unhealthy", "{told}");
+        assert!(
+            told["message"]
+                .as_str()
+                .unwrap()
+                .contains("has not answered for")
+        );
+    }
+    let page = say(&mut stage.command(&["runbook", "disk-hangs"])).out;
+    assert!(
+        page.contains(&format!("/proc/{}/wchan", agent.pid())),
+        "{page}"
+    );
+
+    // Step 1.
+    drop(frozen);
+    assert!(waits.unwrap().wait().unwrap().success());
+    for check in ["disk", "intake"] {
+        until("it is well again", || in_health(health, check).is_none());
+    }
+    until("both are delivered", || stage.ledger("delivered") == 2);
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+}
