@@ -246,15 +246,7 @@ fn fail_at_work(trial: &mut Trial<'_>, plan: Plan) -> Result<(Seen, Option<Strin
         let complaints = complaints(&told);
         wrong = (!complaints.is_empty()).then(|| complaints.join("; "));
     }
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.again()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
+    let wrong = trial.judged(wrong)?;
     Ok((seen, wrong))
 }
 

@@ -10,10 +10,10 @@ mod log;
 use super::trial::Trial;
 use super::{Effort, scratch};
 use crate::random::Random;
-use crate::tracer::{self, Ending, Known, Watched};
+use crate::tracer::{self, Known, Watched};
 use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, STUBBORN, Workload};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use log::Log;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -165,6 +165,16 @@ fn compare(
         bail!("{} fails below strace: {died}", workload.name);
     }
     let theirs = Log::read(&by_strace, &[&work, bench.far.path()])?;
+    // What cannot be read of its words would be seen by nobody, and nothing would be found.
+    for (name, path) in &ours {
+        let is_seen = theirs.kinds().any(|(seen, _)| seen == *name);
+        ensure!(
+            is_seen,
+            "{}: strace saw no {name} {}",
+            workload.name,
+            path.display()
+        );
+    }
     count.seen += theirs.calls();
     if let Some(wrong) = unseen(&ours, &theirs) {
         return Ok(Some((format!("{}: {wrong}", workload.name), bench.near)));
@@ -277,21 +287,8 @@ fn fail_call(
     if !Log::has_failed(log)? {
         return Ok(Outcome::NotMet);
     }
-    Ok(judged(trial, ending)?.map_or(Outcome::Well, Outcome::Wrong))
-}
-
-fn judged(trial: &mut Trial<'_>, ending: Ending) -> Result<Option<String>> {
-    let mut wrong = trial.died_below(ending)?;
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.again()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
-    Ok(wrong)
+    let died = trial.died_below(ending)?;
+    Ok(trial.judged(died)?.map_or(Outcome::Well, Outcome::Wrong))
 }
 
 /// strace with these further words, which follows all threads and writes down what touches files and descriptors.

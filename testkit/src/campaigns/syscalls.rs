@@ -148,16 +148,8 @@ fn fail(trial: &mut Trial<'_>, plan: Plan) -> Result<(Seen, Option<String>)> {
     if seen.hit.is_none() {
         return Ok((seen, None));
     }
-    let mut wrong = trial.died(&seen)?;
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.again()?;
-    }
-    if wrong.is_none() {
-        wrong = trial.wrong()?;
-    }
+    let died = trial.died(&seen)?;
+    let wrong = trial.judged(died)?;
     Ok((seen, wrong))
 }
 

@@ -174,6 +174,22 @@ impl<'a> Trial<'a> {
             .then(|| format!("the workload ended so: {ending:?}: {}", said.trim())))
     }
 
+    /// What is wrong after a run that a fault met: how it ended (`died`), what it left, or what comes of the next run on that, which nothing
+    /// is in the way of.
+    pub(super) fn judged(&mut self, died: Option<String>) -> Result<Option<String>> {
+        let mut wrong = died;
+        if wrong.is_none() {
+            wrong = self.wrong()?;
+        }
+        if wrong.is_none() {
+            wrong = self.again()?;
+        }
+        if wrong.is_none() {
+            wrong = self.wrong()?;
+        }
+        Ok(wrong)
+    }
+
     /// Runs the workload once more, on what is there, with nothing in its way.
     pub(super) fn again(&mut self) -> Result<Option<String>> {
         self.begin(self.place.round + 1)?;
