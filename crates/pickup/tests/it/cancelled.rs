@@ -50,8 +50,9 @@ const SCENE: Scene = Scene {
 
 /// The folders of one route, its queue, and a clock that stands still.
 struct Bench {
-    folders: Folders,
+    // Before the folders: what is mounted in them keeps them from being removed.
     _mount: Option<Mount>,
+    folders: Folders,
     config: Config,
     clock: ManualClock,
     stored: Stored,
