@@ -6,7 +6,8 @@ use crate::exit::{Exit, Failure};
 use mainstay_clock::SharedClock;
 use mainstay_files::{ErrorKind, Lock};
 use mainstay_queue::{Config, Queue, Recovery};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Mode of the data folder: documents may be confidential.
@@ -30,7 +31,7 @@ pub(crate) struct Opened {
     pub(crate) queue_dir: PathBuf,
     /// How many documents had been lost to damage before it was opened.
     pub(crate) unreadable_before: u64,
-    _lock: Lock,
+    _lock: Arc<Lock>,
 }
 
 impl Opened {
@@ -44,8 +45,20 @@ impl Opened {
         config: Config,
         clock: &SharedClock,
     ) -> Result<Self, Failure> {
-        make(data)?;
-        let lock = lock(data, clock).await?;
+        let lock = take(data, clock).await?;
+        Self::open(data, lock, queue_dir, config).await
+    }
+
+    /// Opens the queue of a folder that is ours already.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(crate) async fn open(
+        data: &DataDir,
+        lock: Arc<Lock>,
+        queue_dir: PathBuf,
+        config: Config,
+    ) -> Result<Self, Failure> {
         let shown = queue_dir.display().to_string();
         let place = queue_dir.clone();
         let opened = tokio::task::spawn_blocking(move || Queue::open(&place, config)).await;
@@ -53,7 +66,9 @@ impl Opened {
             Failure::new(Exit::StartFailed, "opening the queue died").because(died)
         })?;
         let (queue, recovery) = opened.map_err(|error| match error.kind() {
-            mainstay_queue::ErrorKind::Locked => in_use(data).because(error),
+            mainstay_queue::ErrorKind::Locked => {
+                taken("queue", &queue_dir, &queue_dir.join("LOCK")).because(error)
+            }
             _ => Failure::new(
                 Exit::StartFailed,
                 format!("cannot open the queue `{shown}`"),
@@ -74,11 +89,20 @@ impl Opened {
         })
     }
 
-    /// Writes what was handed over, and gives the folder back.
+    /// Writes what was handed over, and gives the folder back, unless its lock is held elsewhere too.
     pub(crate) async fn close(self) {
         let Self { queue, _lock, .. } = self;
         queue.close().await;
     }
+}
+
+/// Makes the folder if it is missing, and takes its lock: nobody else has the folder while a copy of that is left.
+///
+/// # Errors
+/// Another process has it ([`Exit::InUse`]), or it cannot be made or locked.
+pub(crate) async fn take(data: &DataDir, clock: &SharedClock) -> Result<Arc<Lock>, Failure> {
+    make(data)?;
+    Ok(Arc::new(lock(data, clock).await?))
 }
 
 fn make(data: &DataDir) -> Result<(), Failure> {
@@ -113,15 +137,23 @@ pub(crate) async fn lock(data: &DataDir, clock: &SharedClock) -> Result<Lock, Fa
 }
 
 fn in_use(data: &DataDir) -> Failure {
-    let shown = data.path().display();
-    let holder = Lock::holder(&data.lock()).filter(|pid| *pid != 0);
+    taken("data folder", data.path(), &data.lock())
+}
+
+/// Who has it is asked of the lock, not guessed.
+fn taken(what: &str, path: &Path, lock: &Path) -> Failure {
+    let holder = Lock::holder(lock).filter(|pid| *pid != 0);
     let (who, stop) = match holder {
+        Some(pid) if pid == std::process::id() => {
+            let who = "what this agent ran before".to_owned();
+            (who, "stop this agent".to_owned())
+        }
         Some(pid) => (format!("process {pid}"), format!("kill {pid}")),
         None => ("another process".to_owned(), "mainstay status".to_owned()),
     };
     Failure::new(
         Exit::InUse,
-        format!("cannot use the data folder `{shown}`: {who} has it"),
+        format!("cannot use the {what} `{}`: {who} has it", path.display()),
     )
     .help(format!(
         "stop that one first ({stop}), or choose another folder with --data"

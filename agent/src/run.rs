@@ -64,12 +64,14 @@ use anew::Deaths;
 use certificates::Met;
 use life::life;
 use mainstay_clock::SharedClock;
+use mainstay_files::Lock;
 use mainstay_resilience::Backoff;
 use mainstay_work::{DebounceSettings, Debounced, debounce};
 use network::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// A start that was asked to stop is waited for so long: nothing was begun, and a queue that is being read is as it was.
 const START: Duration = Duration::from_secs(10);
@@ -107,6 +109,8 @@ struct Process<'a> {
     met: &'a Met,
     network: &'a Network,
     deaths: &'a Deaths,
+    /// The lock of the data folder, from the first life on: between two lives nobody else takes the folder.
+    lock: &'a OnceCell<Arc<Lock>>,
     /// Whether a life runs, which ends in bounded time; none does while one starts.
     runs: &'a AtomicBool,
 }
@@ -187,7 +191,7 @@ async fn lives(
     let told = alerts::Memory::default();
     let met = Met::default();
     let (network, deaths) = (Network::new(&clock), Deaths::default());
-    let reloads = tokio::sync::Mutex::new(reloads);
+    let (reloads, lock) = (tokio::sync::Mutex::new(reloads), OnceCell::new());
     let process = Process {
         args: &args,
         data: &data,
@@ -201,6 +205,7 @@ async fn lives(
         met: &met,
         network: &network,
         deaths: &deaths,
+        lock: &lock,
         runs: &runs,
     };
     let (mut let_go_by, mut looks) = (None, 0);

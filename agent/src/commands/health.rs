@@ -1,7 +1,7 @@
 //! `mainstay health`.
 
 use crate::cli::LookArgs;
-use crate::control::{Client, answers};
+use crate::control::Client;
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{self, BOLD, DIM, GREEN, PLAIN, RED, Text, YELLOW, visible};
@@ -13,7 +13,8 @@ use mainstay_supervise::{HealthSnapshot, HealthState};
 /// No agent runs, or it does not answer.
 pub(crate) async fn health(args: LookArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
-    if !answers(&data).await {
+    let agent = Client::of(&data);
+    if !agent.is_there().await {
         let place = data.path().display();
         let message = format!(
             "no agent runs on the data folder `{place}`, so nothing is known of its health"
@@ -21,7 +22,7 @@ pub(crate) async fn health(args: LookArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Exit::NotRunning, message)
             .help("start it: mainstay run; what lies there: mainstay status"));
     }
-    let snapshot = Client::of(&data).health().await?;
+    let snapshot = agent.health().await?;
     if args.json {
         terminal::print_json(&snapshot)?;
     } else {

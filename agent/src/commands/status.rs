@@ -1,7 +1,7 @@
 //! `mainstay status`.
 
 use crate::cli::{LookArgs, StatusArgs};
-use crate::control::{Client, Reach, answers};
+use crate::control::{Client, Reach};
 use crate::data::DataDir;
 use crate::exit::{Exit, Failure};
 use crate::{status, terminal};
@@ -26,12 +26,13 @@ pub(crate) async fn status(args: StatusArgs) -> Result<Exit, Failure> {
 
 async fn budgets(args: &LookArgs) -> Result<Exit, Failure> {
     let data = DataDir::of(&args.place)?;
-    if !answers(&data).await {
+    let agent = Client::of(&data);
+    if !agent.is_there().await {
         let place = data.path().display();
         let message = format!("no agent runs on the data folder `{place}`, so nothing is measured");
         return Err(Failure::new(Exit::NotRunning, message).help("start it: mainstay run"));
     }
-    let measured = Client::of(&data).budgets().await?;
+    let measured = agent.budgets().await?;
     if args.json {
         terminal::print_json(&measured.report)?;
     } else {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use mainstay_files::Lock;
 use mainstay_queue::{Exported, Imported};
 use mainstay_resilience::within;
 use mainstay_supervise::HealthSnapshot;
@@ -23,17 +24,23 @@ use serde::de::DeserializeOwned;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio::net::UnixStream;
 
 /// An agent that does not answer within this time is stuck; only reading a whole large queue takes longer, and has no limit.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// While somebody has the folder the agent is waited for so long, and looked for so often: it may be between two lives, or starting.
+const AWAITED: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Speaks with the agent of one data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     socket: PathBuf,
+    lock: PathBuf,
 }
 
-/// Whether an agent answers on this data folder's socket.
+/// Whether an agent answers on this data folder's socket at this moment.
 pub(crate) async fn answers(data: &DataDir) -> bool {
     connect(&data.socket()).await.is_ok()
 }
@@ -43,6 +50,7 @@ impl Client {
     pub(crate) fn of(data: &DataDir) -> Self {
         Self {
             socket: data.socket(),
+            lock: data.lock(),
         }
     }
 
@@ -202,11 +210,44 @@ impl Client {
         parsed(self.exchange(request).await?)
     }
 
+    /// Whether an agent answers, now or in a moment.
+    pub(crate) async fn is_there(&self) -> bool {
+        self.connect().await.is_ok()
+    }
+
+    /// A connection; an agent that has the folder and does not listen is waited for.
+    async fn connect(&self) -> io::Result<UnixStream> {
+        let clock = mainstay_clock::system();
+        let deadline = clock.now() + AWAITED;
+        loop {
+            let failed = match connect(&self.socket).await {
+                Err(error) if is_silent(&error) => error,
+                connected => return connected,
+            };
+            if clock.now() >= deadline || Lock::held(&self.lock).is_none() {
+                return Err(failed);
+            }
+            clock.sleep(LOOK).await;
+        }
+    }
+
+    /// What is only looked at is asked again where the agent ends the conversation and another life of it begins.
     async fn get<T: DeserializeOwned>(&self, uri: String) -> Result<T, Failure> {
-        parsed(
-            self.within_patience(request(Method::GET, &uri, Body::empty())?)
-                .await?,
-        )
+        let clock = mainstay_clock::system();
+        let deadline = clock.now() + AWAITED;
+        loop {
+            let asked = request(Method::GET, &uri, Body::empty())?;
+            match self.within_patience(asked).await {
+                Err(failure)
+                    if failure.exit() == Exit::NotRunning
+                        && clock.now() < deadline
+                        && Lock::held(&self.lock).is_some() =>
+                {
+                    clock.sleep(LOOK).await;
+                }
+                answer => return parsed(answer?),
+            }
+        }
     }
 
     async fn within_patience(&self, request: Request<Body>) -> Result<Response<Bytes>, Failure> {
@@ -235,9 +276,8 @@ impl Client {
         request: Request<Body>,
         read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let stream = connect(&self.socket)
-            .await
-            .map_err(|error| self.not_running(error))?;
+        let stream = self.connect().await;
+        let stream = stream.map_err(|error| self.not_running(error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(broken)?;
@@ -267,6 +307,14 @@ impl Client {
             _ => failure.help("start one with `mainstay run`, or name its folder with --data"),
         }
     }
+}
+
+/// Nobody listens, where somebody may in a moment.
+fn is_silent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 fn request(method: Method, uri: &str, body: Body) -> Result<Request<Body>, Failure> {

@@ -10,7 +10,7 @@ use super::{Next, children, emptiness, folders, new_settings, queue_config};
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
 use crate::notify;
-use crate::opened::Opened;
+use crate::opened::{self, Opened};
 use crate::signals::Stop;
 use crate::terminal::{self, Count};
 use mainstay_clock::SharedClock;
@@ -129,7 +129,9 @@ async fn launch(
     } = process;
     tokio::task::block_in_place(|| folders::prepare(args, settings, data))?;
     let queue = queue_config(settings, clock);
-    let opened = Opened::take(data, settings.queue.dir.clone(), queue, clock).await?;
+    let lock = process.lock.get_or_try_init(|| opened::take(data, clock));
+    let lock = Arc::clone(lock.await?);
+    let opened = Opened::open(data, lock, settings.queue.dir.clone(), queue).await?;
     folders::tell_exposed(data);
     tell_recovery(&opened.recovery);
     match begin(process, &opened, settings).await {

@@ -2,6 +2,7 @@
 
 use crate::support::{Receiver, Running, Stage, say, until};
 use crate::told::{Begun, in_status};
+use mainstay_files::Lock;
 use std::os::unix::net::UnixListener;
 use std::process::Stdio;
 
@@ -329,7 +330,12 @@ fn whoever_asks_while_a_new_configuration_is_taken_is_answered() {
     for life in 2..12 {
         agent.signal("HUP");
         until("the next life answers", || {
-            // Refused, this fails.
+            // Refused, these fail.
+            for asked in [&["protections", "list"][..], &["status", "--budgets"]] {
+                stage.json(asked);
+            }
+            let health = say(&mut stage.command(&["health"]));
+            assert!(health.out.starts_with("the agent is "), "{health:?}");
             let status = stage.json(&["status"]);
             let is_there = status["service"]["state"].is_string();
             is_there && agent.log().matches("queue open").count() == life
@@ -337,6 +343,29 @@ fn whoever_asks_while_a_new_configuration_is_taken_is_answered() {
     }
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
+}
+
+/// Whoever takes the folder in between, to look at the queue for one, kept the next life waiting, or out.
+#[test]
+fn between_two_lives_the_folder_is_nobody_elses() {
+    let stage = Stage::new();
+    let receiver = stage.receiver(&[]);
+    configured(&stage, &receiver.url());
+    let agent = start(&stage);
+    let lock = stage.path("data/LOCK");
+    for life in 2..12 {
+        agent.signal("HUP");
+        until("the next life runs", || {
+            // The moment in between is short.
+            for _ in 0..1000 {
+                assert_eq!(Lock::holder(&lock), Some(agent.pid()));
+            }
+            agent.log().matches("queue open").count() == life
+        });
+    }
+    agent.signal("TERM");
+    assert_eq!(agent.end(), Some(0));
+    assert_eq!(Lock::holder(&lock), None);
 }
 
 /// The same, cut off in the middle: the agent hangs up, and is gone.
