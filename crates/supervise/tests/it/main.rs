@@ -8,6 +8,7 @@ mod open_and_close;
 #[cfg(unix)]
 mod requests;
 mod restarts;
+mod stop_record;
 mod stopping;
 mod support;
 mod tasks_seen;
