@@ -334,7 +334,6 @@ fn last_end(told: Option<Told>) -> Observed {
     told.map_or_else(Observed::healthy, |told| Observed::degraded(told.words))
 }
 
-/// The worst of them is how the disk is.
 /// Whether the disk of the queue hangs: what it is asked for has not come back.
 fn hangs(agent: &Agent) -> Option<Observed> {
     let busy = agent.queue.busy_for();
@@ -347,6 +346,7 @@ fn hangs(agent: &Agent) -> Option<Observed> {
     })
 }
 
+/// The worst of them is how the disk is.
 fn disks(places: &[PathBuf]) -> Observed {
     let looked = places.iter().map(|place| disk(place));
     looked

@@ -22,7 +22,7 @@ impl Agent {
         let mut routes: Vec<status::Route> = self
             .routes
             .iter()
-            .map(|route| describe(route, &queue.lanes, &self.network, wall))
+            .map(|route| describe(self, route, &queue.lanes, wall))
             .collect();
         routes.extend(self.unassigned_routes(&queue.lanes));
         let mut status = Status {
@@ -143,23 +143,24 @@ impl status::To {
     }
 }
 
-fn describe(route: &Route, lanes: &[LaneStatus], network: &Network, wall: u64) -> status::Route {
+fn describe(agent: &Agent, route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
+    let source = route.from.as_ref();
     let lane_of = |to: &Target| lanes.iter().find(|lane| lane.name == to.lane);
     let to = route
         .to
         .iter()
-        .map(|to| describe_target(to, lane_of(to), network, wall));
+        .map(|to| describe_target(to, lane_of(to), &agent.network, wall));
     status::Route {
         name: route.template.route.clone(),
-        from: route.from.as_ref().map(describe_source),
+        from: source.map(|source| describe_source(source, agent.queue.busy_for())),
         lookups: route.lookups.status(),
         to: to.collect(),
     }
 }
 
-fn describe_source(source: &Source) -> status::From {
+fn describe_source(source: &Source, busy: Duration) -> status::From {
     match source {
-        Source::Folder(folder) => describe_folder(folder),
+        Source::Folder(folder) => describe_folder(folder, busy),
         Source::Http(source) => describe_address(source),
     }
 }
@@ -189,8 +190,15 @@ fn describe_address(source: &hub::Source) -> status::From {
 }
 
 impl Folder {
-    /// What is to be said of a folder that has not answered for a while.
-    fn silence(&self) -> Option<String> {
+    /// What is to be said of a folder that has not answered for a while, or whose files wait for the queue's disk, which has been `busy`
+    /// for so long.
+    fn silence(&self, busy: Duration) -> Option<String> {
+        if SILENT <= busy {
+            let seconds = busy.as_secs();
+            return Some(format!(
+                "it waits for the disk of the queue, which has not answered for {seconds} s: see `mainstay runbook disk-hangs`"
+            ));
+        }
         let silent = self.clock.now().since(self.handle.is_away()?);
         (SILENT <= silent).then(|| {
             let seconds = silent.as_secs();
@@ -199,7 +207,7 @@ impl Folder {
     }
 }
 
-fn describe_folder(source: &Folder) -> status::From {
+fn describe_folder(source: &Folder, busy: Duration) -> status::From {
     let told = source.handle.status();
     let state = match told.state {
         PickupState::Starting => "starting",
@@ -210,7 +218,7 @@ fn describe_folder(source: &Folder) -> status::From {
         _ => "failed",
     };
     let reason = if told.reason.is_empty() {
-        source.silence().unwrap_or_default()
+        source.silence(busy).unwrap_or_default()
     } else {
         told.reason
     };

@@ -38,8 +38,9 @@ fn a_disk_that_does_not_answer_is_told_and_what_waited_for_it_is_stored_once_it_
     };
     let health = quiet_port();
     let config = format!(
-        "[health]\nlisten = \"127.0.0.1:{health}\"\n[queue]\ndir = \"{}\"\n[[route]]\nname = \"lab\"\n[route.to.server]\nurl = \"{}\"\n",
+        "[health]\nlisten = \"127.0.0.1:{health}\"\n[queue]\ndir = \"{}\"\n[[route]]\nname = \"lab\"\n[route.from]\nfolder = \"{}\"\nsettle = \"100ms\"\n[route.to.server]\nurl = \"{}\"\n",
         disk.path().join("queue").display(),
+        stage.path("drop").display(),
         receiver.url(),
     );
     let agent = stage.start(&mut stage.configured(&config));
@@ -52,6 +53,7 @@ fn a_disk_that_does_not_answer_is_told_and_what_waited_for_it_is_stored_once_it_
     let frozen = Frozen::at(disk.path());
     let mut waits = submit();
     let waits = waits.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    stage.drop_file("b.csv", b"b");
     let begun = Begun::now();
     for told in [
         begun.told("the disk", || in_status(&stage, "disk")),
@@ -67,6 +69,12 @@ fn a_disk_that_does_not_answer_is_told_and_what_waited_for_it_is_stored_once_it_
                 .contains("has not answered for")
         );
     }
+    until("its folder is not blamed", || {
+        let status = stage.json(&["status"]);
+        let reason = status["routes"][0]["from"]["reason"].as_str().unwrap();
+        assert!(!reason.contains("its folder has not answered"), "{reason}");
+        reason.contains("the disk of the queue, which has not answered for")
+    });
     let page = say(&mut stage.command(&["runbook", "disk-hangs"])).out;
     assert!(
         page.contains(&format!("/proc/{}/wchan", agent.pid())),
@@ -79,7 +87,7 @@ fn a_disk_that_does_not_answer_is_told_and_what_waited_for_it_is_stored_once_it_
     for check in ["disk", "intake"] {
         until("it is well again", || in_health(health, check).is_none());
     }
-    until("both are delivered", || stage.ledger("delivered") == 2);
+    until("all are delivered", || stage.ledger("delivered") == 3);
     agent.signal("TERM");
     assert_eq!(agent.end(), Some(0));
 }
