@@ -128,18 +128,18 @@ impl<'a> Way<'a> {
         first: &Hop,
         passing: &impl Passing<T>,
     ) -> Result<Outcome<T>, Error> {
-        let mut hop = first.clone();
+        let mut moved: Option<Hop> = None;
         let redirects_max = self.client.settings.redirects_max;
         for _ in 0..=redirects_max {
-            match passing.pass(&hop).await {
+            let hop = moved.as_ref().unwrap_or(first);
+            match passing.pass(hop).await {
                 Ok(End::Value(value)) => return Ok(Outcome::Value(value)),
                 Ok(End::Moved(code, location)) => {
-                    hop = hop
-                        .follow(code, &location)
-                        .map_err(|error| error.after_attempts(self.attempts()))?;
+                    let next = hop.clone().follow(code, &location);
+                    moved = Some(next.map_err(|error| error.after_attempts(self.attempts()))?);
                 }
                 Err(stopped) => {
-                    let ended = self.ended(stopped, &hop);
+                    let ended = self.ended(stopped, hop);
                     return match ended {
                         Failure::CallersOwn(answer) => Ok(Outcome::CallersOwn(answer)),
                         Failure::Error(error) => Err(error.after_attempts(self.attempts())),
@@ -235,7 +235,7 @@ impl<'a> Way<'a> {
             Fact::Reached
         };
         client.connectivity.note(origin.name(), fact);
-        let told = Told::read(response.headers(), client.clock.wall());
+        let told = Told::read(response.headers(), || client.clock.wall());
         origin.heed(code, &told);
         match (status::meaning(code), exchange::location(&response)) {
             (Meaning::Moved, Some(location)) => Ok(End::Moved(code, location)),

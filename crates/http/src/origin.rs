@@ -40,6 +40,8 @@ struct Known {
     by_name: HashMap<String, (Arc<Origin>, u64)>,
     /// Counts uses, so that the oldest can be told.
     uses: u64,
+    /// Room for the name of the one that is looked for.
+    name: String,
 }
 
 /// What a stack is put together from besides the origin's own parts.
@@ -80,14 +82,20 @@ impl Origins {
         settings: &ClientSettings,
         clock: &SharedClock,
     ) -> Result<Arc<Origin>, Error> {
-        let name = shown::origin(url);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.uses += 1;
-        let uses = known.uses;
-        if let Some((origin, used)) = known.by_name.get_mut(&name) {
-            *used = uses;
+        let Known {
+            by_name,
+            uses,
+            name,
+        } = &mut *known;
+        *uses += 1;
+        name.clear();
+        shown::write_origin(url, name);
+        if let Some((origin, used)) = by_name.get_mut(name) {
+            *used = *uses;
             return Ok(Arc::clone(origin));
         }
+        let (name, uses) = (name.clone(), *uses);
         while known.by_name.len() >= settings.origins_max.max(1) && self.forget_oldest(&mut known) {
         }
         let origin =

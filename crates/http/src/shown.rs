@@ -2,6 +2,7 @@
 
 use mainstay_wire::excerpt;
 use reqwest::Url;
+use std::fmt::Write;
 
 /// As many characters of an address are shown.
 const URL_MAX: usize = 300;
@@ -27,10 +28,19 @@ pub(crate) fn address(full: &Url, is_path_secret: bool) -> String {
 
 /// Scheme, host and port, which is always written: the name of what one breaker and one limit stand for.
 pub(crate) fn origin(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("");
-    match url.port_or_known_default() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
+    let mut name = String::new();
+    write_origin(url, &mut name);
+    name
+}
+
+/// The same at the end of `name`, for whoever has room for it already.
+pub(crate) fn write_origin(url: &Url, name: &mut String) {
+    name.push_str(url.scheme());
+    name.push_str("://");
+    name.push_str(url.host_str().unwrap_or(""));
+    if let Some(port) = url.port_or_known_default() {
+        // Into memory nothing fails.
+        write!(name, ":{port}").unwrap_or_default();
     }
 }
 

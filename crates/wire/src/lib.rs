@@ -13,7 +13,7 @@
 //!
 //! let mut headers = http::HeaderMap::new();
 //! headers.insert("retry-after", "120".parse()?);
-//! assert_eq!(Told::read(&headers, 0).retry_after, Some(Duration::from_secs(120)));
+//! assert_eq!(Told::read(&headers, || 0).retry_after, Some(Duration::from_secs(120)));
 //!
 //! assert_eq!(excerpt("a\u{1b}[2Jb", 80), "a\\u{1b}[2Jb");
 //! assert_eq!(format!("{:?}", Secret::new("hunter2")), "Secret(hidden)");

@@ -1,7 +1,7 @@
 //! What a server says of its own limits: when to come back, and how much is left.
 
-use http::HeaderMap;
 use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The longest wait a server can ask for. A wrong year in a header must not stop anybody for a year.
@@ -9,6 +9,9 @@ const WAIT_MAX: Duration = Duration::from_hours(1);
 
 /// From this number on `X-RateLimit-Reset` is a date, in seconds since 1970: 2001 was before any of this.
 const DATE_MIN: u64 = 1_000_000_000;
+
+const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// What a server says of its limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,20 +26,25 @@ pub struct Told {
 
 impl Told {
     /// Dates are compared with the server's own `Date` where it sent one, since our clock may be years off; otherwise with
-    /// `wall` (milliseconds since 1970). What cannot be understood was not said.
-    pub fn read(headers: &HeaderMap, wall: u64) -> Self {
-        let now = http_date(text(headers, DATE.as_str()))
-            .unwrap_or(UNIX_EPOCH + Duration::from_millis(wall));
+    /// `wall` (milliseconds since 1970), which is asked only then. What cannot be understood was not said.
+    pub fn read(headers: &HeaderMap, wall: impl FnOnce() -> u64) -> Self {
+        // Most say nothing, and what time it is does not matter then.
+        let says = |name| headers.contains_key(name);
+        if !says(RETRY_AFTER) && !says(REMAINING) && !says(RESET) {
+            return Self::default();
+        }
+        let now = http_date(text(headers, &DATE))
+            .unwrap_or_else(|| UNIX_EPOCH + Duration::from_millis(wall()));
         Self {
             retry_after: retry_after(headers, now),
-            remaining: number(text(headers, "x-ratelimit-remaining")),
+            remaining: number(text(headers, &REMAINING)),
             reset_in: reset_in(headers, now),
         }
     }
 }
 
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let said = text(headers, RETRY_AFTER.as_str());
+    let said = text(headers, &RETRY_AFTER);
     match number(said) {
         Some(seconds) => Some(Duration::from_secs(seconds).min(WAIT_MAX)),
         None => Some(until(http_date(said)?, now)),
@@ -44,7 +52,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 fn reset_in(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let number = number(text(headers, "x-ratelimit-reset"))?;
+    let number = number(text(headers, &RESET))?;
     if number < DATE_MIN {
         return Some(Duration::from_secs(number).min(WAIT_MAX));
     }
@@ -61,7 +69,7 @@ fn until(date: SystemTime, now: SystemTime) -> Duration {
         .min(WAIT_MAX)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
@@ -90,7 +98,7 @@ mod tests {
             let name = HeaderName::from_static(name);
             headers.insert(name, HeaderValue::from_str(value).unwrap());
         }
-        Told::read(&headers, WALL)
+        Told::read(&headers, || WALL)
     }
 
     fn after(text: &str) -> Option<u64> {

@@ -48,7 +48,7 @@ pub(super) struct Question<'a> {
 
 /// What to do after this answer.
 pub(super) fn sort(answer: &Answer, question: &Question<'_>) -> Outcome {
-    let told = Told::read(&answer.headers, question.wall);
+    let told = Told::read(&answer.headers, || question.wall);
     let after = told.retry_after;
     let said = || said(answer, question);
     match answer.status.as_u16() {
