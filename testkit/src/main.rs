@@ -119,6 +119,10 @@ fn main() -> ExitCode {
             }
         };
     }
+    if std::env::args().any(|word| word == "--help") {
+        println!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
     let wanted = match parse(std::env::args().skip(1)) {
         Ok(wanted) => wanted,
         Err(error) => {

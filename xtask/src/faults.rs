@@ -32,8 +32,12 @@ pub(crate) fn verb(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// When a build fails, or a promise was broken.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<Vec<String>> {
     let is_long = arguments.iter().any(|word| word == "--long");
+    let is_question = arguments.iter().any(|word| word == "--help");
     let mut build = process::cargo(&workspace.root);
-    let folder = if is_long {
+    let folder = if is_question {
+        build.args(["build", "--package", "mainstay-testkit", "--bins"]);
+        "debug"
+    } else if is_long {
         build.args(["build", "--profile", "faults", "--bins"]);
         build.args([
             "--package",
