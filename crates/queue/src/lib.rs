@@ -63,7 +63,8 @@
 //!
 //! **When it fails**, [`Error::kind`] says what to do. `Full`: nothing was stored, and it takes documents again by itself
 //! once there is room; acknowledgements go on from a reserve. `NotDurable`: the disk did not confirm; the group was tried
-//! in two fresh segments, and storing it again under the same id is safe. `ReadOnly` is a [`Mode`]: delivery goes on.
+//! in two fresh segments, and storing it again under the same id is safe. `ReadOnly` is a [`Mode`]: delivery goes on, the disk
+//! is asked again every second, and it takes documents again by itself once the disk confirms.
 //! Where one of its two threads dies of a bug [`Queue::died`] tells it: close the queue and open it again, nothing is lost.
 //!
 //! **Platforms**: Linux on ext4, XFS, btrfs and tmpfs is measured. Elsewhere it is not built yet.

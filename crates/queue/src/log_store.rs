@@ -4,6 +4,8 @@ mod commit;
 mod maintain;
 mod plan;
 mod read;
+#[cfg(test)]
+mod tests;
 mod told;
 mod usage;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_millis(200);
 /// How often the retention of sent documents is looked at while nothing else happens.
 const LATER: Duration = Duration::from_secs(10);
-/// How soon maintenance that did not succeed is tried again, and settlements that the disk refused.
+/// How soon maintenance that did not succeed is tried again, and what the disk refused.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a thread says that a test has die.
@@ -136,10 +136,11 @@ pub(crate) fn write(core: &Arc<Core>) {
                 publish(core, &core.store.commit(&[]));
                 let more = core.store.wants_cleaning() && core.store.clean_step()
                     || core.store.advance_cursor();
-                patience = match (more, refused.is_empty()) {
+                let is_refused = ask_disk_again(core) || !refused.is_empty();
+                patience = match (more, is_refused) {
                     (true, _) => Some(Duration::ZERO),
-                    (false, false) => Some(AGAIN),
-                    (false, true) => (core.store.sent().0 != 0).then_some(LATER),
+                    (false, true) => Some(AGAIN),
+                    (false, false) => (core.store.sent().0 != 0).then_some(LATER),
                 };
             }
             Mail::Closed => break,
@@ -204,6 +205,18 @@ fn commit(core: &Core, commands: &mut Vec<Command>, refused: &mut Vec<Op>) {
     if core.store.wants_cleaning() {
         core.store.clean_step();
     }
+}
+
+/// Where the disk did not confirm: whether it still does not.
+fn ask_disk_again(core: &Core) -> bool {
+    if !core.store.waits_for_disk() {
+        return false;
+    }
+    if core.store.ask_disk_again() {
+        core.room.notify_waiters();
+        core.changed.notify_waiters();
+    }
+    core.store.waits_for_disk()
 }
 
 /// They happened, whether the disk takes them or not: the documents are not offered again in this life.

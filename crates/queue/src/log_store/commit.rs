@@ -102,9 +102,7 @@ impl LogStore {
                 let error = append_error(error, "the disk is full; nothing was stored");
                 // A batch may be too large for what is left, and a document alone not.
                 if !self.has_room_for_one(writer) {
-                    let free = self.disk.free_bytes().unwrap_or(0);
-                    self.free_when_full.store(free, Ordering::Relaxed);
-                    self.set_mode(Mode::Full(format!("{error}: {}", source_of(&error))));
+                    self.be_full(&error);
                 }
                 for (op, answer) in ops[..covers].iter().zip(&mut *answers.known) {
                     if is_intake(op) && answer.is_none() {
@@ -170,6 +168,13 @@ impl LogStore {
         for planned in &plan.records {
             answers.known[planned.op] = Some(Err(error.clone()));
         }
+    }
+
+    /// Takes no documents in until the disk has more room than now.
+    pub(super) fn be_full(&self, error: &Error) {
+        let free = self.disk.free_bytes().unwrap_or(0);
+        self.free_when_full.store(free, Ordering::Relaxed);
+        self.set_mode(Mode::Full(format!("{error}: {}", source_of(error))));
     }
 
     pub(super) fn set_mode(&self, mode: Mode) {

@@ -1,4 +1,6 @@
 mod closing;
+mod healing;
+mod refusing;
 
 use super::*;
 use crate::disk::{DiskFile, Entry, Folder};

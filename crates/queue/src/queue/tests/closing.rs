@@ -1,92 +1,8 @@
 //! What is told of the end.
 
+use super::refusing::open_refusing;
 use super::*;
 use mainstay_clock::block_on;
-
-/// The real disk, until it takes nothing any more.
-#[derive(Debug)]
-struct Refusing {
-    real: RealDisk,
-    refuses: Arc<AtomicBool>,
-}
-
-#[derive(Debug)]
-struct File {
-    real: Box<dyn DiskFile>,
-    refuses: Arc<AtomicBool>,
-}
-
-impl Refusing {
-    fn wrap(&self, real: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(File {
-            real,
-            refuses: Arc::clone(&self.refuses),
-        })
-    }
-}
-
-impl File {
-    fn refuse(&self) -> io::Result<()> {
-        if self.refuses.load(Relaxed) {
-            return Err(io::Error::other("the disk says no"));
-        }
-        Ok(())
-    }
-}
-
-impl Disk for Refusing {
-    fn list(&self, folder: Folder) -> io::Result<Vec<Entry>> {
-        self.real.list(folder)
-    }
-
-    fn create(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.wrap(self.real.create(folder, name)?))
-    }
-
-    fn open(&self, folder: Folder, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        Ok(self.wrap(self.real.open(folder, name)?))
-    }
-
-    fn rename(&self, folder: Folder, from: &str, to: &str) -> io::Result<()> {
-        self.real.rename(folder, from, to)
-    }
-
-    fn remove(&self, folder: Folder, name: &str) -> io::Result<()> {
-        self.real.remove(folder, name)
-    }
-
-    fn sync_folder(&self, folder: Folder) -> io::Result<()> {
-        self.real.sync_folder(folder)
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        self.real.free_bytes()
-    }
-}
-
-impl DiskFile for File {
-    fn len(&self) -> io::Result<u64> {
-        self.real.len()
-    }
-
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.real.read_at(bytes, offset)
-    }
-
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.refuse()?;
-        self.real.write_at(bytes, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.refuse()?;
-        self.real.sync()
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.real.set_len(len)
-    }
-}
 
 /// Whoever stopped the program was told that all is well, and the documents were sent a second time.
 #[test]
@@ -94,12 +10,7 @@ fn what_the_disk_refused_to_the_end_is_told_when_the_queue_is_closed() {
     for refuses_to_the_end in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let refuses = Arc::new(AtomicBool::new(false));
-        let disk = Refusing {
-            real: RealDisk::open(folder.path(), crate::Io::Buffered).unwrap(),
-            refuses: Arc::clone(&refuses),
-        };
-        let held = Lock::acquire(&folder.path().join("LOCK")).unwrap();
-        let (queue, _) = Queue::open_on(Arc::new(disk), Config::default(), held).unwrap();
+        let queue = open_refusing(folder.path(), &refuses);
         let lane = queue.declare_lane("lab").unwrap();
         let documents = |count| (0..count).map(|_| NewDocument::new(vec![lane], b"x".to_vec()));
         for document in documents(3) {
