@@ -11,6 +11,7 @@ mod follow;
 mod reading;
 
 use anyhow::{Context, Result};
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,12 +47,12 @@ pub enum Known {
 pub enum Fault {
     /// Before the call is made the power goes, and then the child is killed.
     PowerOff,
-    /// The call is not made, and answers with this number; only this one, or every one from here on.
+    /// The call is not made, and answers with this number; only this one, or more from here on.
     Fails {
         /// As in `errno.h`.
         errno: i32,
-        /// Whether all that follow fail too.
-        sticks: bool,
+        /// Which of those that follow fail too.
+        lasts: Lasts,
     },
     /// Something happens before the call and once more after so many further ones, which is up to the caller; the calls
     /// themselves are made.
@@ -61,6 +62,27 @@ pub enum Fault {
     },
     /// A write or a read is given so many bytes only; a call that is neither is left alone.
     Short(Short),
+}
+
+/// How long something fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// One call.
+    Once,
+    /// So many calls.
+    Calls(u64),
+    /// All from there on.
+    ForGood,
+}
+
+impl fmt::Display for Lasts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Once => f.write_str("once"),
+            Self::Calls(calls) => write!(f, "for {calls} calls"),
+            Self::ForGood => f.write_str("for good"),
+        }
+    }
 }
 
 /// How much of a write or a read is made.

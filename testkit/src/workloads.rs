@@ -50,6 +50,9 @@ pub struct Workload {
     check: fn(&Place, &Facts) -> Result<Vec<String>>,
 }
 
+/// The one whose files come from another file system, if its folders lie on two.
+pub const ACROSS: &str = "across";
+
 /// All workloads.
 pub const ALL: &[Workload] = &[
     Workload {
@@ -89,7 +92,7 @@ pub const ALL: &[Workload] = &[
         check: pickup::check,
     },
     Workload {
-        name: "across",
+        name: ACROSS,
         prepare: pickup::prepare_across,
         run: pickup::run_across,
         check: pickup::check_across,
@@ -187,11 +190,17 @@ const APART: [Workload; 7] = [
 /// Whether this process is a check that is made to fail.
 static IS_BRIEF: AtomicBool = AtomicBool::new(false);
 
+/// Whether what fails in this process does so for a while, so that all goes on afterwards.
+static HEALS: AtomicBool = AtomicBool::new(false);
+
 /// The exit code of a check that found something wrong.
 pub const WRONG: i32 = 1;
 
 /// Runs a workload that nobody watches.
 pub(crate) const RUN_ALONE: &str = "run-alone";
+
+/// Runs a workload in which something fails for a while: it tells where it does not go on after that.
+pub(crate) const RUN_HEALING: &str = "run-healing";
 
 /// Checks what one left, without being watched.
 pub(crate) const CHECK_ALONE: &str = "check-alone";
@@ -200,7 +209,7 @@ pub(crate) const CHECK_ALONE: &str = "check-alone";
 pub(crate) const CHECK_BRIEFLY: &str = "check-briefly";
 
 /// The words after which the program `faults` is a workload: `run NAME FOLDER OTHER ROUND`, or the same with `check` and the
-/// file of the facts. `run-alone` and `check-alone` are the same without a watcher.
+/// file of the facts. `run-alone` and `check-alone` are the same without a watcher, `run-healing` is told that what fails does so for a while.
 ///
 /// # Errors
 /// If the words make no sense, or the machine does not let processes be watched.
@@ -222,7 +231,8 @@ pub fn main(words: &[OsString]) -> Result<i32> {
         crate::tracer::submit_to_watcher()?;
     }
     match (verb.to_str(), rest) {
-        (Some("run" | RUN_ALONE), []) => {
+        (Some("run" | RUN_ALONE | RUN_HEALING), []) => {
+            HEALS.store(**verb == *RUN_HEALING, Ordering::Relaxed);
             (workload.run)(&place)?;
             println!("done");
             Ok(0)
@@ -257,6 +267,13 @@ pub fn complaints(told: &str) -> Vec<String> {
 pub fn missed(told: &str) -> Vec<&str> {
     told.lines()
         .filter(|line| line.starts_with("missed"))
+        .collect()
+}
+
+/// What did not go on in the same process though what was in its way is over, of the text that a workload wrote.
+pub fn stuck(told: &str) -> Vec<&str> {
+    told.lines()
+        .filter(|line| line.starts_with("stuck"))
         .collect()
 }
 

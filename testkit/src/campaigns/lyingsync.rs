@@ -8,7 +8,7 @@ use crate::image::Kind;
 use crate::random::Random;
 use crate::tracer::{self, Fault, Plan, Watched};
 use crate::verdict::{Figure, Verdict};
-use crate::workloads::{ALL, STUBBORN, Workload, complaints};
+use crate::workloads::{ACROSS, ALL, STUBBORN, Workload, complaints};
 use anyhow::Result;
 use std::path::Path;
 
@@ -122,7 +122,13 @@ fn trial<'a>(
     folder: &Path,
     watched: Watched,
 ) -> Result<Trial<'a>> {
-    let (near, far) = (disk.join("near"), disk.join("far"));
+    // A claim from another file system is none if both folders lie on one disk; what else uses both is renamed then, and copied otherwise.
+    let near = disk.join("near");
+    let far = if workload.name == ACROSS {
+        folder.join("far")
+    } else {
+        disk.join("far")
+    };
     std::fs::create_dir_all(&near)?;
     std::fs::create_dir_all(&far)?;
     let notes = folder.join("notes");

@@ -6,7 +6,7 @@ use crate::image::{Cut, Image, Kind};
 use crate::random::Random;
 use crate::tracer::{self, Fault, Plan, Watched};
 use crate::verdict::{Figure, Verdict};
-use crate::workloads::{ALL, Workload};
+use crate::workloads::{ALL, REOPENED, Workload};
 use anyhow::Result;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ impl fmt::Display for Count {
             f,
             "{} cuts at every call of {} workloads, {} at a sample of the calls on the other file systems and ways, {} more while recovering",
             self.everywhere,
-            ALL.len(),
+            ALL.len() + 1,
             self.sampled,
             self.while_recovering
         )
@@ -69,7 +69,7 @@ pub(super) fn run(effort: Effort) -> Verdict {
             }
         };
         let everywhere = everywhere || effort.is_long;
-        match cut_all(disks, everywhere, effort.seed, &mut count) {
+        match cut_all(disks, everywhere, effort, &mut count) {
             Ok(None) => println!("  {} {cut:?}: {count}", kind.name()),
             Ok(Some(what)) => {
                 return Verdict::Violation {
@@ -126,11 +126,13 @@ impl Disks {
 fn cut_all(
     mut disks: Disks,
     everywhere: bool,
-    seed: u64,
+    effort: Effort,
     count: &mut Count,
 ) -> Result<Option<String>> {
-    for workload in ALL {
-        let mut random = Random::new(seed);
+    for workload in ALL.iter().chain([&REOPENED]) {
+        let mut random = Random::new(effort.seed);
+        // A sample of it does where there is little time: what it adds is a start that has to recover.
+        let everywhere = everywhere && (effort.is_long || workload.name != REOPENED.name);
         if let Some(what) = cut_workload(&mut disks, workload, everywhere, &mut random, count)? {
             disks.near.keep();
             disks.far.keep();
@@ -151,6 +153,8 @@ fn cut_workload(
     let (near, far) = (disks.near.path().to_owned(), disks.far.path().to_owned());
     let mut trial = Trial::new(workload, &near, &far, &notes, Watched::Changes)?;
     let (calls, calls_of_check) = trial.rehearse()?;
+    // After a cut there is more to do than after a clean stop.
+    let mut longest = 2 * calls_of_check;
     let mut at = 0;
     let mut cuts = 0;
     loop {
@@ -179,19 +183,9 @@ fn cut_workload(
         let mut history = vec![format!("call {at} ({call})")];
         let died = trial.died(&seen)?;
         if cuts % AGAIN_EACH == 0 {
-            // Twice, so that what the first left half-done is cut into as well.
-            for _ in 0..2 {
-                let plan = Plan {
-                    at: 1 + random.below(calls_of_check.max(1)),
-                    fault: Fault::PowerOff,
-                };
-                let seen = trial.check(Some(plan), &mut || disks.power_off())?;
-                if let Some(call) = seen.hit {
-                    history.push(format!("call {} of recovery ({call})", plan.at));
-                    count.while_recovering += 1;
-                }
-                disks.power_on()?;
-            }
+            let cut_into = cut_recovery(&trial, disks, &mut longest, random)?;
+            count.while_recovering += cut_into.len() as u64;
+            history.extend(cut_into);
         }
         let wrong = match died {
             Some(died) => Some(died),
@@ -206,4 +200,30 @@ fn cut_workload(
             )));
         }
     }
+}
+
+/// Cuts into the recovery, and into the recovery from that, anywhere in the `longest` of them; tells where.
+fn cut_recovery(
+    trial: &Trial<'_>,
+    disks: &mut Disks,
+    longest: &mut u64,
+    random: &mut Random,
+) -> Result<Vec<String>> {
+    let mut history = Vec::new();
+    for _ in 0..2 {
+        let plan = Plan {
+            at: 1 + random.below((*longest).max(1)),
+            fault: Fault::PowerOff,
+        };
+        let seen = trial.check(Some(plan), &mut || disks.power_off())?;
+        if let Some(call) = seen.hit {
+            history.push(format!("call {} of recovery ({call})", plan.at));
+            // How much there is to recover differs from cut to cut, and nobody has seen the end of this one.
+            *longest += *longest / 16 + 1;
+        } else {
+            *longest = seen.calls + seen.calls / 4;
+        }
+        disks.power_on()?;
+    }
+    Ok(history)
 }

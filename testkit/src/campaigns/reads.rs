@@ -4,7 +4,7 @@
 use super::trial::{Saved, Trial};
 use super::{Effort, scratch};
 use crate::random::Random;
-use crate::tracer::{self, Ending, Fault, Plan, Seen, Short, Watched};
+use crate::tracer::{self, Ending, Fault, Lasts, Plan, Seen, Short, Watched};
 use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, REOPENED, Workload, complaints, findings_of_the_library};
 use anyhow::{Result, ensure};
@@ -155,13 +155,13 @@ fn faults(calls: &[(&'static str, PathBuf)], met: &mut Kinds) -> Vec<Plan> {
 fn faults_of(name: &str, at: u64) -> Vec<Plan> {
     let mut faults = Vec::new();
     for (place, errno) in tracer::errors(name).enumerate() {
-        let sticks = false;
-        faults.push(Fault::Fails { errno, sticks });
+        let lasts = Lasts::Once;
+        faults.push(Fault::Fails { errno, lasts });
         // Which error it is makes no difference to who is refused for good: the first stands for them, and for those
         // that only who opens something gets, the lack of descriptors.
         if place == 0 || errno == Errno::EMFILE as i32 {
-            let sticks = true;
-            faults.push(Fault::Fails { errno, sticks });
+            let lasts = Lasts::ForGood;
+            faults.push(Fault::Fails { errno, lasts });
         }
     }
     if matches!(name, "read" | "pread64") {
@@ -241,7 +241,7 @@ fn fail_at_work(trial: &mut Trial<'_>, plan: Plan) -> Result<(Seen, Option<Strin
     if seen.hit.is_none() {
         return Ok((seen, None));
     }
-    let mut wrong = trial.died(&seen)?;
+    let mut wrong = trial.died_or_stuck(&seen, &told)?;
     if wrong.is_none() && is_no_failure(plan.fault) {
         let complaints = complaints(&told);
         wrong = (!complaints.is_empty()).then(|| complaints.join("; "));
@@ -340,10 +340,7 @@ fn is_no_failure(fault: Fault) -> bool {
 fn described(fault: Fault) -> String {
     match fault {
         Fault::PowerOff | Fault::Disturbed { .. } => "a fault of another campaign".to_owned(),
-        Fault::Fails { errno, sticks } => {
-            let errno = Errno::from_raw(errno);
-            format!("{errno:?} {}", if sticks { "for good" } else { "once" })
-        }
+        Fault::Fails { errno, lasts } => format!("{:?} {lasts}", Errno::from_raw(errno)),
         Fault::Short(short) => format!("a short read ({short:?})"),
     }
 }

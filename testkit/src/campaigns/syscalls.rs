@@ -3,7 +3,7 @@
 use super::trial::Trial;
 use super::{Effort, scratch};
 use crate::random::Random;
-use crate::tracer::{self, Fault, Plan, Seen, Short, Watched};
+use crate::tracer::{self, Fault, Lasts, Plan, Seen, Short, Watched};
 use crate::verdict::{Figure, Verdict};
 use crate::workloads::{ALL, Workload};
 use anyhow::Result;
@@ -23,6 +23,9 @@ const ERRORS: [Errno; 8] = [
     Errno::EACCES,
 ];
 
+/// So many calls fail, and then no more: enough that a queue gives its log up, and one that does not go on is stuck.
+const A_WHILE: Lasts = Lasts::Calls(40);
+
 const SHORTS: [Short; 3] = [Short::One, Short::Half, Short::AllButOne];
 
 /// Faults of each workload in the short form, drawn by the seed: together they take about 130 s.
@@ -32,6 +35,7 @@ const SAMPLE: usize = 60;
 #[derive(Default)]
 struct Count {
     failed_once: u64,
+    failed_for_a_while: u64,
     failed_for_good: u64,
     short: u64,
     calls: u64,
@@ -63,16 +67,17 @@ pub(super) fn run(effort: Effort) -> Verdict {
     }
     let Count {
         failed_once,
+        failed_for_a_while,
         failed_for_good,
         short,
         calls,
     } = count;
     let which = if effort.is_long { "all" } else { "a sample" };
     Verdict::Pass(format!(
-        "{which} of the calls of {} workloads ({calls} in one run of each): {failed_once} failed once, {failed_for_good} for good from there, {short} wrote less than asked",
+        "{which} of the calls of {} workloads ({calls} in one run of each): {failed_once} failed once, {failed_for_a_while} for a while and then no more, {failed_for_good} for good from there, {short} wrote less than asked",
         ALL.len()
     ))
-    .with(Figure::CallsFailed, failed_once + failed_for_good + short)
+    .with(Figure::CallsFailed, failed_once + failed_for_a_while + failed_for_good + short)
 }
 
 /// Every fault of every call of a run.
@@ -80,14 +85,14 @@ fn faults(calls: u64) -> Vec<Plan> {
     let mut plans = Vec::new();
     for at in 1..=calls {
         for errno in ERRORS {
-            for sticks in [false, true] {
-                // A call that is interrupted is made again, by the standard library too; one that is interrupted for ever
-                // is nothing that a system does.
-                if !(sticks && errno == Errno::EINTR) {
+            for lasts in [Lasts::Once, A_WHILE, Lasts::ForGood] {
+                // A call that is interrupted is made again, by the standard library too; one that is interrupted again and
+                // again is nothing that a system does.
+                if lasts == Lasts::Once || errno != Errno::EINTR {
                     let errno = errno as i32;
                     plans.push(Plan {
                         at,
-                        fault: Fault::Fails { errno, sticks },
+                        fault: Fault::Fails { errno, lasts },
                     });
                 }
             }
@@ -124,8 +129,11 @@ fn fail_workload(
         // A run that made fewer calls than the first, or a short write of what is no write.
         let Some(call) = seen.hit else { continue };
         match plan.fault {
-            Fault::Fails { sticks: false, .. } => count.failed_once += 1,
-            Fault::Fails { .. } => count.failed_for_good += 1,
+            Fault::Fails { lasts, .. } => match lasts {
+                Lasts::Once => count.failed_once += 1,
+                Lasts::Calls(_) => count.failed_for_a_while += 1,
+                Lasts::ForGood => count.failed_for_good += 1,
+            },
             _ => count.short += 1,
         }
         if let Some(wrong) = wrong {
@@ -144,22 +152,19 @@ fn fail_workload(
 
 fn fail(trial: &mut Trial<'_>, plan: Plan) -> Result<(Seen, Option<String>)> {
     trial.reset()?;
-    let (seen, _) = trial.run(Some(plan), &mut || Ok(()))?;
+    let (seen, told) = trial.run(Some(plan), &mut || Ok(()))?;
     if seen.hit.is_none() {
         return Ok((seen, None));
     }
-    let died = trial.died(&seen)?;
-    let wrong = trial.judged(died)?;
+    let wrong = trial.died_or_stuck(&seen, &told)?;
+    let wrong = trial.judged(wrong)?;
     Ok((seen, wrong))
 }
 
 fn described(fault: Fault) -> String {
     match fault {
         Fault::PowerOff | Fault::Disturbed { .. } => "a fault of another campaign".to_owned(),
-        Fault::Fails { errno, sticks } => {
-            let errno = Errno::from_raw(errno);
-            format!("{errno:?} {}", if sticks { "for good" } else { "once" })
-        }
+        Fault::Fails { errno, lasts } => format!("{:?} {lasts}", Errno::from_raw(errno)),
         Fault::Short(short) => format!("a short write ({short:?})"),
     }
 }

@@ -1,8 +1,9 @@
 //! One workload in a place of its own: run with or without a fault, then judged by a process that opens it again.
 
-use crate::tracer::{Ending, Plan, Seen, Watch, Watched, watch};
+use crate::tracer::{Ending, Fault, Lasts, Plan, Seen, Watch, Watched, watch};
 use crate::workloads::{
-    CHECK_ALONE, CHECK_BRIEFLY, Place, RUN_ALONE, WRONG, Workload, complaints, missed,
+    CHECK_ALONE, CHECK_BRIEFLY, Place, RUN_ALONE, RUN_HEALING, WRONG, Workload, complaints, missed,
+    stuck,
 };
 use anyhow::{Context, Result, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -72,7 +73,11 @@ impl<'a> Trial<'a> {
         plan: Option<Plan>,
         power_off: &mut dyn FnMut() -> Result<()>,
     ) -> Result<(Seen, String)> {
-        let seen = self.start("run", plan, power_off)?;
+        let verb = match plan {
+            Some(plan) if heals(plan.fault) => RUN_HEALING,
+            _ => "run",
+        };
+        let seen = self.start(verb, plan, power_off)?;
         let told = self.take_in()?;
         Ok((seen, told))
     }
@@ -172,6 +177,15 @@ impl<'a> Trial<'a> {
         // A disk that goes down is no reason to panic either, on whatever thread.
         Ok((!is_well || said.contains("panicked"))
             .then(|| format!("the workload ended so: {ending:?}: {}", said.trim())))
+    }
+
+    /// What is wrong with how a workload ended that a fault was in the way of, or with what it came to in that process.
+    pub(super) fn died_or_stuck(&self, seen: &Seen, told: &str) -> Result<Option<String>> {
+        if let Some(died) = self.died(seen)? {
+            return Ok(Some(died));
+        }
+        let stuck = stuck(told);
+        Ok((!stuck.is_empty()).then(|| stuck.join("; ")))
     }
 
     /// What is wrong after a run that a fault met: how it ended (`died`), what it left, or what comes of the next run on that, which nothing
@@ -304,6 +318,15 @@ impl<'a> Trial<'a> {
             anyhow::bail!("{} leaves without a fault: {wrong}", self.workload.name);
         }
         Ok((seen.calls, checked.calls))
+    }
+}
+
+/// Whether what fails works again by itself.
+fn heals(fault: Fault) -> bool {
+    match fault {
+        Fault::Fails { lasts, .. } => lasts != Lasts::ForGood,
+        Fault::Short(_) => true,
+        Fault::PowerOff | Fault::Disturbed { .. } => false,
     }
 }
 

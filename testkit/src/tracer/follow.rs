@@ -1,7 +1,7 @@
 //! Follows every thread of a child from one system call to the next.
 
 use super::call::{self, Call};
-use super::{Ending, Fault, Plan, Seen, Watch, Watched};
+use super::{Ending, Fault, Lasts, Plan, Seen, Watch, Watched};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::libc;
@@ -187,7 +187,11 @@ impl Follower<'_> {
     fn due(&self) -> Option<Fault> {
         let Plan { at, fault } = self.watch.plan?;
         let again = match fault {
-            Fault::Fails { sticks, .. } => sticks && at < self.calls,
+            Fault::Fails { lasts, .. } => match lasts {
+                Lasts::Once => false,
+                Lasts::Calls(calls) => (at..at + calls).contains(&self.calls),
+                Lasts::ForGood => at < self.calls,
+            },
             Fault::Disturbed { calls } => self.calls == at + calls,
             Fault::PowerOff | Fault::Short(_) => false,
         };

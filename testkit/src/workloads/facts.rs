@@ -153,7 +153,7 @@ impl Facts {
                 self.archives
                     .insert((*file).to_owned(), (count.parse()?, true));
             }
-            ["refused" | "missed", ..] | ["done"] => {}
+            ["refused" | "missed" | "stuck", ..] | ["done"] => {}
             _ => bail!("nobody knows it"),
         }
         Ok(())

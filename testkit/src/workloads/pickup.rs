@@ -5,7 +5,7 @@ mod careless;
 use super::content::{content, read};
 use super::facts::Facts;
 use super::hurried::hurried;
-use super::{IS_BRIEF, Place, block_on, judge};
+use super::{HEALS, IS_BRIEF, Place, block_on, judge};
 use crate::tracer::unwatched;
 use anyhow::{Context, Result};
 use mainstay_pickup::{Claim, Config, Content, Intake, Pickup, Refusal, State, Status, Taken};
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
+use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use careless::{forgetful, hasty};
@@ -29,6 +30,10 @@ const PATIENCE: Duration = Duration::from_millis(600);
 
 /// A check has to come to its end, on a busy machine too.
 const PATIENCE_OF_CHECK: Duration = Duration::from_mins(1);
+/// What failed once is tried again before that; less than what a workload may take in all.
+const PATIENCE_OF_HEALING: Duration = Duration::from_secs(10);
+/// More often than a fault that passes can keep it from being opened.
+const OPENINGS_MAX: u32 = 100;
 
 /// Where things are: the drop folder may lie on the other disk, and then what belongs beside it does too.
 struct Folders {
@@ -117,7 +122,29 @@ fn take_into<I: Intake>(
             return Ok(None);
         }
     };
-    if let Err(error) = block_on(until_idle(folders, &intake, PATIENCE))? {
+    let heals = HEALS.load(Ordering::Relaxed);
+    let patience = if heals { PATIENCE_OF_HEALING } else { PATIENCE };
+    let mut taken = block_on(until_idle(folders, &intake, patience))?;
+    if let (Err(error), true) = (&taken, heals) {
+        println!("refused taking: {error:#}");
+        // One that runs tries again by itself; one that could not be opened is opened again by who wants it.
+        let mut could_open = error.is::<Elapsed>();
+        for _ in 0..OPENINGS_MAX {
+            if could_open {
+                break;
+            }
+            taken = block_on(until_idle(folders, &intake, patience))?;
+            could_open = taken
+                .as_ref()
+                .err()
+                .is_none_or(anyhow::Error::is::<Elapsed>);
+        }
+        if let Err(error) = &taken {
+            println!(
+                "stuck: the pickup does not come to its end though nothing fails any more: {error:#}"
+            );
+        }
+    } else if let Err(error) = taken {
         println!("refused taking: {error:#}");
     }
     Ok(Some(intake))

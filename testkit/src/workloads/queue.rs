@@ -3,7 +3,7 @@
 use super::content::{content, hash};
 use super::facts::Facts;
 use super::hurried::hurried;
-use super::{Place, block_on, judge};
+use super::{HEALS, Place, block_on, judge};
 use anyhow::{Context, Result};
 use mainstay_queue::{
     Batch, ClaimId, Config, DocumentId, Filter, Io, LaneId, Lease, NewBody, NewDocument, Queue,
@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +22,13 @@ const QUIET: Duration = Duration::from_millis(4);
 const LOOKS_MAX: u32 = 10;
 /// So often where all that they do has to be seen: a second. On a busy machine a tenth of it was too short in one run of seven.
 const LATE_LOOKS_MAX: u32 = 250;
+/// After a fault that passes the queue is asked so often, each time after so long, whether it takes documents again; by the
+/// clock of these workloads the two seconds are a hundred.
+const ASKS_MAX: u64 = 100;
+const ASK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Whether anything was refused in this process.
+static WAS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn folder(place: &Place) -> PathBuf {
     place.folder.join("queue")
@@ -45,6 +53,7 @@ fn refused<T, E: std::fmt::Display>(what: &str, answer: Result<T, E>) -> Option<
         Ok(value) => Some(value),
         Err(error) => {
             println!("refused {what}: {error}");
+            WAS_REFUSED.store(true, Ordering::Relaxed);
             None
         }
     }
@@ -238,8 +247,27 @@ impl AtWork {
         }
     }
 
-    fn close(self) {
+    fn close(self) -> Result<()> {
+        // Otherwise its calls would make durable what the last step has to make durable itself.
+        if HEALS.load(Ordering::Relaxed) && WAS_REFUSED.load(Ordering::Relaxed) {
+            block_on(self.tell_whether_it_goes_on())?;
+        }
         self.queue.close_blocking();
+        Ok(())
+    }
+
+    /// A queue that takes documents only when its process is started again would be none that heals.
+    async fn tell_whether_it_goes_on(&self) {
+        for ask in 0..ASKS_MAX {
+            if self.store(1_000 + ask, 100).await.is_some() {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        let mode = self.queue.status().mode;
+        println!(
+            "stuck: the queue takes no documents though nothing fails any more, and is {mode:?}"
+        );
     }
 }
 
@@ -253,8 +281,7 @@ pub(super) fn enqueue(place: &Place) -> Result<()> {
             work.store(number, 10 + 150 * number as usize).await;
         }
     })?;
-    work.close();
-    Ok(())
+    work.close()
 }
 
 /// Some of both through the page cache, as on a file system that takes no direct writes.
@@ -275,8 +302,7 @@ pub(super) fn buffered(place: &Place) -> Result<()> {
         work.settle("dead", |lease| async { lease.bury("for good").await })
             .await;
     })?;
-    work.close();
-    Ok(())
+    work.close()
 }
 
 /// A batch with its claim, acknowledgements, a retry, a burial, and more of it after a clean stop.
@@ -298,7 +324,7 @@ pub(super) fn settle(place: &Place) -> Result<()> {
             work.store(5, 2_000).await;
             work.acknowledge().await;
         })?;
-        work.close();
+        work.close()?;
     }
     Ok(())
 }
@@ -328,8 +354,7 @@ pub(super) fn rotate(place: &Place) -> Result<()> {
     if let Some(before) = before {
         work.tell_undone(place, &before);
     }
-    work.close();
-    Ok(())
+    work.close()
 }
 
 /// What we must never be: documents that belong together are stored one by one.
@@ -348,8 +373,7 @@ pub(super) fn piecemeal(place: &Place) -> Result<()> {
             refused("a part of a batch", work.queue.enqueue(document).await);
         }
     })?;
-    work.close();
-    Ok(())
+    work.close()
 }
 
 /// Bodies in files of their own, one of them acknowledged and removed; then everything as an archive.
@@ -371,8 +395,7 @@ pub(super) fn bodies(place: &Place) -> Result<()> {
         work.store(6, 100).await;
         work.store(7, 100).await;
     })?;
-    work.close();
-    Ok(())
+    work.close()
 }
 
 /// Opens the queue again and holds it against what was told.

@@ -1,7 +1,7 @@
 //! The child that is watched is the one that replaces a file three times: create, write, fsync, rename.
 
 use mainstay_testkit::tracer::{
-    Ending, Fault, IS_SUPPORTED, Plan, Seen, Short, Watch, Watched, watch,
+    Ending, Fault, IS_SUPPORTED, Lasts, Plan, Seen, Short, Watch, Watched, watch,
 };
 use std::collections::BTreeSet;
 use std::fs;
@@ -88,14 +88,15 @@ fn an_error_that_is_injected_into_a_sync_is_what_the_child_sees() {
     if !is_measured() {
         return;
     }
-    for sticks in [false, true] {
-        let fault = Fault::Fails { errno: EIO, sticks };
+    // Of three files: the first, the first two, all.
+    for (lasts, refusals) in [(Lasts::Once, 1), (Lasts::Calls(2), 2), (Lasts::ForGood, 3)] {
+        let fault = Fault::Fails { errno: EIO, lasts };
         let (seen, told, folder) = run(Some(Plan { at: 3, fault }));
         assert!(seen.hit.unwrap().starts_with("fsync "), "the third call");
         let refused = told.matches("(os error 5)").count();
-        assert_eq!(refused, if sticks { 3 } else { 1 }, "{told}");
+        assert_eq!(refused, refusals, "{told}");
         let is_there = folder.path().join("near/files/state.json").exists();
-        assert_eq!(is_there, !sticks, "a call that fails is not made");
+        assert_eq!(is_there, refusals < 3, "a call that fails is not made");
     }
 }
 
@@ -129,8 +130,8 @@ fn only_the_looks_of_the_program_fail_and_not_those_of_its_judge() {
     assert!(names.contains("getdents64"), "folders are swept: {names:?}");
     assert!(!names.contains("read"), "the judge alone reads: {names:?}");
     for at in 1..=whole.calls {
-        let (sticks, errno) = (true, EIO);
-        let fault = Fault::Fails { errno, sticks };
+        let (lasts, errno) = (Lasts::ForGood, EIO);
+        let fault = Fault::Fails { errno, lasts };
         let (seen, told) = check(Some(Plan { at, fault }));
         assert!(seen.hit.is_some(), "call {at} fails");
         // It gives up or does without, and what it says of the files is so.
