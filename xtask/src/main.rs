@@ -39,7 +39,8 @@ cargo xtask VERB
                  take out what the promises rest on, one thing at a time; a test has to see each
   faults concurrency [--long] [--record] [--schedules COUNT] [--seed N]
                  the queue under schedules that are chosen, and given up between any two waits
-  fuzz [ARGS]    readers and sequences of operations with made-up input, where a nightly compiler
+  fuzz [ARGS], faults fuzz [ARGS]
+                 readers and sequences of operations with made-up input, where a nightly compiler
                  and cargo-fuzz are at hand: [--long] [--record] [--seed N] [NAME of one target]
   bench [ARGS]   our workloads beside others, in release mode; --write writes bench/RESULTS.md
   help           this text";
@@ -73,6 +74,10 @@ fn main() -> ExitCode {
         }
         ("faults", [name, rest @ ..]) if name == "concurrency" => {
             Workspace::load().and_then(|workspace| concurrency::verb(&workspace, rest))
+        }
+        // It is a campaign, too, whatever it is built with.
+        ("faults", [name, rest @ ..]) if name == "fuzz" => {
+            Workspace::load().and_then(|workspace| fuzz::verb(&workspace, rest))
         }
         ("faults", _) => {
             Workspace::load().and_then(|workspace| faults::verb(&workspace, arguments))

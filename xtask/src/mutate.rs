@@ -7,9 +7,9 @@
 )]
 
 mod killer;
-mod list;
+pub(crate) mod list;
 pub(crate) mod record;
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -121,7 +121,7 @@ fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::faults::table::{SHORT, renewed};
+    use crate::faults::table::{SHORT, Sources, renewed};
 
     #[test]
     fn what_runs_here_is_counted_in_the_table_unless_it_broke() {
@@ -142,7 +142,14 @@ mod tests {
             subject.line(&run, "2026-11-22", Duration::from_millis(1_200))
         };
         let page = "<!-- faults: written by `cargo xtask faults table` -->\n<!-- end of faults -->";
-        let table = |verdict| renewed(SHORT, page, &line(verdict), "").unwrap();
+        let table = |verdict| {
+            let sources = Sources {
+                runs: &line(verdict),
+                mutants: "",
+                list: "killers = {}\nmutant = []\n",
+            };
+            renewed(SHORT, page, &sources).unwrap()
+        };
         assert!(
             table(Verdict::Pass).contains("| 20,400 | 2026-11-22, `0123456789ab` |"),
             "{}",

@@ -17,11 +17,15 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::mutate::list;
 use crate::mutate::record::{self, Tally};
 use crate::workspace::Workspace;
 
 /// The record of what was taken out of the code, a line for each.
 pub(crate) const MUTANTS: &str = record::FILE;
+
+/// The list of what is to be taken out.
+pub(crate) const LIST: &str = list::FILE;
 
 /// The record: a line for each run.
 pub(crate) const RECORD: &str = "testkit/results.jsonl";
@@ -55,6 +59,9 @@ const FIGURES: &[(&str, &str)] = &[
     ("schedules", "schedules of threads, chosen"),
     ("inputs", "made-up inputs of readers and sequences"),
 ];
+
+/// The one of them that is counted by its seeds, which are taken in a row from that of the run.
+const SEEDED: &str = "lives";
 
 /// What campaigns measure: the same. They do not add up, and stand in the row of the campaign alone, as its newest run had them.
 const MEASURED: &[(&str, &str)] = &[
@@ -133,6 +140,17 @@ impl Run {
     }
 }
 
+/// What the tables follow from, each as it stands in its file.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// [`RECORD`].
+    pub(crate) runs: &'a str,
+    /// [`MUTANTS`].
+    pub(crate) mutants: &'a str,
+    /// [`LIST`].
+    pub(crate) list: &'a str,
+}
+
 /// The runs of the record, oldest first.
 struct Record {
     runs: Vec<Run>,
@@ -140,15 +158,15 @@ struct Record {
 }
 
 impl Record {
-    fn read(text: &str, mutants: &str) -> Result<Self> {
+    fn read(sources: &Sources<'_>) -> Result<Self> {
         let mut runs = Vec::new();
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in sources.runs.lines().enumerate() {
             let place = || format!("{RECORD}:{}", number + 1);
             runs.push(Run::read(line).with_context(place)?);
         }
         Ok(Self {
             runs,
-            mutants: Tally::of(mutants)?,
+            mutants: Tally::of(sources.mutants, sources.list)?,
         })
     }
 
@@ -202,7 +220,7 @@ impl Record {
             let with: Vec<&&Run> = (counted.iter())
                 .filter(|run| run.figures.contains_key(*key))
                 .collect();
-            let sum: u64 = with.iter().filter_map(|run| run.figures.get(*key)).sum();
+            let sum = sum(key, counted);
             if let Some(newest) = with.last() {
                 writeln!(text, "| {words} | {} | {} |", grouped(sum), newest.when())?;
             }
@@ -230,6 +248,35 @@ impl Record {
         format!("{date}, `{commit}`")
     }
 
+    /// What was taken out of the code, seen or not.
+    fn mutated(&self, text: &mut String) -> Result<()> {
+        let Tally {
+            seen,
+            unseen,
+            untried,
+            ..
+        } = self.mutants;
+        if seen > 0 {
+            let (seen, when) = (grouped(seen), self.taken_out());
+            writeln!(text, "| `mutate` | | {seen} {TAKEN_OUT} | | {when} | |")?;
+        }
+        if unseen > 0 {
+            let unseen = grouped(unseen);
+            writeln!(
+                text,
+                "\nNobody sees it where {unseen} others are taken out."
+            )?;
+        }
+        if untried > 0 {
+            let untried = grouped(untried);
+            writeln!(
+                text,
+                "\n{untried} more are listed, and were not taken out yet as they stand there now."
+            )?;
+        }
+        Ok(())
+    }
+
     fn by_campaign(&self) -> Result<String> {
         let mut campaigns: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
         for run in self.counted() {
@@ -245,14 +292,9 @@ impl Record {
             )?;
         }
         for (campaign, runs) in campaigns {
-            let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
-            for (key, count) in runs.iter().flat_map(|run| &run.figures) {
-                *sums.entry(key).or_default() += count;
-            }
-            let known = FIGURES.iter().filter_map(|(key, words)| {
-                let sum = sums.get(key)?;
-                Some(format!("{} {words}", grouped(*sum)))
-            });
+            let has = |key: &str| runs.iter().any(|run| run.figures.contains_key(key));
+            let known = FIGURES.iter().filter(|(key, _)| has(key));
+            let known = known.map(|(key, words)| format!("{} {words}", grouped(sum(key, &runs))));
             let mut known: Vec<String> = known.collect();
             let seconds: u64 = runs.iter().map(|run| run.seconds).sum();
             let Some(newest) = runs.last() else { continue };
@@ -267,18 +309,7 @@ impl Record {
                 newest.machine
             )?;
         }
-        let Tally { seen, unseen, .. } = self.mutants;
-        if seen > 0 {
-            let (seen, when) = (grouped(seen), self.taken_out());
-            writeln!(text, "| `mutate` | | {seen} {TAKEN_OUT} | | {when} | |")?;
-        }
-        if unseen > 0 {
-            let unseen = grouped(unseen);
-            writeln!(
-                text,
-                "\nNobody sees it where {unseen} others are taken out."
-            )?;
-        }
+        self.mutated(&mut text)?;
         for run in self.uncounted() {
             let state = if run.is_clean {
                 ""
@@ -296,6 +327,23 @@ impl Record {
         writeln!(text)?;
         Ok(text)
     }
+}
+
+/// How much of it there was in all of these runs. A simulated life is told by its seed: one that was lived in two runs is one.
+fn sum(key: &str, runs: &[&Run]) -> u64 {
+    let counts = { runs.iter() }.filter_map(|run| Some((run.seed, *run.figures.get(key)?)));
+    if key != SEEDED {
+        return counts.map(|(_, count)| count).sum();
+    }
+    let mut spans: Vec<(u64, u64)> = counts.collect();
+    spans.sort_unstable();
+    let (mut sum, mut reached) = (0, 0);
+    for (seed, count) in spans {
+        let end = seed + count;
+        sum += end.saturating_sub(seed.max(reached));
+        reached = end.max(reached);
+    }
+    sum
 }
 
 fn hours(seconds: u64) -> String {
@@ -321,8 +369,8 @@ fn grouped(number: u64) -> String {
 /// # Errors
 ///
 /// When the record cannot be understood, or the page has no place for the table.
-pub(crate) fn renewed(name: &str, page: &str, record: &str, mutants: &str) -> Result<String> {
-    let record = Record::read(record, mutants)?;
+pub(crate) fn renewed(name: &str, page: &str, sources: &Sources<'_>) -> Result<String> {
+    let record = Record::read(sources)?;
     let table = if name == SHORT {
         record.in_all()?
     } else {
@@ -353,12 +401,18 @@ fn measured(run: &Run) -> Option<String> {
 ///
 /// As [`renewed`], and when a file cannot be read or written.
 pub(crate) fn verb(workspace: &Workspace) -> Result<ExitCode> {
-    let record = std::fs::read_to_string(workspace.root.join(RECORD)).context(RECORD)?;
-    let mutants = std::fs::read_to_string(workspace.root.join(MUTANTS)).context(MUTANTS)?;
+    let read =
+        |name: &'static str| std::fs::read_to_string(workspace.root.join(name)).context(name);
+    let (runs, mutants, list) = (read(RECORD)?, read(MUTANTS)?, read(LIST)?);
+    let sources = Sources {
+        runs: &runs,
+        mutants: &mutants,
+        list: &list,
+    };
     for name in [SHORT, LONG] {
         let path = workspace.root.join(name);
         let page = std::fs::read_to_string(&path).context(name)?;
-        let renewed = renewed(name, &page, &record, &mutants).context(name)?;
+        let renewed = renewed(name, &page, &sources).context(name)?;
         if renewed == page {
             println!("{name} is as the record says");
         } else {
@@ -394,8 +448,18 @@ mod tests {
 
     const PAGE: &str = "before\n<!-- faults: written by `cargo xtask faults table` -->\nold\n<!-- end of faults -->\nafter\n";
 
+    /// The page of what is recorded, while nothing is taken out.
+    fn with(name: &str, page: &str, runs: &str) -> Result<String> {
+        let sources = Sources {
+            runs,
+            mutants: "",
+            list: "killers = {}\nmutant = []\n",
+        };
+        renewed(name, page, &sources)
+    }
+
     fn short(record: &str) -> String {
-        renewed(SHORT, PAGE, record, "").unwrap()
+        with(SHORT, PAGE, record).unwrap()
     }
 
     #[test]
@@ -419,13 +483,29 @@ mod tests {
         );
         assert!(page.contains("| hours of all that | 0.6 |"), "{page}");
         assert!(!page.contains("old"), "{page}");
-        let long = renewed(LONG, PAGE, &record, "").unwrap();
+        let long = with(LONG, PAGE, &record).unwrap();
         assert!(
             long.contains(
                 "| `kill9` | 2 | 20,001 kills of the agent | 0.4 | 2026-11-03, `c10001` | Linux |"
             ),
             "{long}"
         );
+    }
+
+    /// Two runs of half a million that overlap are not a million.
+    #[test]
+    fn a_simulated_life_that_was_lived_in_two_runs_is_counted_once() {
+        let lives = |seed: u64, lives: u64| {
+            let figures = format!("{{\"lives\":{lives}}}");
+            let run = line("simulation", "long", 1, "pass", 1, true);
+            { run.replace("{\"kills\":1}", &figures) }
+                .replace("\"seed\":1", &format!("\"seed\":{seed}"))
+        };
+        let record = lives(101, 100) + &lives(1, 50) + &lives(100, 50) + &lives(201, 1);
+        let long = with(LONG, PAGE, &record).unwrap();
+        assert!(long.contains("152 simulated lives"), "{long}");
+        let short = short(&record);
+        assert!(short.contains("| simulated lives | 152 |"), "{short}");
     }
 
     /// They would add up to a memory that nobody has seen.
@@ -444,7 +524,7 @@ mod tests {
             !page.contains("memory") && !page.contains("documents"),
             "{page}"
         );
-        let long = renewed(LONG, PAGE, &record, "").unwrap();
+        let long = with(LONG, PAGE, &record).unwrap();
         let row = "| `soak` | 2 | 2 kills of the agent; in the newest run 1,200 documents delivered once, \
                    19 descriptors at rest, 11 threads at rest, 12 KiB more memory in an hour | 0.4 |";
         assert!(long.contains(row), "{long}");
@@ -465,7 +545,7 @@ mod tests {
             page.contains("**A promise is broken**: `faulty`, 2026-11-02, `c9`."),
             "{page}"
         );
-        let long = renewed(LONG, PAGE, &record, "").unwrap();
+        let long = with(LONG, PAGE, &record).unwrap();
         for told in [
             "The newest run of `faulty` counts nothing: violation (",
             "The newest run of `powercut` counts nothing: not measured (",
@@ -482,7 +562,7 @@ mod tests {
         let record = line("kill9", "long", 1, "pass", 100, true);
         let mutant = |name: &str, seen: &str, commit: &str| {
             format!(
-                "{{\"mutant\":\"{name}\",\"seen\":{seen},\"commit\":\"{commit}, 2026-11-22\"}}\n"
+                "{{\"mutant\":\"f: {name} [1]\",\"seen\":{seen},\"commit\":\"{commit}, 2026-11-22\"}}\n"
             )
         };
         let mutants = [
@@ -491,12 +571,21 @@ mod tests {
             mutant("a", "\"a_test\"", "c2"),
         ]
         .concat();
-        let page = |name| renewed(name, PAGE, &record, &mutants).unwrap();
+        let list = ["a", "b", "c"].map(|name| {
+            format!("[[mutant]]\nname = \"{name}\"\npromise = \"Q1\"\nfile = \"f\"\ntakes = \"1\"\nputs = \"\"\n")
+        });
+        let sources = Sources {
+            runs: &record,
+            mutants: &mutants,
+            list: &("[killers]\n".to_owned() + &list.concat()),
+        };
+        let page = |name| renewed(name, PAGE, &sources).unwrap();
         let row = format!("| {TAKEN_OUT} | 1 | 2026-11-22, `c2` |");
         assert!(page(SHORT).contains(&row), "{}", page(SHORT));
         let row = format!("| `mutate` | | 1 {TAKEN_OUT} | | 2026-11-22, `c2` | |");
         assert!(page(LONG).contains(&row), "{}", page(LONG));
         assert!(page(LONG).contains("where 1 others are taken out"));
+        assert!(page(LONG).contains("\n1 more are listed, and were not taken out yet"));
     }
 
     #[test]
@@ -508,16 +597,16 @@ mod tests {
             good.replace("kills", "applause"),
             good.replace("long", "middling"),
         ] {
-            let error = renewed(SHORT, PAGE, &(good.clone() + &bad), "").unwrap_err();
+            let error = with(SHORT, PAGE, &(good.clone() + &bad)).unwrap_err();
             assert!(error.to_string().contains("results.jsonl:2"), "{error:#}");
         }
-        assert!(renewed(SHORT, "no place", &good, "").is_err());
+        assert!(with(SHORT, "no place", &good).is_err());
     }
 
     #[test]
     fn where_nothing_is_recorded_that_is_said() {
         for name in [SHORT, LONG] {
-            let page = renewed(name, PAGE, "", "").unwrap();
+            let page = with(name, PAGE, "").unwrap();
             assert!(page.contains("Nothing is recorded yet."), "{page}");
             assert!(!page.contains('|'), "{page}");
         }

@@ -9,7 +9,7 @@ use super::killer::Killer;
 use crate::workspace::Workspace;
 
 /// Where the list lies.
-const FILE: &str = "testkit/mutants.toml";
+pub(crate) const FILE: &str = "testkit/mutants.toml";
 
 /// All mutants.
 #[derive(Deserialize)]
@@ -39,7 +39,11 @@ impl List {
     pub(super) fn read(workspace: &Workspace) -> Result<Self> {
         let text = std::fs::read_to_string(workspace.root.join(FILE))
             .with_context(|| format!("cannot read {FILE}"))?;
-        toml::from_str(&text).with_context(|| format!("{FILE} is not what it has to be"))
+        Self::parse(&text)
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        toml::from_str(text).with_context(|| format!("{FILE} is not what it has to be"))
     }
 
     /// Who looks at a mutant, in turn.

@@ -7,7 +7,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::list::Mutant;
+use super::list::{List, Mutant};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -35,7 +35,7 @@ impl Record {
         Self::parse(&text)
     }
 
-    fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let mut newest = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
             let place = || format!("{FILE}:{}", number + 1);
@@ -56,28 +56,36 @@ impl Record {
     }
 }
 
-/// How the newest outcomes of all mutants stand.
+/// How the newest outcomes of the mutants stand that are listed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) seen: u64,
     pub(crate) unseen: u64,
+    /// Those that are listed, and were not taken out yet as they stand there now.
+    pub(crate) untried: u64,
     /// The commit of the last that was tried, and its date.
     pub(crate) newest: String,
 }
 
 impl Tally {
-    /// Counts the lines of the record.
-    pub(crate) fn of(text: &str) -> Result<Self> {
-        let outcomes = Record::parse(text)?.0;
-        let seen = outcomes.values().filter(|known| known.seen.is_some());
-        let seen = seen.count() as u64;
-        let last = text.lines().last().unwrap_or("{}");
+    /// Looks each mutant of `list` up in the lines of the record, which has those, too, that are listed no longer.
+    pub(crate) fn of(lines: &str, list: &str) -> Result<Self> {
+        let (record, list) = (Record::parse(lines)?, List::parse(list)?);
+        let mut tally = Self::default();
+        for mutant in &list.mutants {
+            match record.of(mutant) {
+                None => tally.untried += 1,
+                Some(Recorded { seen: None, .. }) => tally.unseen += 1,
+                Some(_) => tally.seen += 1,
+            }
+        }
+        let last = lines.lines().last().unwrap_or("{}");
         let last: Value = serde_json::from_str(last).context(FILE)?;
-        Ok(Self {
-            seen,
-            unseen: outcomes.len() as u64 - seen,
-            newest: last["commit"].as_str().unwrap_or_default().to_owned(),
-        })
+        last["commit"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut tally.newest);
+        Ok(tally)
     }
 }
 
@@ -107,10 +115,29 @@ mod tests {
         let record = Record::parse(lines).unwrap();
         assert_eq!(record.0["a"].seen.as_deref(), Some("a_test"));
         assert_eq!(record.0["b"].commit, "1, 2026-11-20");
-        let tally = Tally::of(lines).unwrap();
-        assert_eq!((tally.seen, tally.unseen), (2, 0));
-        assert_eq!(tally.newest, "2, 2026-11-21");
-        assert_eq!(Tally::of("").unwrap(), Tally::default());
         assert!(Record::parse("{\"mutant\":1}").is_err());
+    }
+
+    /// One that was changed, or is listed no longer, would go on being counted, and a new one would not be missed.
+    #[test]
+    fn those_that_are_listed_as_they_stand_there_now_are_counted() {
+        let mutants = ["a", "b", "c"].map(|name| {
+            format!("[[mutant]]\nname = \"{name}\"\npromise = \"Q1\"\nfile = \"f\"\ntakes = \"12\"\nputs = \"\"\n")
+        });
+        let list = "[killers]\n".to_owned() + &mutants.concat();
+        let lines = [
+            ("f: a [2]", "\"a_test\""),
+            ("f: b [2]", "null"),
+            ("f: c [7]", "\"a_test\""),
+            ("f: d [2]", "\"a_test\""),
+        ];
+        let lines = lines.map(|(mark, seen)| {
+            format!("{{\"mutant\":\"{mark}\",\"seen\":{seen},\"commit\":\"2, 2026-11-21\"}}\n")
+        });
+        let tally = Tally::of(&lines.concat(), &list).unwrap();
+        assert_eq!((tally.seen, tally.unseen, tally.untried), (1, 1, 1));
+        assert_eq!(tally.newest, "2, 2026-11-21");
+        let nothing = Tally::of("", "killers = {}\nmutant = []\n").unwrap();
+        assert_eq!(nothing, Tally::default());
     }
 }

@@ -8,7 +8,7 @@ use super::list::List;
 use super::record::Record;
 use crate::workspace::Workspace;
 
-const PAGE: &str = "docs/guarantees.md";
+pub(crate) const PAGE: &str = "docs/guarantees.md";
 const BEGIN: &str = "<!-- mutants: written by `cargo xtask faults mutate --write` -->";
 const END: &str = "<!-- end of mutants -->";
 
@@ -16,15 +16,28 @@ const END: &str = "<!-- end of mutants -->";
 pub(super) fn write(workspace: &Workspace, list: &List, record: &Record) -> Result<()> {
     let path = workspace.root.join(PAGE);
     let page = std::fs::read_to_string(&path)?;
+    std::fs::write(path, with_table(&page, list, record)?)?;
+    Ok(())
+}
+
+/// The page with the table that follows from the list and the record, each as it stands in its file.
+///
+/// # Errors
+///
+/// When one of them is not what it has to be, or the page has no place for the table.
+pub(crate) fn renewed(page: &str, list: &str, record: &str) -> Result<String> {
+    with_table(page, &List::parse(list)?, &Record::parse(record)?)
+}
+
+fn with_table(page: &str, list: &List, record: &Record) -> Result<String> {
     let (before, rest) = page
         .split_once(BEGIN)
         .with_context(|| format!("{PAGE} has no place for the mutants"))?;
     let (_, after) = rest
         .split_once(END)
         .with_context(|| format!("{PAGE}: the table of mutants has no end"))?;
-    let text = format!("{before}{BEGIN}\n{}{END}{after}", table(list, record)?);
-    std::fs::write(path, text)?;
-    Ok(())
+    let table = table(list, record)?;
+    Ok(format!("{before}{BEGIN}\n{table}{END}{after}"))
 }
 
 fn table(list: &List, record: &Record) -> Result<String> {

@@ -1,33 +1,39 @@
-//! The tables of what was survived against the record of the campaigns.
+//! The tables of what was survived against the record of the campaigns, and that of the mutants against theirs.
 
 use super::tree::Tree;
 use super::{Finding, finding};
-use crate::faults::table::{LONG, MUTANTS, RECORD, SHORT, renewed};
+use crate::faults::table::{LIST, LONG, MUTANTS, RECORD, SHORT, Sources, renewed};
+use crate::mutate::table;
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let Some(record) = tree.texts.get(RECORD) else {
-        return vec![finding(RECORD, "this file is missing")];
-    };
-    let Some(mutants) = tree.texts.get(MUTANTS) else {
-        return vec![finding(MUTANTS, "this file is missing")];
+    let all = [RECORD, MUTANTS, LIST, SHORT, LONG, table::PAGE];
+    let missing = all.iter().filter(|name| !tree.texts.contains_key(**name));
+    let missing: Vec<Finding> = { missing }
+        .map(|name| finding(*name, "this file is missing"))
+        .collect();
+    if !missing.is_empty() {
+        return missing;
+    }
+    let text = |name: &str| tree.texts[name].as_str();
+    let sources = Sources {
+        runs: text(RECORD),
+        mutants: text(MUTANTS),
+        list: text(LIST),
     };
     let mut findings = Vec::new();
+    let mut compare = |name: &str, follows: anyhow::Result<String>, mend: &str| match follows {
+        Ok(renewed) if renewed == text(name) => {}
+        Ok(_) => findings.push(finding(
+            name,
+            format!("a table does not follow from its record: run `cargo xtask faults {mend}`"),
+        )),
+        Err(error) => findings.push(finding(name, format!("{error:#}"))),
+    };
     for name in [SHORT, LONG] {
-        let Some(page) = tree.texts.get(name) else {
-            findings.push(finding(name, "this page is missing"));
-            continue;
-        };
-        match renewed(name, page, record, mutants) {
-            Ok(renewed) if renewed == *page => {}
-            Ok(_) => findings.push(finding(
-                name,
-                format!(
-                    "the table of faults survived does not follow from {RECORD} and {MUTANTS}: run `cargo xtask faults table`"
-                ),
-            )),
-            Err(error) => findings.push(finding(name, format!("{error:#}"))),
-        }
+        compare(name, renewed(name, text(name), &sources), "table");
     }
+    let page = table::renewed(text(table::PAGE), sources.list, sources.mutants);
+    compare(table::PAGE, page, "mutate --write");
     findings
 }
 
@@ -40,15 +46,31 @@ mod tests {
         let record = "{\"campaign\":\"kill9\",\"form\":\"long\",\"seed\":1,\"verdict\":\"pass\",\"figures\":{\"kills\":10000},\"seconds\":60,\"date\":\"2026-11-21\",\"commit\":\"c\",\"clean\":true,\"machine\":\"Linux\"}\n";
         let place =
             "<!-- faults: written by `cargo xtask faults table` -->\n<!-- end of faults -->\n";
-        let [short, long] = [SHORT, LONG].map(|name| renewed(name, place, record, "").unwrap());
-        let tree = |short: &str, record: &str| {
+        let list = "killers = {}\nmutant = []\n";
+        let sources = Sources {
+            runs: record,
+            mutants: "",
+            list,
+        };
+        let [short, long] = [SHORT, LONG].map(|name| renewed(name, place, &sources).unwrap());
+        let place = "<!-- mutants: written by `cargo xtask faults mutate --write` -->\n<!-- end of mutants -->\n";
+        let promises = table::renewed(place, list, "").unwrap();
+        let tree = |short: &str, record: &str, list: &str| {
             Tree::of(&[
                 (RECORD, record),
                 (MUTANTS, ""),
+                (LIST, list),
                 (SHORT, short),
                 (LONG, &long),
+                (table::PAGE, &promises),
             ])
         };
+        // One is listed that nobody has tried, and the tables do not say so.
+        let another = "[killers]\n[[mutant]]\nname = \"a\"\npromise = \"Q1\"\nfile = \"f\"\ntakes = \"1\"\nputs = \"\"\n";
+        let found = check(&tree(&short, record, another));
+        let pages: Vec<&str> = found.iter().map(|found| found.place.as_str()).collect();
+        assert_eq!(pages, [LONG, table::PAGE]);
+        let tree = |short: &str, record: &str| tree(short, record, list);
         assert_eq!(check(&tree(&short, record)), []);
         let boasted = short.replace("10,000", "20,000");
         assert_ne!(boasted, short);
