@@ -5,7 +5,7 @@
 //!
 //! | check | degraded | unhealthy | runbook |
 //! |---|---|---|---|
-//! | `intake` (readiness) | | no document could be taken now: the queue takes none; it has died, its disk hangs, or none of its folders and addresses takes any | disk-full; crash-loop, disk-hangs, queue-growing |
+//! | `intake` (readiness) | | no document could be taken now: the queue takes none; it has died, its disk hangs or refuses, or none of its folders and addresses takes any | disk-full; crash-loop, disk-hangs, disk-fails, queue-growing |
 //! | `process` (liveness) | | for three looks its parts do not answer each other within 5 s | stuck-shutdown |
 //! | `queue` | half a minute with `queue_warning` documents (100), or one that has waited for `age_warning` (an hour) | with `queue_critical` (500) or `age_critical` (a day) | queue-growing |
 //! | `disk` (of the data and of the queue) | less than 256 MiB or 4,096 inodes are free | less than 32 MiB or 64; that of the queue has not answered for 15 s | disk-full; disk-hangs |

@@ -29,7 +29,7 @@ macro_rules! page {
 }
 
 /// Every runbook: first what goes wrong, then what is done on purpose.
-const PAGES: [(&str, &str); 21] = [
+const PAGES: [(&str, &str); 22] = [
     page!("destination-held"),
     page!("credentials-refused"),
     page!("rate-limited"),
@@ -38,6 +38,7 @@ const PAGES: [(&str, &str); 21] = [
     page!("persistent-errors"),
     page!("queue-growing"),
     page!("disk-full"),
+    page!("disk-fails"),
     page!("damaged-segment"),
     page!("high-memory"),
     page!("open-files"),

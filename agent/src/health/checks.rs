@@ -231,10 +231,15 @@ fn intake(agent: &Agent) -> Observed {
         return Observed::unhealthy(why).runbook("crash-loop");
     }
     if status.queue.mode != "writable" {
-        return Observed::unhealthy(format!(
+        let words = format!(
             "the queue is {}: {}",
             status.queue.mode, status.queue.reason
-        ));
+        );
+        let runbook = match status.queue.mode.as_str() {
+            "full" => "disk-full",
+            _ => "disk-fails",
+        };
+        return Observed::unhealthy(words).runbook(runbook);
     }
     if let Some(hangs) = hangs(agent) {
         return hangs;

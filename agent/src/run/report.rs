@@ -19,10 +19,11 @@ impl Agent {
     pub(crate) fn status(&self) -> Status {
         let queue = self.queue.status();
         let wall = mainstay_clock::system().wall();
+        let held_up = self.held_up(&queue.mode);
         let mut routes: Vec<status::Route> = self
             .routes
             .iter()
-            .map(|route| describe(self, route, &queue.lanes, wall))
+            .map(|route| describe(self, route, &queue.lanes, held_up.as_deref(), wall))
             .collect();
         routes.extend(self.unassigned_routes(&queue.lanes));
         let mut status = Status {
@@ -58,6 +59,22 @@ impl Agent {
             status.state = status::State::Degraded;
         }
         status
+    }
+
+    /// Why nothing goes into the queue, where that is its disk.
+    fn held_up(&self, mode: &Mode) -> Option<String> {
+        let seconds = self.queue.busy_for().as_secs();
+        if SILENT.as_secs() <= seconds {
+            return Some(format!(
+                "it waits for the disk of the queue, which has not answered for {seconds} s: see `mainstay runbook disk-hangs`"
+            ));
+        }
+        match mode {
+            Mode::ReadOnly(why) => Some(format!(
+                "it waits for the disk of the queue, which refuses: {why}: see `mainstay runbook disk-fails`"
+            )),
+            Mode::Writable | Mode::Full(_) => None,
+        }
     }
 
     /// How far its stop is, where it was asked for one.
@@ -143,7 +160,13 @@ impl status::To {
     }
 }
 
-fn describe(agent: &Agent, route: &Route, lanes: &[LaneStatus], wall: u64) -> status::Route {
+fn describe(
+    agent: &Agent,
+    route: &Route,
+    lanes: &[LaneStatus],
+    held_up: Option<&str>,
+    wall: u64,
+) -> status::Route {
     let source = route.from.as_ref();
     let lane_of = |to: &Target| lanes.iter().find(|lane| lane.name == to.lane);
     let to = route
@@ -152,20 +175,20 @@ fn describe(agent: &Agent, route: &Route, lanes: &[LaneStatus], wall: u64) -> st
         .map(|to| describe_target(to, lane_of(to), &agent.network, wall));
     status::Route {
         name: route.template.route.clone(),
-        from: source.map(|source| describe_source(source, agent.queue.busy_for())),
+        from: source.map(|source| describe_source(source, held_up)),
         lookups: route.lookups.status(),
         to: to.collect(),
     }
 }
 
-fn describe_source(source: &Source, busy: Duration) -> status::From {
+fn describe_source(source: &Source, held_up: Option<&str>) -> status::From {
     match source {
-        Source::Folder(folder) => describe_folder(folder, busy),
-        Source::Http(source) => describe_address(source),
+        Source::Folder(folder) => describe_folder(folder, held_up),
+        Source::Http(source) => describe_address(source, held_up),
     }
 }
 
-fn describe_address(source: &hub::Source) -> status::From {
+fn describe_address(source: &hub::Source, held_up: Option<&str>) -> status::From {
     let told = source.told();
     let (state, reason) = if source.is_stopping() {
         ("stopped", "")
@@ -173,7 +196,7 @@ fn describe_address(source: &hub::Source) -> status::From {
         ("listening", "")
     } else {
         let reason = "the queue has no room, so senders are told to come again; it goes on when documents are delivered";
-        ("full", reason)
+        ("full", held_up.unwrap_or(reason))
     };
     status::From {
         state: state.to_owned(),
@@ -190,15 +213,8 @@ fn describe_address(source: &hub::Source) -> status::From {
 }
 
 impl Folder {
-    /// What is to be said of a folder that has not answered for a while, or whose files wait for the queue's disk, which has been `busy`
-    /// for so long.
-    fn silence(&self, busy: Duration) -> Option<String> {
-        if SILENT <= busy {
-            let seconds = busy.as_secs();
-            return Some(format!(
-                "it waits for the disk of the queue, which has not answered for {seconds} s: see `mainstay runbook disk-hangs`"
-            ));
-        }
+    /// What is to be said of a folder that has not answered for a while.
+    fn silence(&self) -> Option<String> {
         let silent = self.clock.now().since(self.handle.is_away()?);
         (SILENT <= silent).then(|| {
             let seconds = silent.as_secs();
@@ -207,7 +223,7 @@ impl Folder {
     }
 }
 
-fn describe_folder(source: &Folder, busy: Duration) -> status::From {
+fn describe_folder(source: &Folder, held_up: Option<&str>) -> status::From {
     let told = source.handle.status();
     let state = match told.state {
         PickupState::Starting => "starting",
@@ -217,10 +233,13 @@ fn describe_folder(source: &Folder, busy: Duration) -> status::From {
         PickupState::Stopped => "stopped",
         _ => "failed",
     };
-    let reason = if told.reason.is_empty() {
-        source.silence(busy).unwrap_or_default()
-    } else {
-        told.reason
+    // What holds the queue up holds up all that is to go into it, whatever else there is to say.
+    let reason = match held_up {
+        Some(held_up) if told.reason.is_empty() || told.state == PickupState::Full => {
+            held_up.to_owned()
+        }
+        None if told.reason.is_empty() => source.silence().unwrap_or_default(),
+        _ => told.reason,
     };
     let waiting = told.waiting.into_iter();
     status::From {
