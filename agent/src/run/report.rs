@@ -63,6 +63,10 @@ impl Agent {
 
     /// Why nothing goes into the queue, where that is its disk.
     fn held_up(&self, mode: &Mode) -> Option<String> {
+        if self.queue.why_dead().is_some() {
+            // That is told by itself.
+            return None;
+        }
         let seconds = self.queue.busy_for().as_secs();
         if SILENT.as_secs() <= seconds {
             return Some(format!(

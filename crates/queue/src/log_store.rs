@@ -1,5 +1,6 @@
 //! The store that the queue runs on: a log of groups, and an index of it in memory.
 
+mod asking;
 mod commit;
 mod maintain;
 mod plan;

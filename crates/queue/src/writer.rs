@@ -212,11 +212,13 @@ fn ask_disk_again(core: &Core) -> bool {
     if !core.store.waits_for_disk() {
         return false;
     }
-    if core.store.ask_disk_again() {
+    let takes = core.store.ask_disk_again();
+    if takes {
         core.room.notify_waiters();
-        core.changed.notify_waiters();
     }
-    core.store.waits_for_disk()
+    core.changed.notify_waiters();
+    // Where it is full by now this thread looks once more for what it can do about that.
+    !takes
 }
 
 /// They happened, whether the disk takes them or not: the documents are not offered again in this life.

@@ -1,13 +1,12 @@
 //! What keeps the log short and ready, away from those who wait: segments made ahead, recycled and given back,
 //! long-lived documents copied forward, snapshots.
 
-use super::commit::append_error;
 use super::{LogStore, Mode, Writer, lock};
 use crate::disk::{Disk, Folder};
 use crate::document::{DocumentId, State};
 use crate::error::is_disk_full;
 use crate::index::{Location, Now};
-use crate::log::{AppendError, Purpose};
+use crate::log::Purpose;
 use crate::making::Next;
 use crate::record::{self, Kind};
 use crate::segment;
@@ -355,35 +354,6 @@ impl LogStore {
             writer.log.note_confirmed(facts.totals);
         }
         begun.is_ok()
-    }
-
-    /// Whether the disk did not confirm what was written last, and documents are refused because of it.
-    pub fn waits_for_disk(&self) -> bool {
-        matches!(self.mode(), Mode::ReadOnly(_))
-    }
-
-    /// Asks a disk that did not confirm again, with a group of nothing. Who has documents may look first whether they would be
-    /// taken in, and where nothing is to be settled nobody else asks. Returns whether documents are taken in again.
-    pub fn ask_disk_again(&self) -> bool {
-        let mut writer = lock(&self.writer);
-        if !self.has_room_for_one(&writer) {
-            // The rest of this segment would confirm the group, and take no document.
-            writer.log.seal_active();
-        }
-        writer.group.clear();
-        let facts = self.facts(&writer);
-        match writer.append(&facts, Purpose::Intake, &|| self.preamble()) {
-            Ok(_) => {
-                writer.log.note_confirmed(facts.totals);
-                self.set_mode(Mode::Writable);
-                true
-            }
-            Err(error @ AppendError::Full(_)) => {
-                self.be_full(&append_error(error, "the disk is full; nothing was stored"));
-                false
-            }
-            Err(AppendError::Failed(_)) => false,
-        }
     }
 
     /// Copies a part of the oldest segment's documents to the end of the log. Returns whether it did.
